@@ -1,0 +1,379 @@
+"""The paper's algorithms as programs over a graph: gradient (alg. 1), Hv (alg. 4), Gv (alg. 5).
+
+What does not depend on the direction v is split off into programs that run once per θ and batch:
+that is the activity caching of sec. 7.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rop.graph import Node, ancestors
+from rop.losses import Loss, LossGraph
+from rop.ops.kernels import Loops, einsum, product
+from rop.program import Emit, Place, Program, State, Step, Target, Value, in_node_order
+from rop.sweeps import descendants, forward, r_forward, r_reverse, reverse, sums
+
+PRODUCTS = ("gradient", "jvp", "vjp", "loss_hvp", "ggnvp", "hvp")
+
+
+class Algorithms:
+    """All programs of one objective f(θ) = mean over cases of L(F(θ)).
+
+    Parameters
+    ----------
+    z : Node
+        The outputs of F.
+    loss : Loss
+        The loss L.
+    parameters : sequence of Node
+        The parameters, in the order in which they make up θ.
+
+    Attributes
+    ----------
+    forward : Program
+        Values a_i and slopes s'(z_i) (once per θ and batch).
+    loss_value : Program
+        Loss of each case.
+    loss_gradient : Program
+        ∇L and the factors of L''.
+    adjoints : Program
+        da_i and s''(z_i)·da_i, for Hv.
+    """
+
+    def __init__(self, z: Node, loss: Loss, parameters: Sequence[Node]) -> None:
+        self.z = z
+        self.loss = loss
+        self.parameters = parameters
+        self.nodes = ancestors(z, *loss.given)
+        self.network = ancestors(z)
+        self.names = node_names(self.nodes, z, loss)
+        self.active = descendants(self.network, parameters)
+        apart = {z, *loss.given}
+        self._into = sums(self.nodes, apart)
+        self._memo: dict[tuple[Node, str], Value] = {}
+        self.forward, self.loss_value = Program("forward"), Program("loss value")
+        self.loss_gradient, self.adjoints = Program("loss gradient"), Program("adjoints")
+        self.cases = Value("1/N", (), False, place=Place("cases"))
+        self.size = 0
+        self.a = self._leaves()
+        self.d: State = State()
+        self.values: dict[str, Value] = {}
+        self._products: dict[str, Program] = {}
+        self._build()
+
+    def product(self, name: str) -> Program:
+        """The program of one product.
+
+        Parameters
+        ----------
+        name : str
+            "gradient", "jvp", "vjp", "loss_hvp", "ggnvp", "hvp"; "rows" (vjp for each case apart)
+            or "squares" (sum over cases and directions of the squares of "rows").
+
+        Returns
+        -------
+        Program
+        """
+        if name not in self._products:
+            build = {"rows": self._rows, "squares": self._squares}[name]
+            self._products[name] = build().needed()
+        return self._products[name]
+
+    def convex(self) -> bool:
+        """Whether Gv uses an L'' that was made positive semidefinite (sec. 6.3)."""
+        return isinstance(self.loss, LossGraph) and self.loss.convexify is not None
+
+    @cached_property
+    def flops(self) -> float:
+        """Multiplications of one Gv, for one case."""
+        return float(
+            sum(
+                np.prod(step.kernel.extents)
+                for step in self.product("ggnvp").steps
+                if isinstance(step.kernel, Loops)
+            )
+        )
+
+    @cached_property
+    def constants(self) -> NDArray[np.float64]:
+        """The numbers of all constants, one after the other."""
+        arrays = [node.constant.ravel() for node in self.nodes if node.constant is not None]
+        return np.concatenate(arrays) if arrays else np.empty(0)
+
+    def _leaves(self) -> State:
+        a, constants = State(), 0
+        for node in self.parameters:
+            name = self.names[node]
+            a[node] = Value(name, node.shape, False, place=Place("theta", self.size))
+            self.size += node.size
+        for node in self.nodes:
+            if node.kind == "data":
+                place = Place(f"data {node.name}")
+                a[node] = Value(self.names[node], node.shape, True, place=place)
+            elif node.constant is not None:
+                place = Place("constants", constants)
+                a[node] = Value(self.names[node], node.shape, False, place=place)
+                constants += node.size
+        return a
+
+    def _emit(self, program: Program, directional: bool = False, by_case: bool = False) -> Emit:
+        slopes = self.loss_gradient if program is self.loss_gradient else self.forward
+        bends = self.loss_gradient if program is self.loss_gradient else self.adjoints
+        return Emit(
+            program,
+            self.names,
+            slopes,
+            bends,
+            self._memo,
+            directional=directional,
+            case_by_case=by_case,
+        )
+
+    def _build(self) -> None:
+        z, loss = self.z, self.loss
+        forward(self.nodes, self._emit(self.forward), self.a, self._into)
+        self._value()
+        self.d = loss.gradient(self._loss_emit(self.loss_gradient), self.a, z, self.cases)
+        self.values["loss gradient"] = self.d[z]
+        self._products = {
+            "gradient": self._vjp("gradient", self.d[z], "d", directional=False),
+            "vjp": self._vjp("vjp", self._input("u", z), "d", directional=True),
+            "jvp": self._jvp(),
+            "loss_hvp": self._loss_hvp("loss_hvp", self.convex()),
+            "ggnvp": self._curvature("ggnvp"),
+        }
+        d = State({z: self.d[z]})
+        reverse(self.network, self._emit(self.adjoints), self.a, d, self.active)
+        self._products["hvp"] = self._curvature("hvp", d)
+        if self.convex():
+            self._products["raw_loss_hvp"] = self._loss_hvp("raw_loss_hvp", False)
+        self.forward.steps = in_node_order(self.forward.steps)
+        self.adjoints.steps = in_node_order(self.adjoints.steps, backwards=True)
+        self._keep()
+
+    def _keep(self) -> None:
+        products = {name: program.needed() for name, program in self._products.items()}
+        self._products = products
+        outputs = {self.a[self.z], self.d[self.z], self.values["loss"]}
+        stages = [self.forward, self.loss_value, self.loss_gradient, self.adjoints]
+        for stage, later in zip(stages, range(1, len(stages) + 1)):
+            read = outputs.union(*(p.reads() for p in (*products.values(), *stages[later:])))
+            stage.keep = read & {step.target for step in stage.steps}
+        self.adjoints.steps = self.adjoints.needed().steps
+        self.loss_gradient.steps = self.loss_gradient.needed().steps
+
+    @cached_property
+    def value_program(self) -> Program:
+        """Forward sweep and loss, keeping nothing but the loss of each case."""
+        program = Program("value", self.forward.steps + self.loss_value.steps)
+        program.keep = {self.values["loss"]}
+        return program.needed()
+
+    def _value(self) -> None:
+        z = self.z
+        per_case = z.per_case or any(node.per_case for node in self.loss.given)
+        value = Value("loss", (), per_case)
+        self.values["loss"] = value
+        stand_in = Node(None, (), ())
+        target = Target(State({stand_in: value}), stand_in, "")
+        self.loss.value(self._loss_emit(self.loss_value), target, self.a, z)
+
+    def _loss_emit(self, program: Program, directional: bool = False) -> Emit:
+        # What the loss computes once per θ belongs to the program of its gradient.
+        emit = self._emit(program, directional)
+        emit.bends = self.loss_gradient
+        if not isinstance(self.loss, LossGraph):
+            emit.slopes = self.loss_gradient
+        else:
+            emit.slopes = self.forward
+        return emit
+
+    def _input(self, name: str, node: Node) -> Value:
+        return Value(name, node.shape, node.per_case, True, place=Place("input"))
+
+    def _blocks(self, prefix: str, buffer: str, directional: bool) -> State:
+        """The parameters' parts of v, or of a result of θ's size."""
+        blocks, offset = State(), 0
+        for node in self.parameters:
+            name = f"{prefix}{self.names[node]}"
+            blocks[node] = Value(name, node.shape, False, directional, Place(buffer, offset))
+            offset += node.size
+        return blocks
+
+    def _results(self, emit: Emit, d: State, prefix: str, results: State) -> None:
+        for node in self.parameters:
+            emit.begin(node, "reverse")
+            emit.finish(Target(d, node, prefix), results[node])
+
+    def _vjp(self, name: str, dz: Value, prefix: str, directional: bool) -> Program:
+        """Jᵀu by a reverse sweep; from u = ∇L it is the gradient (alg. 1)."""
+        emit = self._emit(Program(name), directional)
+        results = self._blocks(prefix, "output", directional)
+        d = State({**results, self.z: dz})
+        reverse(self.network, emit, self.a, d, self.active, prefix)
+        if self.z in results:
+            d[self.z] = dz
+        self._results(emit, d, prefix, results)
+        return emit.program
+
+    def _jvp(self) -> Program:
+        """J v by an R-forward sweep (sec. 5)."""
+        emit = self._emit(Program("jvp"), directional=True)
+        Rz = Value(f"R{self.names[self.z]}", self.z.shape, self.z.per_case, True, Place("output"))
+        R = self._blocks("R", "input", True)
+        R.setdefault(self.z, Rz)
+        r_forward(self.network, emit, self.a, R, self._into)
+        emit.begin(self.z, "R")
+        emit.finish(Target(R, self.z, "R"), Rz)
+        return emit.program
+
+    def _loss_hvp(self, name: str, convex: bool) -> Program:
+        emit = self._loss_emit(Program(name), directional=True)
+        z = self.z
+        Rdz = Value(f"Rd{self.names[z]}", z.shape, z.per_case, True, Place("output"))
+        Rd = State({z: Rdz})
+        self._loss_curvature(emit, self._input("w", z), Rd, convex)
+        emit.begin(z, "loss")
+        emit.finish(Target(Rd, z, "Rd"), Rdz)
+        return emit.program
+
+    def _loss_curvature(self, emit: Emit, Rz: Value, Rd: State, convex: bool) -> None:
+        z = self.z
+        if convex:
+            m = z.size
+            emit.begin(z, "loss")
+            L2 = self.values.setdefault(
+                "convex", Value("L''", (m, m), z.per_case, place=Place("convex"))
+            )
+            emit(Target(Rd, z, "Rd"), einsum("ij,j->i", ((m, m), (m,)), "{0} {1}"), L2, Rz)
+        else:
+            self.loss.hvp(emit, self.a, self.d, z, self.cases, Rz, Target(Rd, z, "Rd"))
+
+    def _curvature(self, name: str, d: State | None = None) -> Program:
+        """Gv by algorithm 5, or Hv by algorithm 4 when the adjoints d are given."""
+        z = self.z
+        emit = self._emit(Program(name), directional=True)
+        R = self._blocks("R", "input", True)
+        r_forward(self.network, emit, self.a, R, self._into)
+        results = self._blocks("Rd", "output", True)
+        Rd = State({node: results[node] for node in self.parameters if node is not z})
+        if z in R:
+            loss_emit = self._loss_emit(emit.program, directional=True)
+            self._loss_curvature(loss_emit, R[z], Rd, self.convex() and d is None)
+        r_reverse(
+            self.network, emit, self.a, R, d or State(), Rd, self.active, curvature=d is not None
+        )
+        self._results(emit, Rd, "Rd", results)
+        return emit.program
+
+    def _rows(self) -> Program:
+        """Jᵀu with the parameters' adjoints of each case apart: one row of J per case and u."""
+        emit = self._emit(Program("rows"), directional=True, by_case=True)
+        per_case, results, offset = self.z.per_case, State(), 0
+        for node in self.parameters:
+            place = Place("output", offset, row=self.size)
+            results[node] = Value(f"d{self.names[node]}", node.shape, per_case, True, place)
+            offset += node.size
+        d = State({**results, self.z: self._input("u", self.z)})
+        reverse(self.network, emit, self.a, d, self.active)
+        self._results(emit, d, "d", results)
+        return emit.program
+
+    def _squares(self) -> Program:
+        """Sum over cases and directions of the squared elements of the rows (alg. 6 and 7)."""
+        emit = self._emit(Program("squares"), directional=True, by_case=True)
+        d = State({self.z: self._input("u", self.z)})
+        reverse(self.network, emit, self.a, d, self.active)
+        steps = emit.program.steps
+        summed = self._emit(Program("squares"))
+        results, squared = self._blocks("diag ", "output", False), dict[Value, Value]()
+        writers: dict[Value, list[Step]] = {}
+        for step in steps:
+            writers.setdefault(step.target, []).append(step)
+        read = {value for step in steps for value in step.operands}
+        for node, result in results.items():
+            row = d.get(node)
+            only = writers.get(row, []) if row is not None and row not in read else []
+            summed.begin(node, "squares")
+            target = Target(State({node: result}), node, "diag ")
+            if row is not None and len(only) == 1 and _outer(only[0], row):
+                # sq(da) sq(y)ᵀ, erratum M60: no case's dW needs to be formed.
+                kernel = only[0].kernel
+                assert isinstance(kernel, Loops)
+                factors = [self._square(summed, v, squared) for v in only[0].operands]
+                summed(target, replace(kernel, coefficient=kernel.coefficient**2), *factors)
+            elif row is not None:
+                summed(target, product(node.shape), row, row)
+            summed.finish(target, result)
+        emit.program.steps += summed.program.steps
+        return emit.program
+
+    def _square(self, emit: Emit, value: Value, squared: dict[Value, Value]) -> Value:
+        if value not in squared:
+            emit.directional = value.per_direction
+            times = product(value.shape, "{0}²")
+            squared[value] = emit.temporary(f"{value.name}²", value.shape, times, value, value)
+            emit.directional = False
+        return squared[value]
+
+
+def _outer(step: Step, row: Value) -> bool:
+    """Whether a step makes every element of a row as one product, without a sum within the case."""
+    kernel = step.kernel
+    return (
+        isinstance(kernel, Loops)
+        and kernel.whole
+        and len(kernel.walks) == 3
+        and all(s != 0 or e == 1 for e, s in zip(kernel.extents, kernel.walks[0].strides))
+        and row.place is None
+    )
+
+
+def node_names(nodes: Sequence[Node], z: Node, loss: Loss) -> dict[Node, str]:
+    """Names of the nodes' values as the paper has them: x2, y2 for the two sides of a layer.
+
+    Parameters
+    ----------
+    nodes : sequence of Node
+        The graph, in topological order.
+    z : Node
+        The outputs.
+    loss : Loss
+        The loss, whose nodes are named too.
+
+    Returns
+    -------
+    dict of Node to str
+        Unique names; a node's own name comes first.
+    """
+    from rop.ops.families import Elementwise
+
+    names: dict[Node, str] = {node: node.name for node in nodes if node.name is not None}
+    taken = set(names.values())
+    layer, other = 1, 0
+
+    def give(node: Node, name: str) -> None:
+        if node not in names:
+            while name in taken:
+                name += "_"
+            names[node] = name
+            taken.add(name)
+
+    give(z, "z")
+    for node in nodes:
+        if isinstance(node.op, Elementwise):
+            layer += 1
+            if node.parents[0].op is not None:
+                give(node.parents[0], f"x{layer}")
+            give(node, f"y{layer}")
+    for node in nodes:
+        if node not in names:
+            other += 1
+            give(node, f"c{other}" if node.kind == "constant" else f"a{other}")
+    return names

@@ -1,0 +1,119 @@
+"""Where values lie at run time: one shard of cases, its buffers, and arrays over them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rop.engines.lowering import offset_of
+from rop.errors import RopMemoryError
+from rop.ops.kernels import Array
+from rop.program import Plan, Program, Value, plan
+
+
+@dataclass
+class Shard:
+    """A part of the batch, all that is cached for it, and room for temporaries.
+
+    Attributes
+    ----------
+    cases : int
+        Number of cases.
+    rows : slice
+        Which cases of the batch.
+    dtype : dtype
+        float32 or float64.
+    buffers : dict of str to ndarray
+        Flat arrays: "theta", "data x", "constants", "cases", "input", "output", "work", and one for
+        the values that each program keeps.
+    kept : dict of Value to (str, int)
+        Buffer and first element of the values that programs have kept.
+    """
+
+    cases: int
+    rows: slice
+    dtype: np.dtype[Any]
+    buffers: dict[str, Array] = field(default_factory=dict)
+    kept: dict[Value, tuple[str, int]] = field(default_factory=dict)
+
+    def prepare(self, program: Program, layout: Plan) -> None:
+        """Allocate what a program keeps, and make sure that there is room for its temporaries."""
+        if program.keep:
+            self.buffers[program.name] = np.empty(layout.kept, self.dtype)
+            for value in program.keep:
+                self.kept[value] = (program.name, layout.offsets[value])
+        work = self.buffers.get("work")
+        if work is None or len(work) < layout.work:
+            self.buffers["work"] = np.empty(layout.work, self.dtype)
+
+    def locate(self, value: Value, layout: Plan, directions: int) -> tuple[str, int]:
+        """Buffer and first element of a value."""
+        if value.place is not None:
+            return value.place.buffer, offset_of(value, directions)
+        if value in self.kept:
+            return self.kept[value]
+        return "work", layout.offsets[value]
+
+    def array(self, value: Value) -> NDArray[Any]:
+        """The array of a value that is given or kept, (cases, *shape) or (1, *shape)."""
+        place = value.place
+        name, offset = self.kept[value] if place is None else (place.buffer, place.offset)
+        cases = self.cases if value.per_case else 1
+        flat = self.buffers[name][offset : offset + cases * value.size]
+        return flat.reshape(cases, *value.shape)
+
+
+class Layouts:
+    """Plans of an objective's programs, made once for each number of cases and directions."""
+
+    def __init__(self) -> None:
+        self._plans: dict[tuple[str, int, int], Plan] = {}
+
+    def __call__(self, program: Program, cases: int, directions: int = 1) -> Plan:
+        """Return the plan of a program."""
+        key = (program.name, cases, directions)
+        if key not in self._plans:
+            if len(self._plans) >= 256:
+                self._plans.clear()
+            self._plans[key] = plan(program, cases, directions)
+        return self._plans[key]
+
+
+def available() -> int | None:
+    """Bytes of memory that can still be had, or None where the system does not tell."""
+    try:
+        with open("/proc/meminfo") as lines:
+            found = dict(line.split(":", 1) for line in lines)
+        return int(found["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        pass
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def refuse_if_too_large(wanted: Mapping[str, int], what: str, advice: str) -> None:
+    """Raise RopMemoryError, with the numbers, if a plan does not fit into memory.
+
+    Parameters
+    ----------
+    wanted : dict of str to int
+        Bytes that each part of the plan needs.
+    what : str
+        What the plan is for.
+    advice : str
+        What to do.
+    """
+    free, total = available(), sum(wanted.values())
+    if free is not None and total > free:
+        parts = ", ".join(f"{name} {size / 2**20:,.0f} MiB" for name, size in wanted.items())
+        raise RopMemoryError(
+            f"{what} needs {total / 2**20:,.0f} MiB ({parts}), but {free / 2**20:,.0f} MiB are "
+            f"available; {advice}"
+        )

@@ -1,0 +1,270 @@
+"""The tape machine: one compiled function that runs any table of steps over flat memory.
+
+Compiled once for each dtype, whatever the graph, and cached on disk. A row of the table is a nest
+of loops or a matrix product; BLAS is called through SciPy's pointers, with transposes and beta = 1,
+so nothing is copied.
+"""
+
+# mypy: disable-error-code="untyped-decorator,no-untyped-def,no-untyped-call"
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import carray, njit, types
+from numba.core import cgutils
+from numba.extending import get_cython_function_address, intrinsic
+
+# Columns of the table.
+KIND, ADD, BUFFER, OFFSET, OUTER = 0, 1, 2, 5, 8
+OUTER_LOOPS = 4
+EXTENTS = 9
+STRIDES = EXTENTS + OUTER_LOOPS
+LAST = STRIDES + 3 * OUTER_LOOPS
+WIDTH = LAST + 8
+
+# Kinds of rows.
+ZERO, COPY, MULTIPLY, GEMM = 0, 1, 2, 3
+
+INPUT, OUTPUT = 0, 1
+"""The first two buffers are the product's input and output, which change from run to run."""
+
+_COMPILE: dict[str, Any] = {
+    "nogil": True,
+    "cache": True,
+    "error_model": "numpy",
+    "fastmath": {"reassoc", "contract", "nsz"},
+}
+
+
+@cache
+def gemm_address(dtype: np.dtype[Any]) -> int:
+    """Address of SciPy's sgemm or dgemm."""
+    name = "sgemm" if dtype == np.float32 else "dgemm"
+    return int(get_cython_function_address("scipy.linalg.cython_blas", name))
+
+
+@intrinsic
+def _pointer(typingctx, address, like):
+    """Turn an address into a pointer to elements of the type of the array `like`."""
+    result = types.CPointer(like.dtype)
+
+    def codegen(context, builder, signature, arguments):
+        return builder.inttoptr(arguments[0], context.get_value_type(result))
+
+    return result(types.int64, like), codegen
+
+
+@intrinsic
+def _call_gemm(typingctx, function, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc):
+    """Call BLAS's gemm at an address; matrices are addresses, numbers are passed by value."""
+    signature = types.void(
+        types.int64,
+        *(types.int32,) * 5,
+        alpha,
+        types.int64,
+        types.int32,
+        types.int64,
+        types.int32,
+        alpha,
+        types.int64,
+        types.int32,
+    )
+
+    def codegen(context, builder, signature, arguments):
+        function, ta, tb, *numbers = arguments
+        byte = cgutils.voidptr_t
+
+        def by_reference(value):
+            slot = cgutils.alloca_once(builder, value.type)
+            builder.store(value, slot)
+            return builder.bitcast(slot, byte)
+
+        def matrix(address):
+            return builder.inttoptr(address, byte)
+
+        m, n, k, alpha, a, lda, b, ldb, beta, c, ldc = numbers
+        letters = [builder.trunc(letter, ir.IntType(8)) for letter in (ta, tb)]
+        given = [by_reference(value) for value in (*letters, m, n, k, alpha)]
+        given += [matrix(a), by_reference(lda), matrix(b), by_reference(ldb)]
+        given += [by_reference(beta), matrix(c), by_reference(ldc)]
+        kind = ir.FunctionType(ir.VoidType(), [byte] * len(given))
+        builder.call(builder.inttoptr(function, kind.as_pointer()), given)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@njit(**_COMPILE)
+def _loops(kind, add, c, t, x, y, n1, t1, x1, y1, n0, t0, x0, y0):
+    """The two innermost loops of a nest; the arrays start at the first element."""
+    for i in range(n1):
+        ti, xi, yi = i * t1, i * x1, i * y1
+        if kind == MULTIPLY:
+            if t0 == 1 and x0 == 1 and y0 == 1:
+                if add:
+                    for j in range(n0):
+                        t[ti + j] += c * x[xi + j] * y[yi + j]
+                else:
+                    for j in range(n0):
+                        t[ti + j] = c * x[xi + j] * y[yi + j]
+            elif t0 == 1 and x0 == 1 and y0 == 0:
+                factor = c * y[yi]
+                if add:
+                    for j in range(n0):
+                        t[ti + j] += factor * x[xi + j]
+                else:
+                    for j in range(n0):
+                        t[ti + j] = factor * x[xi + j]
+            elif t0 == 1 and x0 == 0 and y0 == 1:
+                factor = c * x[xi]
+                if add:
+                    for j in range(n0):
+                        t[ti + j] += factor * y[yi + j]
+                else:
+                    for j in range(n0):
+                        t[ti + j] = factor * y[yi + j]
+            elif t0 == 0:
+                total = c * t.dtype.type(0)
+                if x0 == 1 and y0 == 1:
+                    for j in range(n0):
+                        total += x[xi + j] * y[yi + j]
+                else:
+                    for j in range(n0):
+                        total += x[xi + j * x0] * y[yi + j * y0]
+                t[ti] += c * total
+            elif add:
+                for j in range(n0):
+                    t[ti + j * t0] += c * x[xi + j * x0] * y[yi + j * y0]
+            else:
+                for j in range(n0):
+                    t[ti + j * t0] = c * x[xi + j * x0] * y[yi + j * y0]
+        elif t0 == 0:
+            total = c * t.dtype.type(0)
+            if x0 == 1:
+                for j in range(n0):
+                    total += x[xi + j]
+            else:
+                for j in range(n0):
+                    total += x[xi + j * x0]
+            t[ti] += c * total
+        elif t0 == 1 and x0 == 1:
+            if add:
+                for j in range(n0):
+                    t[ti + j] += c * x[xi + j]
+            else:
+                for j in range(n0):
+                    t[ti + j] = c * x[xi + j]
+        elif add:
+            for j in range(n0):
+                t[ti + j * t0] += c * x[xi + j * x0]
+        else:
+            for j in range(n0):
+                t[ti + j * t0] = c * x[xi + j * x0]
+
+
+@njit(**_COMPILE)
+def _zero(t, n1, t1, n0, t0):
+    for i in range(n1):
+        for j in range(n0):
+            t[i * t1 + j * t0] = 0
+
+
+@njit(**_COMPILE)
+def run(table, coefficients, addresses, input, output, gemm):
+    """Run every row of a table.
+
+    Parameters
+    ----------
+    table : ndarray of int64, (steps, WIDTH)
+        The steps.
+    coefficients : ndarray, (steps,)
+        Their coefficients, of the dtype of the arrays.
+    addresses : ndarray of int64, (buffers,)
+        Where the buffers begin; the first two entries are not read.
+    input, output : ndarray, 1-D
+        The product's input and output.
+    gemm : int
+        Address of BLAS's gemm for the dtype.
+    """
+    size = output.itemsize
+    one, nothing = coefficients.dtype.type(1), coefficients.dtype.type(0)
+    base = addresses.copy()
+    base[INPUT] = input.ctypes.data
+    base[OUTPUT] = output.ctypes.data
+    at = np.zeros(3, np.int64)
+    count = np.zeros(OUTER_LOOPS, np.int64)
+    for s in range(len(table)):
+        row = table[s]
+        kind, add, outer, c = row[KIND], row[ADD] != 0, row[OUTER], coefficients[s]
+        for i in range(3):
+            at[i] = base[row[BUFFER + i]] + row[OFFSET + i] * size
+        count[:] = 0
+        while True:
+            if kind == GEMM:
+                m, n, k = row[LAST], row[LAST + 1], row[LAST + 2]
+                # Row-major t = x y is column-major tᵀ = yᵀ xᵀ.
+                _call_gemm(
+                    gemm,
+                    np.int32(row[LAST + 4]),
+                    np.int32(row[LAST + 3]),
+                    np.int32(n),
+                    np.int32(m),
+                    np.int32(k),
+                    c,
+                    at[2],
+                    np.int32(row[LAST + 6]),
+                    at[1],
+                    np.int32(row[LAST + 5]),
+                    one if add else nothing,
+                    at[0],
+                    np.int32(row[LAST + 7]),
+                )
+            else:
+                n1, n0 = row[LAST], row[LAST + 4]
+                t1, x1, y1 = row[LAST + 1], row[LAST + 2], row[LAST + 3]
+                t0, x0, y0 = row[LAST + 5], row[LAST + 6], row[LAST + 7]
+                # The lengths only serve the checks of NUMBA_BOUNDSCHECK.
+                last0, last1 = n0 - 1, n1 - 1
+                t = carray(_pointer(at[0], output), (1 + last0 * t0 + last1 * t1,))
+                if kind == ZERO:
+                    _zero(t, n1, t1, n0, t0)
+                else:
+                    x = carray(_pointer(at[1], output), (1 + last0 * x0 + last1 * x1,))
+                    y = carray(_pointer(at[2], output), (1 + last0 * y0 + last1 * y1,))
+                    _loops(kind, add, c, t, x, y, n1, t1, x1, y1, n0, t0, x0, y0)
+            loop = outer - 1
+            while loop >= 0:
+                count[loop] += 1
+                back = count[loop] == row[EXTENTS + loop]
+                steps = 1 - row[EXTENTS + loop] if back else 1
+                for i in range(3):
+                    at[i] += steps * row[STRIDES + OUTER_LOOPS * i + loop] * size
+                if not back:
+                    break
+                count[loop] = 0
+                loop -= 1
+            if loop < 0:
+                break
+
+
+@njit(**_COMPILE)
+def collect(result, parts, factor, v):
+    """result += sum of the parts + factor · v, in one pass over memory."""
+    for i in range(len(result)):
+        total = result[i] + factor * v[i]
+        for p in range(len(parts)):
+            total += parts[p, i]
+        result[i] = total
+
+
+@njit(**_COMPILE)
+def first_not_finite(x):
+    """Index of the first element that is NaN or inf, or -1."""
+    for i in range(len(x)):
+        if not abs(x[i]) <= np.inf or abs(x[i]) == np.inf:
+            return i
+    return -1

@@ -1,0 +1,293 @@
+"""The graph: data, parameters and the nodes built from them (sec. 5, fig. 1).
+
+A model is written for one case. A node's shape is its shape for one case; at run time every node
+that depends on data carries the cases as axis 0 (sec. 7.1), parameters do not.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rop.errors import RopTypeError, RopValueError
+
+if TYPE_CHECKING:
+    from rop.ops.families import Op
+
+Shape: TypeAlias = tuple[int, ...]
+
+_creation = itertools.count()
+_PACKAGE = str(Path(__file__).parent)
+
+
+class Node:
+    """One node of a graph: an op applied to its parents (the paper's P_i), or a leaf.
+
+    Nodes can only be built from nodes that exist, so the order of their creation is a topological
+    order, and every sweep is a plain loop. A node holds no values and no gradients.
+
+    Attributes
+    ----------
+    op : Op or None
+        What computes the node from its parents; None for data, parameters and constants.
+    parents : tuple of Node
+        The nodes whose values z_i enter the op.
+    shape : tuple of int
+        Shape for one case.
+    kind : str
+        "data", "param", "constant" or "op".
+    per_case : bool
+        Whether the node depends on data, and so has the case axis at run time.
+    name : str or None
+        The name of a data or parameter node; any node can be given one by `named`.
+    constant : ndarray or None
+        The values of a constant.
+    """
+
+    __slots__ = ("__weakref__", "constant", "kind", "name", "op", "order", "parents", "per_case")
+    __slots__ += ("shape",)
+
+    # NumPy arrays leave `array * node` to the node.
+    __array_ufunc__ = None
+
+    def __init__(
+        self,
+        op: Op | None,
+        parents: tuple[Node, ...],
+        shape: Shape,
+        kind: str = "op",
+        name: str | None = None,
+        constant: NDArray[np.float64] | None = None,
+    ) -> None:
+        self.op = op
+        self.parents = parents
+        self.shape = shape
+        self.kind = kind
+        self.name = name
+        self.constant = constant
+        self.per_case = kind == "data" or any(parent.per_case for parent in parents)
+        self.order = next(_creation)
+
+    @property
+    def size(self) -> int:
+        """Number of elements for one case."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    def named(self, name: str) -> Node:
+        """Give the node a name for listings, pictures and reports; returns the node."""
+        self.name = _checked_name(name)
+        return self
+
+    def __repr__(self) -> str:
+        what = self.kind if self.op is None else self.op.name
+        return f"<{what}{f' {self.name}' if self.name else ''}: shape {self.shape}>"
+
+    def __add__(self, other: Operand) -> Node:
+        from rop import ops
+
+        return ops.add(self, other)
+
+    def __radd__(self, other: Operand) -> Node:
+        from rop import ops
+
+        return ops.add(other, self)
+
+    def __sub__(self, other: Operand) -> Node:
+        from rop import ops
+
+        return ops.subtract(self, other)
+
+    def __rsub__(self, other: Operand) -> Node:
+        from rop import ops
+
+        return ops.subtract(other, self)
+
+    def __mul__(self, other: Operand) -> Node:
+        from rop import ops
+
+        return ops.multiply(self, other)
+
+    def __rmul__(self, other: Operand) -> Node:
+        from rop import ops
+
+        return ops.multiply(other, self)
+
+    def __truediv__(self, other: Operand) -> Node:
+        from rop import ops
+
+        return ops.divide(self, other)
+
+    def __rtruediv__(self, other: Operand) -> Node:
+        from rop import ops
+
+        return ops.divide(other, self)
+
+    def __matmul__(self, other: Operand) -> Node:
+        from rop import ops
+
+        return ops.matmul(self, other)
+
+    def __rmatmul__(self, other: Operand) -> Node:
+        from rop import ops
+
+        return ops.matmul(other, self)
+
+    def __neg__(self) -> Node:
+        from rop import ops
+
+        return ops.negative(self)
+
+    def __pow__(self, exponent: float) -> Node:
+        from rop import ops
+
+        return ops.power(self, exponent)
+
+    def __getitem__(self, key: Any) -> Node:
+        from rop import ops
+
+        return ops.getitem(self, key)
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise RopTypeError(f"len() of {self!r}, which is a scalar for one case")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Node]:
+        return (self[i] for i in range(len(self)))
+
+    @property
+    def T(self) -> Node:
+        """The node with its axes in reverse order."""
+        from rop import ops
+
+        return ops.transpose(self)
+
+
+Operand: TypeAlias = "Node | ArrayLike"
+
+
+def data(name: str, shape: int | Iterable[int] = ()) -> Node:
+    """Declare an input that is given case by case: x, t, or a weight.
+
+    Parameters
+    ----------
+    name : str
+        The batch's key for it.
+    shape : int or tuple of int
+        Shape for one case; the batch holds an array (N, *shape).
+
+    Returns
+    -------
+    Node
+
+    Raises
+    ------
+    RopTypeError, RopValueError
+        If the name is not an identifier or the shape not one of positive integers.
+    """
+    return Node(None, (), _checked_shape(name, shape), "data", _checked_name(name))
+
+
+def param(name: str, shape: int | Iterable[int] = ()) -> Node:
+    """Declare a parameter: a part of θ, the same for all cases.
+
+    Parameters
+    ----------
+    name : str
+        Its key in `Objective.pack` and `Objective.unpack`.
+    shape : int or tuple of int
+        Its shape; a weight matrix that maps x to y is (len(y), len(x)), as in ``W @ x``.
+
+    Returns
+    -------
+    Node
+
+    Raises
+    ------
+    RopTypeError, RopValueError
+        If the name is not an identifier or the shape not one of positive integers.
+    """
+    return Node(None, (), _checked_shape(name, shape), "param", _checked_name(name))
+
+
+def constant(values: ArrayLike) -> Node:
+    """Make a node of fixed numbers, the same for all cases; its derivatives are zero.
+
+    Operators do this by themselves for numbers and arrays.
+
+    Parameters
+    ----------
+    values : array_like of float
+        The numbers.
+
+    Returns
+    -------
+    Node
+
+    Raises
+    ------
+    RopTypeError, RopValueError
+        If the values are not real numbers, or not finite.
+    """
+    try:
+        array = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise RopTypeError(
+            f"expected a node, a number or an array of numbers, got {type(values).__name__}"
+        ) from error
+    if not np.isfinite(array).all():
+        raise RopValueError("a constant of the graph must be finite, got NaN or inf")
+    array.flags.writeable = False
+    return Node(None, (), array.shape, "constant", None, array)
+
+
+def as_node(operand: Operand) -> Node:
+    """Return the operand itself if it is a node, else a constant made of it."""
+    return operand if isinstance(operand, Node) else constant(operand)
+
+
+def ancestors(*outputs: Node) -> list[Node]:
+    """All nodes that the outputs depend on and the outputs, in topological order."""
+    found: dict[Node, None] = {}
+    stack = list(outputs)
+    while stack:
+        node = stack.pop()
+        if node not in found:
+            found[node] = None
+            stack.extend(node.parents)
+    return sorted(found, key=lambda node: node.order)
+
+
+def user_line() -> str:
+    """Where in the user's own file the graph is being built, for error messages."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back
+    return f"{Path(frame.f_code.co_filename).name}, line {frame.f_lineno}"
+
+
+def _checked_name(name: str) -> str:
+    if not isinstance(name, str):
+        raise RopTypeError(f"a node's name must be a string, got {type(name).__name__}")
+    if not name.isidentifier():
+        raise RopValueError(f"a node's name must be an identifier such as 'W1', got {name!r}")
+    return name
+
+
+def _checked_shape(name: str, shape: int | Iterable[int]) -> Shape:
+    try:
+        axes = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
+    except TypeError as error:
+        raise RopTypeError(f"shape of {name!r} must be an int or a tuple, got {shape!r}") from error
+    for axis in axes:
+        if isinstance(axis, bool) or not isinstance(axis, int | np.integer):
+            raise RopTypeError(f"shape of {name!r} must hold integers, got {shape!r}")
+        if axis < 1:
+            raise RopValueError(f"shape of {name!r} must be positive in every axis, got {shape!r}")
+    return tuple(int(axis) for axis in axes)

@@ -1,0 +1,401 @@
+"""Losses L(z): those of table 2, and any other loss given as a graph (sec. 6.2, 6.3).
+
+Each loss gives its value, ∇L and products with L''. The mean over cases enters here, as the factor
+1/N of ∇L and L'', and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+from scipy.special import expit, log_softmax, softmax
+
+from rop.errors import RopValueError
+from rop.graph import Node, Operand, Shape, ancestors, as_node
+from rop.ops.kernels import Array, Call, Loops, Map, einsum, product, scaled, view
+from rop.program import Emit, State, Target, Value
+from rop.sweeps import descendants, r_forward, r_reverse, reverse
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+class Loss:
+    """What every loss offers to the algorithms; see `TableLoss` and `LossGraph`."""
+
+    given: tuple[Node, ...]
+
+    @property
+    def name(self) -> str:
+        """The loss's name in listings and errors."""
+        return type(self).__name__
+
+    def fit(self, z: Node) -> None:
+        """Raise RopValueError if the loss cannot be one of the outputs z."""
+        raise NotImplementedError
+
+    def refuse_batch(self, batch: Mapping[str, Array]) -> None:
+        """Raise RopValueError if targets in a batch are not such as the loss is made for."""
+
+    def value(self, emit: Emit, target: Target, a: State, z: Node) -> None:
+        """Emit the loss of each case, without 1/N."""
+        raise NotImplementedError
+
+    def gradient(self, emit: Emit, a: State, z: Node, N: Value) -> State:
+        """Emit ∇L; returns the adjoints of z and of the nodes between z and the loss."""
+        raise NotImplementedError
+
+    def hvp(
+        self, emit: Emit, a: State, d: State, z: Node, N: Value, Rz: Value, Rdz: Target
+    ) -> None:
+        """Emit L'' Rz."""
+        raise NotImplementedError
+
+
+class TableLoss(Loss):
+    """A loss of table 2, summed over all but the case axis; a subclass gives its formulas.
+
+    Parameters
+    ----------
+    t : Node or array_like
+        Targets of the outputs' shape: a data node, or constants.
+    weight : Node or array_like, optional
+        Factor of each output's loss, of a shape that broadcasts to the outputs' (softmax: without
+        the class axis). Zero where a case, or a step of a sequence, does not count.
+
+    Raises
+    ------
+    RopTypeError
+        If t or the weight is not a node or an array of numbers.
+    """
+
+    def __init__(self, t: Operand, weight: Operand | None = None) -> None:
+        self.t = as_node(t)
+        self.weight = None if weight is None else as_node(weight)
+        self.given = (self.t,) if self.weight is None else (self.t, self.weight)
+
+    def prediction(self, z: Array) -> Array:
+        """p(z), of z's shape (..., *shape)."""
+        raise NotImplementedError
+
+    def elements(self, z: Array, t: Array) -> Array:
+        """The loss of each output, or group of outputs, that has a weight of its own."""
+        raise NotImplementedError
+
+    def root(self, p: Array, v: Array) -> Array:
+        """S v, where S Sᵀ is L'' for weight 1 and N = 1 (alg. 7, erratum M61)."""
+        raise NotImplementedError
+
+    def refuse(self, t: Array) -> str | None:
+        """What is wrong with targets that count, of shape (..., *shape); None if nothing is."""
+        return None
+
+    def weight_shape(self, z: Shape) -> Shape:
+        """Shape that weights broadcast to."""
+        return z
+
+    def aligned(self, weight: Array, rank: int) -> Array:
+        """Weights (N or 1, *shape) with axes of length 1, to broadcast with (N, *output shape)."""
+        outputs = rank - 1
+        own = len(self.weight_shape((1,) * outputs))
+        before, after = (1,) * (own - (weight.ndim - 1)), (1,) * (outputs - own)
+        return weight.reshape(len(weight), *before, *weight.shape[1:], *after)
+
+    def fit(self, z: Node) -> None:
+        """Raise RopValueError if targets or weights do not fit z, or depend on parameters."""
+        if self.t.shape != z.shape:
+            raise RopValueError(
+                f"{self.name}: the outputs have shape {z.shape} for one case, the targets "
+                f"{self.t.shape}; they must be equal"
+            )
+        largest = self.weight_shape(z.shape)
+        if self.weight is not None and not _broadcasts(self.weight.shape, largest):
+            raise RopValueError(
+                f"{self.name}: the weight has shape {self.weight.shape} for one case; expected one "
+                f"that broadcasts to {largest}"
+            )
+        for node in ancestors(*self.given):
+            if node.kind == "param":
+                raise RopValueError(
+                    f"{self.name}: targets and weights must not depend on parameters, but depend "
+                    f"on {node.name!r}; make that part of the outputs, or use LossGraph"
+                )
+
+    def refuse_batch(self, batch: Mapping[str, Array]) -> None:
+        """Raise RopValueError if targets that count are not such as the loss is made for."""
+        t = _known(self.t, batch)
+        weight = None if self.weight is None else _known(self.weight, batch)
+        if t is None or (self.weight is not None and weight is None):
+            return
+        if weight is not None and not weight.all():
+            counts = self.aligned(weight, t.ndim)
+            counts = counts.reshape(counts.shape[: 1 + len(self.weight_shape(self.t.shape))])
+            cases = max(len(t), len(weight))
+            shape = (cases, *self.weight_shape(self.t.shape))
+            t = np.broadcast_to(t, (cases, *self.t.shape))[np.broadcast_to(counts != 0, shape)]
+        wrong = self.refuse(t) if t.size else None
+        if wrong is not None:
+            raise RopValueError(f"{self.name}: {wrong} (targets {self.t.name or 'given as numbers'})")
+
+    def value(self, emit: Emit, target: Target, a: State, z: Node) -> None:
+        def rule(z: Array, t: Array, *weights: Array) -> Array:
+            each = self.elements(z, t)
+            for weight in weights:
+                own = self.aligned(weight, z.ndim)
+                each = each * own.reshape(own.shape[: each.ndim])
+            return each.reshape(len(each), -1).sum(axis=1)
+
+        emit.begin(z, "loss")
+        text = f"{self.name}({{0}}, {{1}})"
+        emit(target, Call(rule, text), a[z], *[a[node] for node in self.given])
+
+    def gradient(self, emit: Emit, a: State, z: Node, N: Value) -> State:
+        """∇L = c (p - t), with c = weight / N (table 2; erratum M29: not -(p - t))."""
+        emit.begin(z, "loss")
+        c, p, d = self.c(emit, a, N), self.p(emit, a, z), State()
+        weighted = self._weighted(z, c)
+        emit(Target(d, z, "d"), weighted, c, p)
+        emit(Target(d, z, "d"), scaled(weighted, -1.0), c, a[self.t])
+        return d
+
+    def p(self, emit: Emit, a: State, z: Node) -> Value:
+        """The predictions, computed once per θ."""
+        return emit.once("p", Call(self.prediction, "p({0})"), a[z])
+
+    def c(self, emit: Emit, a: State, N: Value) -> Value:
+        """The weight of each output's loss in the mean over cases: weight / N."""
+        if self.weight is None:
+            return N
+        shape = self.weight.shape
+        times = einsum(f"{_LETTERS[: len(shape)]},->{_LETTERS[: len(shape)]}", (shape, ()), "{0}/N")
+        return emit.once("c", times, a[self.weight], N, shape=shape)
+
+    def _weighted(self, z: Node, c: Value) -> Loops:
+        """The product of c with something of z's shape."""
+        letters = _LETTERS[: len(z.shape)]
+        own = letters[: len(self.weight_shape(z.shape))]
+        own = own[len(own) - len(c.shape) :]
+        text = "{1}/N" if self.weight is None else "{0} * {1}"
+        return einsum(f"{own},{letters}->{letters}", (c.shape, z.shape), text)
+
+
+class SquaredError(TableLoss):
+    """L(z) = ½ ‖z - t‖²,  ∇L = z - t,  L'' = I."""
+
+    def p(self, emit: Emit, a: State, z: Node) -> Value:
+        """The predictions are the outputs."""
+        return a[z]
+
+    def prediction(self, z: Array) -> Array:
+        return z
+
+    def elements(self, z: Array, t: Array) -> Array:
+        return 0.5 * (z - t) ** 2
+
+    def root(self, p: Array, v: Array) -> Array:
+        """S = I."""
+        return v
+
+    def hvp(
+        self, emit: Emit, a: State, d: State, z: Node, N: Value, Rz: Value, Rdz: Target
+    ) -> None:
+        emit.begin(z, "loss")
+        c = self.c(emit, a, N)
+        emit(Rdz, self._weighted(z, c), c, Rz)
+
+
+class SigmoidCrossEntropy(TableLoss):
+    """L(z) = -Σ t log p + (1 - t) log(1 - p), p = 1/(1 + exp(-z)),  ∇L = p - t,  L'' = diag(p(1 - p)).
+
+    Targets lie in [0, 1].
+    """
+
+    def prediction(self, z: Array) -> Array:
+        p: Array = expit(z)
+        return p
+
+    def elements(self, z: Array, t: Array) -> Array:
+        each: Array = np.logaddexp(np.zeros((), z.dtype), z) - t * z
+        return each
+
+    def root(self, p: Array, v: Array) -> Array:
+        """S = diag(√(p(1 - p)))."""
+        scaled: Array = np.sqrt(p * (1.0 - p)) * v
+        return scaled
+
+    def refuse(self, t: Array) -> str | None:
+        """Targets outside [0, 1]."""
+        low, high = float(t.min()), float(t.max())
+        if low < 0.0 or high > 1.0:
+            return f"targets must lie in [0, 1], got values from {low:g} to {high:g}"
+        return None
+
+    def hvp(
+        self, emit: Emit, a: State, d: State, z: Node, N: Value, Rz: Value, Rdz: Target
+    ) -> None:
+        emit.begin(z, "loss")
+        c = self.c(emit, a, N)
+        variance = emit.once("p'", Map(_variance, "p(1 - p)"), self.p(emit, a, z))
+        curvature = emit.once("L''", self._weighted(z, c), c, variance)
+        emit(Rdz, product(z.shape), curvature, Rz)
+
+
+class SoftmaxCrossEntropy(TableLoss):
+    """L(z) = -Σ t log p, p = softmax(z) over the last axis,  ∇L = p - t,  L'' = diag(p) - p pᵀ.
+
+    Targets are distributions: not negative, with sum 1 over the last axis, such as one-hot vectors
+    (erratum M30). Where a weight is 0, anything goes.
+    """
+
+    def weight_shape(self, z: Shape) -> Shape:
+        return z[:-1]
+
+    def fit(self, z: Node) -> None:
+        """Raise RopValueError also if the outputs have no class axis."""
+        if not z.shape:
+            raise RopValueError(
+                f"{self.name}: outputs must have a last axis of classes, got a scalar for one case"
+            )
+        super().fit(z)
+
+    def prediction(self, z: Array) -> Array:
+        p: Array = softmax(z, axis=-1)
+        return p
+
+    def elements(self, z: Array, t: Array) -> Array:
+        each: Array = -np.sum(t * log_softmax(z, axis=-1), axis=-1)
+        return each
+
+    def root(self, p: Array, v: Array) -> Array:
+        """S = diag(√p) - p √pᵀ."""
+        q = np.sqrt(p)
+        scaled: Array = q * v - p * np.sum(q * v, axis=-1, keepdims=True)
+        return scaled
+
+    def refuse(self, t: Array) -> str | None:
+        """Targets that are no distributions."""
+        if float(t.min()) < 0.0:
+            return f"targets must not be negative, got {float(t.min()):g}"
+        sums = t.sum(axis=-1, dtype=np.float64)
+        worst = float(sums.flat[np.argmax(np.abs(sums - 1.0))])
+        if abs(worst - 1.0) > 1e-5:
+            return (
+                f"targets must be one-hot or distributions over the last axis, with sum 1; got a "
+                f"sum of {worst:g}"
+            )
+        return None
+
+    def hvp(
+        self, emit: Emit, a: State, d: State, z: Node, N: Value, Rz: Value, Rdz: Target
+    ) -> None:
+        emit.begin(z, "loss")
+        c, p = self.c(emit, a, N), self.p(emit, a, z)
+        cp = emit.once("L''", self._weighted(z, c), c, p)
+        all_, rows = _LETTERS[: len(z.shape)], _LETTERS[: len(z.shape) - 1]
+        inner = einsum(f"{all_},{all_}->{rows}", (z.shape, z.shape), "{0}ᵀ {1}")
+        pRz = emit.temporary(f"p·R{emit.names[z]}", z.shape[:-1], inner, p, Rz)
+        emit(Rdz, product(z.shape), cp, Rz)
+        outer = einsum(f"{all_},{rows}->{all_}", (z.shape, z.shape[:-1]), "{0} ({1})")
+        emit(Rdz, scaled(outer, -1.0), cp, pRz)
+
+
+class LossGraph(Loss):
+    """Any loss, written as a graph on the outputs; its L'' comes from the same four sweeps.
+
+    Parameters
+    ----------
+    node : Node
+        The loss for one case, built from the outputs z (and data); summed if it has axes. It must
+        not depend on parameters but through z.
+    convexify : {None, "shift", "eigen"}
+        What replaces an L'' that is not positive semidefinite in Gv, so that G is (sec. 6.3): None
+        keeps it; "shift" adds the smallest multiple of I that makes it so, case by case (not of
+        its diagonal, erratum M32); "eigen" drops negative eigenvalues. Hv stays exact.
+
+    Raises
+    ------
+    RopValueError
+        If convexify is none of these.
+    """
+
+    def __init__(
+        self, node: Node, convexify: Literal["shift", "eigen"] | None = None
+    ) -> None:
+        if convexify not in (None, "shift", "eigen"):
+            raise RopValueError(
+                f"LossGraph: convexify must be None, 'shift' or 'eigen', got {convexify!r}"
+            )
+        self.node = as_node(node)
+        self.convexify = convexify
+        self.given = (self.node,)
+
+    def fit(self, z: Node) -> None:
+        """Raise RopValueError if the loss does not depend on z, or on parameters beside z."""
+        nodes = ancestors(self.node)
+        if z not in nodes:
+            raise RopValueError("LossGraph: the loss does not depend on the outputs z")
+        others = [node for node in nodes if node is not z]
+        parameters = [node for node in others if node.kind == "param"]
+        beside, inner = descendants(others, parameters), set(ancestors(z))
+        for node in others:
+            if node not in inner and any(p in beside and p is not z for p in node.parents):
+                raise RopValueError(
+                    f"LossGraph: the loss depends on parameters beside the outputs z, at {node!r}; "
+                    "make all that depends on parameters part of z (rop.concatenate)"
+                )
+
+    def value(self, emit: Emit, target: Target, a: State, z: Node) -> None:
+        letters = _LETTERS[: len(self.node.shape)]
+        emit.begin(self.node, "loss")
+        emit(target, einsum(f"{letters}->", (self.node.shape,), "sum({0})"), a[self.node])
+
+    def gradient(self, emit: Emit, a: State, z: Node, N: Value) -> State:
+        """The reverse sweep from the loss to z."""
+        nodes, d = self._beyond(z), State()
+        emit.begin(self.node, "loss")
+        emit(Target(d, self.node, "d"), _filled(self.node.shape), N)
+        reverse(nodes, emit, a, d, descendants(nodes, [z]))
+        return d
+
+    def hvp(
+        self, emit: Emit, a: State, d: State, z: Node, N: Value, Rz: Value, Rdz: Target
+    ) -> None:
+        """The R-forward sweep from Rz, and the R-reverse sweep with the curvature rule."""
+        nodes, R, Rd = self._beyond(z), State({z: Rz}), State()
+        if Rdz.node in Rdz.state:
+            Rd[z] = Rdz.state[Rdz.node]
+        r_forward(nodes, emit, a, R, {})
+        r_reverse(nodes, emit, a, R, d, Rd, descendants(nodes, [z]), curvature=True)
+        if z in Rd:
+            Rdz.state[Rdz.node] = Rd[z]
+
+    def _beyond(self, z: Node) -> list[Node]:
+        """The nodes that depend on z."""
+        nodes = ancestors(self.node)
+        after = descendants(nodes, [z])
+        return [node for node in nodes if node in after and node is not z]
+
+
+def _filled(shape: Shape) -> Loops:
+    """The kernel that fills a shape with the scalar 1/N."""
+    repeat, _ = view((), lambda one: np.broadcast_to(one, shape), "1/N")
+    return repeat
+
+
+def _known(node: Node, batch: Mapping[str, Array]) -> Array | None:
+    """The values (N or 1, *shape) of a data node or a constant."""
+    if node.constant is not None:
+        return node.constant[None]
+    return batch.get(node.name or "") if node.kind == "data" else None
+
+
+def _variance(p: Array) -> Array:
+    return p * (1.0 - p)
+
+
+def _broadcasts(shape: Shape, to: Shape) -> bool:
+    try:
+        return np.broadcast_shapes(shape, to) == to
+    except ValueError:
+        return False

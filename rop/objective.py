@@ -1,0 +1,304 @@
+"""The objective f(θ): mean over cases of L(F(θ)), plus l2/2 |θ|²."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from rop import init
+from rop.algorithms import Algorithms
+from rop.arrays import checked_batch, finite, real
+from rop.engines.memory import Layouts
+from rop.errors import RopTypeError, RopValueError
+from rop.graph import Node, Shape, ancestors
+from rop.linearization import Linearization, evaluate
+from rop.losses import Loss, LossGraph
+from rop.ops.kernels import Array
+from rop.ops.shaping import per_case
+
+
+class Objective:
+    """f(θ) = (1/N) Σ_cases L(F(θ)) + l2/2 |θ|², for a graph F and a loss L (sec. 6).
+
+    Parameters
+    ----------
+    z : Node
+        The outputs of F. As much as possible of f should be in L: logits, not probabilities.
+    loss : Loss
+        `SquaredError`, `SigmoidCrossEntropy`, `SoftmaxCrossEntropy` or `LossGraph`.
+    l2 : float
+        Strength of the penalty l2/2 |θ|².
+    params : sequence of Node, optional
+        The parameters in the order in which they make up θ; by default those that z depends on, in
+        the order of their creation. One that z does not depend on has gradient 0.
+
+    Attributes
+    ----------
+    n : int
+        Number of parameters.
+    shapes : dict of str to tuple of int
+        Shape of each parameter, in θ's order.
+    slices : dict of str to slice
+        Where each parameter lies in θ.
+    data_shapes : dict of str to tuple of int
+        Shape for one case of each entry of a batch.
+    output_shape : tuple of int
+        Shape of z for one case.
+
+    Raises
+    ------
+    RopTypeError
+        If an argument is of the wrong type.
+    RopValueError
+        If z depends on no parameter, the loss does not fit z, two nodes share a name, or l2 is
+        negative or not finite.
+    """
+
+    def __init__(
+        self, z: Node, loss: Loss, l2: float = 0.0, params: Iterable[Node] | None = None
+    ) -> None:
+        if not isinstance(z, Node):
+            raise RopTypeError(f"z: expected a node, got {type(z).__name__}")
+        if not isinstance(loss, Loss):
+            raise RopTypeError(
+                f"loss: expected a loss such as rop.SquaredError(t), got {type(loss).__name__}"
+            )
+        if not math.isfinite(l2) or l2 < 0.0:
+            raise RopValueError(f"l2: expected a finite number >= 0, got {l2!r}")
+        loss.fit(z)
+        nodes = ancestors(z, *loss.given)
+        has_data = any(node.kind == "data" for node in nodes)
+        if has_data and not z.per_case and not isinstance(loss, LossGraph):
+            z = per_case(z)
+        self.z, self.loss, self.l2 = z, loss, float(l2)
+        self.output_shape = z.shape
+        found = [node for node in nodes if node.kind == "param"]
+        self.parameters = _ordered(found, params)
+        self._data = [node for node in nodes if node.kind == "data"]
+        _refuse_duplicates([*self.parameters, *self._data])
+        self.shapes: dict[str, Shape] = {str(p.name): p.shape for p in self.parameters}
+        self.data_shapes: dict[str, Shape] = {str(d.name): d.shape for d in self._data}
+        ends = np.cumsum([p.size for p in self.parameters]).tolist()
+        self.slices = {
+            str(p.name): slice(end - p.size, end)
+            for p, end in zip(self.parameters, ends, strict=True)
+        }
+        self.n = int(ends[-1])
+        self.layouts = Layouts()
+
+    def __repr__(self) -> str:
+        return (
+            f"<Objective: {self.loss.name} of {self.output_shape}, {self.n} parameters in "
+            f"{', '.join(self.shapes)}>"
+        )
+
+    @cached_property
+    def algorithms(self) -> Algorithms:
+        """The programs of the objective."""
+        return Algorithms(self.z, self.loss, self.parameters)
+
+    def init(
+        self, method: str = "sparse", seed: int | np.random.Generator = 0, **options: Any
+    ) -> NDArray[np.float64]:
+        """Draw a θ to start from.
+
+        Parameters
+        ----------
+        method : str
+            "sparse" (15 incoming connections a unit), "glorot" or "normal"; see `rop.init`.
+        seed : int or Generator
+            Seed of the random numbers.
+        **options
+            Further arguments of the method.
+
+        Returns
+        -------
+        ndarray of float64, (n,)
+
+        Raises
+        ------
+        RopValueError
+            If there is no such method.
+        """
+        return self.pack(init.initialize(method, self.shapes, np.random.default_rng(seed), **options))
+
+    def pack(self, values: Mapping[str, ArrayLike]) -> NDArray[np.float64]:
+        """Make a θ of arrays.
+
+        Parameters
+        ----------
+        values : mapping of str to array_like
+            An array of its shape for each parameter.
+
+        Returns
+        -------
+        ndarray of float64, (n,)
+
+        Raises
+        ------
+        RopValueError
+            If a parameter is missing or unknown, or a shape does not fit.
+        """
+        missing = sorted(self.shapes.keys() - values.keys())
+        unknown = sorted(values.keys() - self.shapes.keys())
+        if missing or unknown:
+            raise RopValueError(
+                f"pack: expected the parameters {list(self.shapes)}; missing {missing}, "
+                f"unknown {unknown}"
+            )
+        theta = np.empty(self.n)
+        for name, shape in self.shapes.items():
+            array = real(name, values[name], np.dtype(np.float64))
+            if array.shape != shape:
+                raise RopValueError(f"pack: {name} has shape {shape}, got {array.shape}")
+            theta[self.slices[name]] = array.ravel()
+        return theta
+
+    def unpack(self, theta: Array) -> dict[str, NDArray[Any]]:
+        """Views of θ, or of any vector like it, as the parameters.
+
+        Parameters
+        ----------
+        theta : ndarray, (n,)
+            The vector.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Views: writing to them writes to theta.
+
+        Raises
+        ------
+        RopValueError
+            If theta does not have the shape (n,).
+        """
+        theta = np.asarray(theta)
+        if theta.shape != (self.n,):
+            raise RopValueError(f"unpack: expected shape ({self.n},), got {theta.shape}")
+        return {
+            name: theta[self.slices[name]].reshape(shape) for name, shape in self.shapes.items()
+        }
+
+    def linearize(
+        self,
+        theta: ArrayLike,
+        batch: Mapping[str, ArrayLike] | None = None,
+        engine: str = "numba",
+        dtype: DTypeLike | None = None,
+    ) -> Linearization:
+        """Run the forward sweep at θ and keep what the products need (sec. 7.1).
+
+        Parameters
+        ----------
+        theta : array_like, (n,)
+            The parameters; copied.
+        batch : mapping of str to array_like
+            (N, *shape) for each data node. Not copied if contiguous and of the dtype: do not change
+            it while the result is in use.
+        engine : {"numba", "numpy"}
+            Engine that runs the programs.
+        dtype : dtype, optional
+            float32 or float64; by default theta's own, float64 for integers.
+
+        Returns
+        -------
+        Linearization
+
+        Raises
+        ------
+        RopTypeError, RopValueError
+            If θ or the batch do not fit, with the name and the position of what does not.
+        RopMemoryError
+            If there is not enough memory for what is to be kept.
+        """
+        values, kind = self._theta(theta, dtype)
+        arrays, cases = self._batch(batch, kind)
+        return Linearization(self, values, arrays, cases, engine)
+
+    def value(
+        self,
+        theta: ArrayLike,
+        batch: Mapping[str, ArrayLike] | None = None,
+        engine: str = "numba",
+        dtype: DTypeLike | None = None,
+    ) -> float:
+        """f(θ) alone: a forward sweep that keeps nothing; see `linearize` for the arguments.
+
+        Returns
+        -------
+        float
+            Infinite or NaN where the loss is, without an error: a line search may get there.
+        """
+        values, kind = self._theta(theta, dtype, must_be_finite=False)
+        arrays, cases = self._batch(batch, kind)
+        return evaluate(self, values, arrays, cases, engine)
+
+    def _theta(
+        self, theta: ArrayLike, dtype: DTypeLike | None, must_be_finite: bool = True
+    ) -> tuple[Array, np.dtype[Any]]:
+        given = np.asarray(theta)
+        kind = np.dtype(dtype if dtype is not None else given.dtype)
+        if dtype is None and given.dtype.kind in "iub":
+            kind = np.dtype(np.float64)
+        if kind not in (np.float32, np.float64):
+            raise RopTypeError(f"theta: expected float32 or float64, got {kind}; pass dtype=")
+        if given.shape != (self.n,):
+            raise RopValueError(f"theta: expected shape ({self.n},), got {given.shape}")
+        values = np.array(real("theta", given, kind))
+        if must_be_finite:
+            finite("theta", values, self.position)
+        return values, kind
+
+    def _batch(
+        self, batch: Mapping[str, ArrayLike] | None, dtype: np.dtype[Any]
+    ) -> tuple[dict[str, NDArray[Any]], int]:
+        arrays, cases = checked_batch(batch, self.data_shapes, dtype)
+        self.loss.refuse_batch(arrays)
+        return arrays, cases
+
+    def position(self, index: int) -> str:
+        """Say in words where an element of θ belongs: its parameter and the index there.
+
+        Parameters
+        ----------
+        index : int
+            Index into θ.
+
+        Returns
+        -------
+        str
+        """
+        for name, where in self.slices.items():
+            if where.start <= index < where.stop:
+                inside = np.unravel_index(index - where.start, self.shapes[name] or (1,))
+                place = ", ".join(str(int(i)) for i in inside) if self.shapes[name] else ""
+                return f"index {index}, that is {name}[{place}]"
+        return f"index {index}"
+
+
+def _ordered(found: list[Node], params: Iterable[Node] | None) -> list[Node]:
+    chosen = found if params is None else list(params)
+    for node in chosen:
+        if not isinstance(node, Node) or node.kind != "param":
+            raise RopTypeError(f"params: expected parameters, made by rop.param, got {node!r}")
+    left_out = [node.name for node in found if node not in chosen]
+    if left_out:
+        raise RopValueError(f"params: z depends on {left_out} too; list every parameter")
+    if not chosen:
+        raise RopValueError("z depends on no parameter; make one with rop.param")
+    return chosen
+
+
+def _refuse_duplicates(nodes: list[Node]) -> None:
+    names = [str(node.name) for node in nodes]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise RopValueError(
+            f"two different nodes are called {twice[0]!r}; give every parameter and data node a "
+            "name of its own (to share a parameter, use its node twice)"
+        )

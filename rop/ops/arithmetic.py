@@ -1,0 +1,74 @@
+"""Sums and multiples: add, subtract, negative, scale. All of them `Linear`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rop.graph import Node, Operand, Shape
+from rop.ops.families import Linear, misfit
+from rop.ops.kernels import scaled, view
+
+
+def broadcast_shape(op: str, *shapes: Shape) -> Shape:
+    """Shape that the operands have together, by NumPy's rule, or an error that names the op."""
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise misfit(op, "operands of one shape, or of shapes that broadcast", *shapes) from None
+
+
+class Sum2(Linear):
+    """a = c₁ z₁ + c₂ z₂:  Ra = c₁ Rz₁ + c₂ Rz₂,  dz_i = c_i da."""
+
+    operands = 2
+    coefficients: tuple[float, float]
+
+    def __init__(self, *shapes: Shape) -> None:
+        self.shape = broadcast_shape(self.name, *shapes)
+        maps = [view(shape, lambda z: np.broadcast_to(z, self.shape), "{0}")[0] for shape in shapes]
+        self.maps = [scaled(A, c) for A, c in zip(maps, self.coefficients, strict=True)]
+        self.adjoints = [
+            A.adjoint(0, "{0}", int(np.prod(shape)))
+            for A, shape in zip(self.maps, shapes, strict=True)
+        ]
+
+
+class Add(Sum2):
+    """a = z₁ + z₂:  Ra = Rz₁ + Rz₂,  dz₁ = dz₂ = da."""
+
+    coefficients = (1.0, 1.0)
+
+
+class Subtract(Sum2):
+    """a = z₁ - z₂:  Ra = Rz₁ - Rz₂,  dz₁ = da,  dz₂ = -da."""
+
+    coefficients = (1.0, -1.0)
+
+
+class Scale(Linear):
+    """a = c z:  Ra = c Rz,  dz = c da."""
+
+    def __init__(self, z: Shape, *, c: float) -> None:
+        self.shape = z
+        self.maps = [scaled(view(z, lambda z: z, "{0}")[0], c)]
+        self.adjoints = self.maps
+
+
+def add(x: Operand, y: Operand) -> Node:
+    """x + y, elementwise; shapes broadcast. Also ``x + y``."""
+    return Add.of(x, y)
+
+
+def subtract(x: Operand, y: Operand) -> Node:
+    """x - y, elementwise; shapes broadcast. Also ``x - y``."""
+    return Subtract.of(x, y)
+
+
+def scale(x: Operand, c: float) -> Node:
+    """c x for a number c. Also ``c * x``."""
+    return Scale.of(x, c=float(c))
+
+
+def negative(x: Operand) -> Node:
+    """-x. Also ``-x``."""
+    return scale(x, -1.0)

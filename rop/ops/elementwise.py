@@ -1,0 +1,302 @@
+"""Elementwise functions: each is s, s' and s'', from which `Elementwise` makes all four rules.
+
+Written once for all engines: NumPy functions, float literals, and those of z, a = s(z) and
+ds = s'(z) that make the derivative cheapest.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rop.errors import RopValueError
+from rop.graph import Node, Operand, user_line
+from rop.ops.arithmetic import scale
+from rop.ops.families import Elementwise
+from rop.ops.kernels import Array
+from rop.ops.products import multiply
+
+# ruff: noqa: D102
+
+
+class Tanh(Elementwise):
+    """a = tanh z:  s' = 1 - a²,  s'' = -2 a s'."""
+
+    @staticmethod
+    def s(z: Array) -> Array:
+        return np.tanh(z)
+
+    @staticmethod
+    def ds(a: Array) -> Array:
+        return 1.0 - a * a
+
+    @staticmethod
+    def d2s(a: Array, ds: Array) -> Array:
+        return -2.0 * a * ds
+
+
+class Sigmoid(Elementwise):
+    """a = 1/(1 + exp(-z)):  s' = a (1 - a),  s'' = s' (1 - 2a)."""
+
+    @staticmethod
+    def s(z: Array) -> Array:
+        # The same function through tanh: no overflow at any z, and one pass of exponentials.
+        return 0.5 + 0.5 * np.tanh(0.5 * z)
+
+    @staticmethod
+    def ds(a: Array) -> Array:
+        return a * (1.0 - a)
+
+    @staticmethod
+    def d2s(a: Array, ds: Array) -> Array:
+        return ds * (1.0 - 2.0 * a)
+
+
+class Relu(Elementwise):
+    """a = max(z, 0):  s' = 1 where z > 0, else 0,  s'' = 0."""
+
+    @staticmethod
+    def s(z: Array) -> Array:
+        return np.maximum(z, 0.0)
+
+    @staticmethod
+    def ds(a: Array) -> Array:
+        return np.sign(a)
+
+    d2s = None
+
+
+class Softplus(Elementwise):
+    """a = log(1 + exp z):  s' = 1/(1 + exp(-z)),  s'' = s' (1 - s')."""
+
+    @staticmethod
+    def s(z: Array) -> Array:
+        return np.maximum(z, 0.0) + np.log1p(np.exp(-np.abs(z)))
+
+    @staticmethod
+    def ds(z: Array) -> Array:
+        return 0.5 + 0.5 * np.tanh(0.5 * z)
+
+    @staticmethod
+    def d2s(ds: Array) -> Array:
+        return ds * (1.0 - ds)
+
+
+class Elu(Elementwise):
+    """a = z where z > 0, else exp(z) - 1:  s' = 1 or a + 1,  s'' = 0 or a + 1."""
+
+    @staticmethod
+    def s(z: Array) -> Array:
+        return np.maximum(z, 0.0) + np.expm1(np.minimum(z, 0.0))
+
+    @staticmethod
+    def ds(a: Array) -> Array:
+        return 1.0 + np.minimum(a, 0.0)
+
+    @staticmethod
+    def d2s(z: Array, ds: Array) -> Array:
+        return np.where(z > 0.0, 0.0, 1.0) * ds
+
+
+class Exp(Elementwise):
+    """a = exp z:  s' = a,  s'' = a."""
+
+    @staticmethod
+    def s(z: Array) -> Array:
+        return np.exp(z)
+
+    @staticmethod
+    def ds(a: Array) -> Array:
+        return a
+
+    @staticmethod
+    def d2s(a: Array) -> Array:
+        return a
+
+
+class Log(Elementwise):
+    """a = log z:  s' = 1/z,  s'' = -s'²."""
+
+    @staticmethod
+    def s(z: Array) -> Array:
+        return np.log(z)
+
+    @staticmethod
+    def ds(z: Array) -> Array:
+        return 1.0 / z
+
+    @staticmethod
+    def d2s(ds: Array) -> Array:
+        return -ds * ds
+
+
+class Sin(Elementwise):
+    """a = sin z:  s' = cos z,  s'' = -a."""
+
+    @staticmethod
+    def s(z: Array) -> Array:
+        return np.sin(z)
+
+    @staticmethod
+    def ds(z: Array) -> Array:
+        return np.cos(z)
+
+    @staticmethod
+    def d2s(a: Array) -> Array:
+        return -a
+
+
+class Cos(Elementwise):
+    """a = cos z:  s' = -sin z,  s'' = -a."""
+
+    @staticmethod
+    def s(z: Array) -> Array:
+        return np.cos(z)
+
+    @staticmethod
+    def ds(z: Array) -> Array:
+        return -np.sin(z)
+
+    @staticmethod
+    def d2s(a: Array) -> Array:
+        return -a
+
+
+class Square(Elementwise):
+    """a = z²:  s' = 2z,  s'' = 2."""
+
+    @staticmethod
+    def s(z: Array) -> Array:
+        return z * z
+
+    @staticmethod
+    def ds(z: Array) -> Array:
+        return 2.0 * z
+
+    @staticmethod
+    def d2s(z: Array) -> Array:
+        return 0.0 * z + 2.0
+
+
+class Sqrt(Elementwise):
+    """a = √z:  s' = 1/(2a),  s'' = -2 s'³."""
+
+    @staticmethod
+    def s(z: Array) -> Array:
+        return np.sqrt(z)
+
+    @staticmethod
+    def ds(a: Array) -> Array:
+        return 0.5 / a
+
+    @staticmethod
+    def d2s(ds: Array) -> Array:
+        return -2.0 * ds * ds * ds
+
+
+class Reciprocal(Elementwise):
+    """a = 1/z:  s' = -a²,  s'' = 2a³."""
+
+    @staticmethod
+    def s(z: Array) -> Array:
+        return 1.0 / z
+
+    @staticmethod
+    def ds(a: Array) -> Array:
+        return -a * a
+
+    @staticmethod
+    def d2s(a: Array) -> Array:
+        return 2.0 * a * a * a
+
+
+def tanh(x: Operand) -> Node:
+    """Tanh x, elementwise."""
+    return Tanh.of(x)
+
+
+def sigmoid(x: Operand) -> Node:
+    """1/(1 + exp(-x)), elementwise; the logistic function."""
+    return Sigmoid.of(x)
+
+
+def relu(x: Operand) -> Node:
+    """max(x, 0), elementwise; the derivative at 0 is 0."""
+    return Relu.of(x)
+
+
+def softplus(x: Operand) -> Node:
+    """log(1 + exp x), elementwise."""
+    return Softplus.of(x)
+
+
+def elu(x: Operand) -> Node:
+    """X where x > 0, else exp(x) - 1, elementwise."""
+    return Elu.of(x)
+
+
+def exp(x: Operand) -> Node:
+    """Exp x, elementwise."""
+    return Exp.of(x)
+
+
+def log(x: Operand) -> Node:
+    """Natural logarithm of x, elementwise."""
+    return Log.of(x)
+
+
+def sin(x: Operand) -> Node:
+    """Sin x, elementwise."""
+    return Sin.of(x)
+
+
+def cos(x: Operand) -> Node:
+    """Cos x, elementwise."""
+    return Cos.of(x)
+
+
+def square(x: Operand) -> Node:
+    """x², elementwise. Also ``x**2``."""
+    return Square.of(x)
+
+
+def sqrt(x: Operand) -> Node:
+    """Square root of x, elementwise. Also ``x**0.5``."""
+    return Sqrt.of(x)
+
+
+def reciprocal(x: Operand) -> Node:
+    """1/x, elementwise. Also ``1 / x``."""
+    return Reciprocal.of(x)
+
+
+def divide(x: Operand, y: Operand) -> Node:
+    """x / y, elementwise: x times the reciprocal of y (footnote 2: complicated nodes are split)."""
+    if not isinstance(y, Node) and np.ndim(y) == 0:
+        return scale(x, 1.0 / float(np.asarray(y, dtype=np.float64)))
+    return multiply(x, reciprocal(y))
+
+
+def power(x: Operand, exponent: float) -> Node:
+    """X to the power 2, 3, 4, 0.5, -0.5, -1 or -2, split into simpler ops.
+
+    Raises
+    ------
+    RopValueError
+        For any other exponent; write ``rop.exp(p * rop.log(x))`` for a positive x.
+    """
+    powers = {
+        1: lambda: scale(x, 1.0),
+        2: lambda: square(x),
+        3: lambda: multiply(square(x), x),
+        4: lambda: square(square(x)),
+        0.5: lambda: sqrt(x),
+        -0.5: lambda: reciprocal(sqrt(x)),
+        -1: lambda: reciprocal(x),
+        -2: lambda: square(reciprocal(x)),
+    }
+    if isinstance(exponent, Node) or exponent not in powers:
+        raise RopValueError(
+            f"**: expected an exponent among {list(powers)}, got {exponent!r} ({user_line()}); "
+            "for a positive base write rop.exp(p * rop.log(x))"
+        )
+    return powers[exponent]()

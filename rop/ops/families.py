@@ -1,0 +1,349 @@
+"""The three families of ops, for the three rules of sec. 5: linearity, product rule, chain rule.
+
+| family              | value   | R rule               | reverse rule             | curvature rule           |
+|---------------------|---------|----------------------|--------------------------|--------------------------|
+| Linear      (eq. 4) | A z     | A Rz                 | Aᵀ da                    | 0                        |
+| Bilinear    (eq. 5) | B(x, y) | B(Rx, y) + B(x, Ry)  | B*₁(da, y), B*₂(x, da)   | B*₁(da, Ry), B*₂(Rx, da) |
+| Elementwise (eq. 6) | s(z)    | s'(z) · Rz           | s'(z) · da               | s''(z) · Rz · da         |
+
+``emit(target, kernel, *operands)`` adds one term to the target. It does nothing when an operand is
+zero (R of data) or when nobody asks for the target (da of data), so the rules need not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+import numpy as np
+
+from rop.errors import RopTypeError, RopValueError
+from rop.graph import Node, Operand, Shape, as_node, user_line
+from rop.ops.kernels import Array, Call, Kernel, Loops, Map, product, wanted
+
+if TYPE_CHECKING:
+    from rop.program import Emit, Target, Value
+
+    Zero: TypeAlias = None
+    Values: TypeAlias = Sequence[Value | Zero]
+    Targets: TypeAlias = Sequence[Target | None]
+
+
+class Op:
+    """What a node does, for given operand shapes: its value and its three derivative rules.
+
+    Subclass `Linear`, `Bilinear` or `Elementwise` to add an op, or `General` for an op of none of
+    these families, and build nodes with ``MyOp.of(x)``.
+
+    Parameters
+    ----------
+    shapes : tuple of int
+        Shapes of the operands for one case.
+    """
+
+    operands: ClassVar[int | None] = 1
+    shape: Shape
+
+    def __init__(self, *shapes: Shape) -> None:
+        self.shape = self.output_shape(*shapes)
+
+    @property
+    def name(self) -> str:
+        """The op's name in listings and errors."""
+        return type(self).__name__.lower()
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """Shape of the result for one case; raises RopValueError where the operands do not fit."""
+        return shapes[0]
+
+    def literal(self, parents: Sequence[str]) -> str:
+        """The op's value as a formula of its parents' names."""
+        return f"{self.name}({', '.join(parents)})"
+
+    @classmethod
+    def of(cls, *parents: Operand, **options: Any) -> Node:
+        """Build the node that applies the op to its parents.
+
+        Parameters
+        ----------
+        *parents : Node or array_like
+            The operands; numbers and arrays become constants.
+        **options
+            Further arguments of the op's constructor, hashable.
+
+        Returns
+        -------
+        Node
+
+        Raises
+        ------
+        RopTypeError
+            If the number of operands is wrong.
+        RopValueError
+            If the operands' shapes do not fit.
+        """
+        nodes = tuple(as_node(parent) for parent in parents)
+        if cls.operands is not None and len(nodes) != cls.operands:
+            raise RopTypeError(
+                f"{cls.__name__.lower()} takes {cls.operands} operand(s), got {len(nodes)} "
+                f"({user_line()})"
+            )
+        op = _bound(cls, tuple(node.shape for node in nodes), tuple(options.items()))
+        return Node(op, nodes, op.shape)
+
+    def value(self, emit: Emit, a: Target, z: Values) -> None:
+        """a = s(z)."""
+        raise NotImplementedError
+
+    def R(self, emit: Emit, Ra: Target, a: Value, z: Values, Rz: Values) -> None:
+        """Ra, from Rz."""
+        raise NotImplementedError
+
+    def reverse(self, emit: Emit, da: Value, a: Value, z: Values, dz: Targets) -> None:
+        """dz, from da; R{reverse} is the same rule from Rda, plus the curvature rule."""
+        raise NotImplementedError
+
+    def curvature(
+        self, emit: Emit, da: Value, a: Value, z: Values, Rz: Values, Rdz: Targets
+    ) -> None:
+        """What R{reverse} has besides the reverse rule: the terms that Gauss-Newton drops."""
+        raise NotImplementedError
+
+
+@cache
+def _bound(cls: type[Op], shapes: tuple[Shape, ...], options: tuple[tuple[str, Any], ...]) -> Op:
+    return cls(*shapes, **dict(options))
+
+
+def misfit(op: str, expected: str, *shapes: Shape) -> RopValueError:
+    """Make the error of operands that do not fit together, which points at the user's line."""
+    got = " and ".join(str(shape) for shape in shapes)
+    return RopValueError(f"{op}: expected {expected}, got shapes {got} ({user_line()})")
+
+
+class Linear(Op):
+    """a = Σ A_i z_i:  Ra = Σ A_i Rz_i,  dz_i = A_iᵀ da,  no curvature (eq. 4).
+
+    A subclass of a user's own supplies `A` and `AT`, functions of arrays with the cases as axis 0,
+    and `output_shape`. An op of the catalogue sets `maps` and `adjoints` to kernels.
+    """
+
+    maps: Sequence[Kernel]
+    adjoints: Sequence[Kernel]
+
+    def __init__(self, *shapes: Shape) -> None:
+        super().__init__(*shapes)
+        self.maps = [Call(self.A, f"{self.name}({{0}})")]
+        self.adjoints = [Call(self.AT, f"{self.name}ᵀ({{0}})")]
+
+    def A(self, z: Array) -> Array:
+        """A z: (N, *shape of z) to (N, *shape of a)."""
+        raise NotImplementedError(f"{type(self).__name__} must define A(self, z)")
+
+    def AT(self, da: Array) -> Array:
+        """Aᵀ da: (N, *shape of a) to (N, *shape of z)."""
+        raise NotImplementedError(f"{type(self).__name__} must define AT(self, da)")
+
+    def value(self, emit: Emit, a: Target, z: Values) -> None:
+        for A, z_i in zip(self.maps, z, strict=True):
+            emit(a, A, z_i)
+
+    def R(self, emit: Emit, Ra: Target, a: Value, z: Values, Rz: Values) -> None:
+        for A, Rz_i in zip(self.maps, Rz, strict=True):
+            emit(Ra, A, Rz_i)
+
+    def reverse(self, emit: Emit, da: Value, a: Value, z: Values, dz: Targets) -> None:
+        for AT, dz_i in zip(self.adjoints, dz, strict=True):
+            emit(dz_i, AT, da)
+
+    def curvature(
+        self, emit: Emit, da: Value, a: Value, z: Values, Rz: Values, Rdz: Targets
+    ) -> None:
+        """Zero: R(Aᵀ da) = Aᵀ Rda."""
+
+
+class Bilinear(Op):
+    """a = B(x, y):  Ra = B(Rx, y) + B(x, Ry),  dx = B*₁(da, y),  dy = B*₂(x, da) (eq. 5).
+
+    A subclass of a user's own supplies `B`, `B1` and `B2`, functions of arrays with the cases as
+    axis 0, and `output_shape`. An op of the catalogue sets `maps` to three kernels.
+    """
+
+    operands: ClassVar[int | None] = 2
+    maps: tuple[Kernel, Kernel, Kernel]
+
+    def __init__(self, *shapes: Shape) -> None:
+        super().__init__(*shapes)
+        name = self.name
+        self.maps = (
+            Call(self.B, f"{name}({{0}}, {{1}})"),
+            Call(self.B1, f"{name}*₁({{0}}, {{1}})"),
+            Call(self.B2, f"{name}*₂({{0}}, {{1}})"),
+        )
+
+    def B(self, x: Array, y: Array) -> Array:
+        """B(x, y), linear in x and in y."""
+        raise NotImplementedError(f"{type(self).__name__} must define B(self, x, y)")
+
+    def B1(self, da: Array, y: Array) -> Array:
+        """B*₁(da, y), of x's shape: <B(x, y), da> = <x, B*₁(da, y)>."""
+        raise NotImplementedError(f"{type(self).__name__} must define B1(self, da, y)")
+
+    def B2(self, x: Array, da: Array) -> Array:
+        """B*₂(x, da), of y's shape: <B(x, y), da> = <y, B*₂(x, da)>."""
+        raise NotImplementedError(f"{type(self).__name__} must define B2(self, x, da)")
+
+    def value(self, emit: Emit, a: Target, z: Values) -> None:
+        B, (x, y) = self.maps[0], z
+        emit(a, B, x, y)
+
+    def R(self, emit: Emit, Ra: Target, a: Value, z: Values, Rz: Values) -> None:
+        B, (x, y), (Rx, Ry) = self.maps[0], z, Rz
+        emit(Ra, B, Rx, y)
+        emit(Ra, B, x, Ry)
+
+    def reverse(self, emit: Emit, da: Value, a: Value, z: Values, dz: Targets) -> None:
+        (_, B1, B2), (x, y), (dx, dy) = self.maps, z, dz
+        emit(dx, B1, da, y)
+        emit(dy, B2, x, da)
+
+    def curvature(
+        self, emit: Emit, da: Value, a: Value, z: Values, Rz: Values, Rdz: Targets
+    ) -> None:
+        (_, B1, B2), (Rx, Ry), (Rdx, Rdy) = self.maps, Rz, Rdz
+        emit(Rdx, B1, da, Ry)
+        emit(Rdy, B2, Rx, da)
+
+
+class Elementwise(Op):
+    """a = s(z):  Ra = s'(z)·Rz,  dz = s'(z)·da,  Rdz = s'(z)·Rda + s''(z)·Rz·da (eq. 6).
+
+    A subclass supplies the scalar functions `s`, `ds` and `d2s`, once for all engines, each written
+    with NumPy functions, float literals, and those of the arguments ``z``, ``a`` (= s(z)) and
+    ``ds`` (= s'(z)) that it needs. ``d2s = None`` says that s'' is zero.
+    """
+
+    s: Any
+    ds: Any
+    d2s: Any
+
+    def __init__(self, *shapes: Shape) -> None:
+        super().__init__(*shapes)
+        for rule in ("s", "ds", "d2s"):
+            function = getattr(type(self), rule, _missing)
+            if function is _missing:
+                raise RopTypeError(f"{type(self).__name__} must define {rule}")
+            unknown = set(wanted(function)) - {"z", "a", "ds"} if function is not None else set()
+            if unknown:
+                raise RopTypeError(
+                    f"{type(self).__name__}.{rule} takes {sorted(unknown)}; a scalar function is a "
+                    "staticmethod of some of z, a and ds"
+                )
+        self.times = product(self.shape)
+
+    def slope(self, emit: Emit, a: Value, z: Values) -> Value:
+        """s'(z), computed once per θ."""
+        given = {"z": z[0], "a": a}
+        text = f"{self.name}'({{0}})"
+        return emit.once("s'", Map(self.ds, text), *[given[name] for name in wanted(self.ds)])
+
+    def bend(self, emit: Emit, da: Value, a: Value, z: Values) -> Value:
+        """s''(z)·da, computed once per θ, and only where Hv is asked for."""
+        given = {"z": z[0], "a": a, "ds": self.slope(emit, a, z)}
+        kernel = Map(self.d2s, f"{self.name}''({{0}})")
+        d2s = emit.once("s''", kernel, *[given[name] for name in wanted(self.d2s)])
+        return emit.once("s''·da", self.times, d2s, da)
+
+    def value(self, emit: Emit, a: Target, z: Values) -> None:
+        emit(a, Map(self.s, f"{self.name}({{0}})"), z[0])
+
+    def R(self, emit: Emit, Ra: Target, a: Value, z: Values, Rz: Values) -> None:
+        emit(Ra, self.times, self.slope(emit, a, z), Rz[0])
+
+    def reverse(self, emit: Emit, da: Value, a: Value, z: Values, dz: Targets) -> None:
+        emit(dz[0], self.times, self.slope(emit, a, z), da)
+
+    def curvature(
+        self, emit: Emit, da: Value, a: Value, z: Values, Rz: Values, Rdz: Targets
+    ) -> None:
+        if self.d2s is not None and Rz[0] is not None:
+            emit(Rdz[0], self.times, self.bend(emit, da, a, z), Rz[0])
+
+
+class General(Op):
+    """a = s(z_1, ..., z_k), an op of no family: all four rules are Python functions of arrays.
+
+    Allowed, and slower: every engine leaves its compiled code for each of the rules. A subclass
+    supplies `output_shape`, `s`, `Rs`, `sT` and `RsT`; arrays have the cases as axis 0, and a zero
+    direction comes as an array of zeros.
+    """
+
+    operands: ClassVar[int | None] = None
+
+    def s(self, *z: Array) -> Array:
+        """The value a."""
+        raise NotImplementedError(f"{type(self).__name__} must define s(self, *z)")
+
+    def Rs(self, z: tuple[Array, ...], Rz: tuple[Array, ...]) -> Array:
+        """The R rule: Ra = Σ_i (∂s/∂z_i) Rz_i."""
+        raise NotImplementedError(f"{type(self).__name__} must define Rs(self, z, Rz)")
+
+    def sT(self, z: tuple[Array, ...], da: Array) -> tuple[Array, ...]:
+        """The reverse rule: dz_i = (∂s/∂z_i)ᵀ da, one array for each operand."""
+        raise NotImplementedError(f"{type(self).__name__} must define sT(self, z, da)")
+
+    def RsT(self, z: tuple[Array, ...], Rz: tuple[Array, ...], da: Array) -> tuple[Array, ...]:
+        """The curvature rule: R((∂s/∂z_i)ᵀ da) with da held fixed, one array for each operand."""
+        raise NotImplementedError(f"{type(self).__name__} must define RsT(self, z, Rz, da)")
+
+    def value(self, emit: Emit, a: Target, z: Values) -> None:
+        emit(a, Call(self.s, self._text("", len(z))), *z)
+
+    def R(self, emit: Emit, Ra: Target, a: Value, z: Values, Rz: Values) -> None:
+        given, k = _present(Rz), len(z)
+
+        def rule(*arrays: Array) -> Array:
+            return self.Rs(arrays[:k], _with_zeros(arrays[:k], given, arrays[k:]))
+
+        emit(Ra, Call(rule, self._text("R", k)), *z, *[Rz[i] for i in given])
+
+    def reverse(self, emit: Emit, da: Value, a: Value, z: Values, dz: Targets) -> None:
+        for i, dz_i in enumerate(dz):
+
+            def rule(*arrays: Array, i: int = i) -> Array:
+                return self.sT(arrays[:-1], arrays[-1])[i]
+
+            emit(dz_i, Call(rule, self._text(f"∂{i + 1}ᵀ", len(z))), *z, da)
+
+    def curvature(
+        self, emit: Emit, da: Value, a: Value, z: Values, Rz: Values, Rdz: Targets
+    ) -> None:
+        given, k = _present(Rz), len(z)
+        for i, Rdz_i in enumerate(Rdz if given else ()):
+
+            def rule(*arrays: Array, i: int = i) -> Array:
+                Rz_arrays = _with_zeros(arrays[:k], given, arrays[k:-1])
+                return self.RsT(arrays[:k], Rz_arrays, arrays[-1])[i]
+
+            kernel = Call(rule, self._text(f"R∂{i + 1}ᵀ", k))
+            emit(Rdz_i, kernel, *z, *[Rz[j] for j in given], da)
+
+    def _text(self, rule: str, k: int) -> str:
+        return f"{rule}{self.name}({', '.join(f'{{{i}}}' for i in range(k))})"
+
+
+def _present(values: Values) -> list[int]:
+    return [i for i, value in enumerate(values) if value is not None]
+
+
+def _with_zeros(
+    z: tuple[Array, ...], given: list[int], directions: tuple[Array, ...]
+) -> tuple[Array, ...]:
+    Rz = [np.zeros_like(z_i) for z_i in z]
+    for i, direction in zip(given, directions, strict=True):
+        Rz[i] = direction
+    return tuple(Rz)
+
+
+_missing = object()

@@ -1,0 +1,463 @@
+"""Programs: flat lists of steps, each one rule of one node, and where their values lie in memory.
+
+Sweeps emit steps through `Emit`, which drops symbolic zeros, lets values that are only passed on
+share one place, and sums what several steps add to one target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from rop.graph import Node, Shape
+from rop.ops.kernels import Kernel, Loops, Map, einsum
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """A fixed place outside a program's own memory, such as θ, the batch, or a product's result.
+
+    Attributes
+    ----------
+    buffer : str
+        Name of the buffer.
+    offset : int
+        First element, for one direction.
+    row : int or None
+        Elements from one case (or direction) to the next, where that is not the value's own size.
+    """
+
+    buffer: str
+    offset: int = 0
+    row: int | None = None
+
+
+class Value:
+    """An array that steps read and write: a_i, Ra_i, da_i, Rda_i, s'(z_i) or a part of the loss.
+
+    Attributes
+    ----------
+    name : str
+        As in listings: y2, Rx2, dW1.
+    shape : tuple of int
+        For one case and one direction.
+    per_case, per_direction : bool
+        Whether it has an axis of cases, and one of directions: (cases, directions, *shape).
+    place : Place or None
+        Where it lies, if not in the program's own memory.
+    """
+
+    __slots__ = ("name", "per_case", "per_direction", "place", "shape", "size")
+
+    def __init__(
+        self,
+        name: str,
+        shape: Shape,
+        per_case: bool,
+        per_direction: bool = False,
+        place: Place | None = None,
+    ) -> None:
+        self.name = name
+        self.shape = shape
+        self.size = int(np.prod(shape, dtype=np.int64))
+        self.per_case = per_case
+        self.per_direction = per_direction
+        self.place = place
+
+    def __repr__(self) -> str:
+        return f"<value {self.name}: {self.shape}>"
+
+    def elements(self, cases: int, directions: int) -> int:
+        """Number of elements for so many cases and directions."""
+        return (
+            self.size
+            * (cases if self.per_case else 1)
+            * (directions if self.per_direction else 1)
+        )
+
+
+@dataclass(slots=True)
+class Step:
+    """target = or += kernel(operands): one rule of one node.
+
+    A step without a kernel sets its target to zero.
+    """
+
+    kernel: Kernel | None
+    target: Value
+    operands: tuple[Value, ...]
+    accumulate: bool
+    node: Node
+    rule: str
+
+
+@dataclass
+class Program:
+    """Steps in the order in which they run, and the values that must outlive them.
+
+    Attributes
+    ----------
+    name : str
+        "forward", "gradient", "ggnvp", ...
+    steps : list of Step
+        The steps.
+    keep : set of Value
+        Values that other programs read: they stay in memory when the program has ended.
+    """
+
+    name: str
+    steps: list[Step] = field(default_factory=list)
+    keep: set[Value] = field(default_factory=set)
+
+    def reads(self) -> set[Value]:
+        """Values that the steps read and that no step of this program writes."""
+        written = {step.target for step in self.steps}
+        return {value for step in self.steps for value in step.operands} - written
+
+    def needed(self) -> Program:
+        """The same program without the steps whose targets nobody reads, keeps or placed."""
+        steps, read = [], set(self.keep)
+        for step in reversed(self.steps):
+            if step.target.place is not None or step.target in read:
+                steps.append(step)
+                read.update(step.operands)
+        return Program(self.name, steps[::-1], self.keep)
+
+
+State: TypeAlias = dict[Node, Value]
+
+
+@dataclass(slots=True)
+class Target:
+    """The value of one node in one sweep, not yet made: the first step that reaches it makes it.
+
+    Attributes
+    ----------
+    state : dict of Node to Value
+        The sweep's values so far.
+    node : Node
+        The node.
+    prefix : str
+        "", "R", "d" or "Rd".
+    alone : bool
+        Whether one step only will ever reach the target.
+    """
+
+    state: State
+    node: Node
+    prefix: str
+    alone: bool = False
+
+
+@dataclass(slots=True)
+class _Pieces:
+    """How much of a value that is put together from pieces is written, and since which step."""
+
+    start: int
+    covered: int = 0
+
+
+class Emit:
+    """Adds steps to a program, in the terms in which ops write their rules.
+
+    Parameters
+    ----------
+    program : Program
+        Receives the steps.
+    names : dict of Node to str
+        Names of the nodes' values.
+    slopes, bends : Program
+        Receive what rules compute once per θ (`once`): s'(z), and for curvature rules s''(z)·da.
+    memo : dict
+        What `once` has computed, shared by all sweeps over one graph.
+    directional : bool
+        Whether the targets have an axis of directions.
+    case_by_case : bool
+        Whether adjoints of what does not depend on data are wanted for each case.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        names: dict[Node, str],
+        slopes: Program,
+        bends: Program,
+        memo: dict[tuple[Node, str], Value],
+        *,
+        directional: bool = False,
+        case_by_case: bool = False,
+    ) -> None:
+        self.program = program
+        self.names = names
+        self.slopes = slopes
+        self.bends = bends
+        self.memo = memo
+        self.directional = directional
+        self.case_by_case = case_by_case
+        self.node: Node
+        self.rule = ""
+        self._written: dict[Value, _Pieces] = {}
+
+    def begin(self, node: Node, rule: str) -> None:
+        """Name the node and the rule that the next steps belong to."""
+        self.node = node
+        self.rule = rule
+
+    def __call__(self, target: Target | None, kernel: Kernel, *operands: Value | None) -> None:
+        """Add a term to the target; nothing if nobody asks for it or an operand is zero.
+
+        Parameters
+        ----------
+        target : Target or None
+            What the term is added to.
+        kernel : Loops, Map or Call
+            Computes the term.
+        *operands : Value or None
+            Its operands.
+        """
+        if target is None or any(operand is None for operand in operands):
+            return
+        values = tuple(operand for operand in operands if operand is not None)
+        made = target.state.get(target.node)
+        if isinstance(kernel, Loops) and kernel.identity:
+            if made is values[0]:
+                return
+            if made is None and target.alone and self._same_axes(target.node, values[0]):
+                target.state[target.node] = values[0]
+                return
+        value = made or self._make(target)
+        target.state[target.node] = value
+        first = value not in self._written
+        pieces = self._written.setdefault(value, _Pieces(len(self.program.steps)))
+        if isinstance(kernel, Loops) and kernel.disjoint and (first or pieces.covered):
+            pieces.covered += int(np.prod(kernel.extents))
+            self._step(kernel, value, values, False)
+            return
+        if first and isinstance(kernel, Loops) and not kernel.whole:
+            self._step(None, value, (), False)
+            first = False
+        self._step(kernel, value, values, not first)
+
+    def end(self, target: Target) -> None:
+        """Close a target that was put together from pieces: what no piece reaches is zero."""
+        value = target.state.get(target.node)
+        pieces = self._written.get(value) if value is not None else None
+        if value is None or pieces is None or not pieces.covered:
+            return
+        if pieces.covered < value.size:
+            zero = Step(None, value, (), False, target.node, self.rule)
+            self.program.steps.insert(pieces.start, zero)
+        pieces.covered = 0
+
+    def _step(
+        self, kernel: Kernel | None, value: Value, operands: tuple[Value, ...], accumulate: bool
+    ) -> None:
+        step = Step(kernel, value, operands, accumulate, self.node, self.rule)
+        self.program.steps.append(step)
+
+    def finish(self, target: Target, value: Value) -> None:
+        """See to it that a result lies in its place: moved there, or zero if no step reaches it."""
+        made = target.state.get(target.node)
+        if made is value and value not in self._written:
+            self._step(None, value, (), False)
+        elif made is not value:
+            copy = einsum("i->i", ((value.size,),), "{0}")
+            target.state[target.node] = value
+            self(target, copy, made) if made is not None else self._step(None, value, (), False)
+
+    def once(
+        self, label: str, kernel: Kernel, *operands: Value | None, shape: Shape | None = None
+    ) -> Value:
+        """Compute something of the current node once per θ, whatever the direction.
+
+        Parameters
+        ----------
+        label : str
+            Tells it from other such things of the node: "s'", "s''·da", "p".
+        kernel : Loops, Map or Call
+            Computes it.
+        *operands : Value
+            Its operands.
+        shape : tuple of int, optional
+            Its shape for one case, if not the node's.
+
+        Returns
+        -------
+        Value
+        """
+        node = self.node
+        value = self.memo.get((node, label))
+        if value is None:
+            given = tuple(operand for operand in operands if operand is not None)
+            of = node.parents[0] if label.startswith("s'") else node
+            value = Value(
+                f"{label}({self.names[of]})",
+                node.shape if shape is None else shape,
+                any(operand.per_case for operand in given),
+            )
+            self.memo[node, label] = value
+            cache = self.bends if self.rule == "curvature" else self.slopes
+            cache.steps.append(Step(kernel, value, given, False, node, label))
+        return value
+
+    def temporary(self, name: str, shape: Shape, kernel: Kernel, *operands: Value) -> Value:
+        """Compute something of this sweep that is no node's value, such as pᵀRz in softmax."""
+        per_case = any(operand.per_case for operand in operands)
+        value = Value(name, shape, per_case, self.directional)
+        self._step(kernel, value, operands, False)
+        return value
+
+    def _make(self, target: Target) -> Value:
+        node, prefix = target.node, target.prefix
+        per_case = node.per_case or (self.case_by_case and "d" in prefix)
+        return Value(f"{prefix}{self.names[node]}", node.shape, per_case, self.directional)
+
+    def _same_axes(self, node: Node, value: Value) -> bool:
+        per_case = node.per_case or self.case_by_case
+        return value.per_case == per_case and value.per_direction == self.directional
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where the values of a program lie for a given number of cases and directions.
+
+    Attributes
+    ----------
+    offsets : dict of Value to int
+        First element, in the arena of the values that are kept or in the one of temporaries.
+    kept : int
+        Elements of the arena of the values that are kept.
+    work : int
+        Elements of the arena of temporaries.
+    compiled : dict
+        What engines have made of it, for later runs.
+    """
+
+    offsets: dict[Value, int]
+    kept: int
+    work: int
+    compiled: dict[Any, list[Any]] = field(default_factory=dict)
+
+
+def plan(program: Program, cases: int, directions: int = 1) -> Plan:
+    """Lay out a program's values before anything is allocated; temporaries share space.
+
+    Parameters
+    ----------
+    program : Program
+        The program.
+    cases, directions : int
+        Numbers of cases and directions.
+
+    Returns
+    -------
+    Plan
+    """
+    steps = program.steps
+    last = {value: i for i, step in enumerate(steps) for value in (*step.operands, step.target)}
+    offsets: dict[Value, int] = {}
+    arena = _Arena()
+    kept = 0
+    for i, step in enumerate(steps):
+        target = step.target
+        ending = [
+            value
+            for value in dict.fromkeys(step.operands)
+            if last[value] == i and value in offsets and value not in program.keep
+        ]
+        if target.place is None and target not in offsets:
+            elements = target.elements(cases, directions)
+            if target in program.keep:
+                offsets[target] = kept
+                kept += _rounded(elements)
+            else:
+                heir = next((v for v in ending if _in_place(step, v)), None)
+                if heir is not None:
+                    offsets[target] = offsets[heir]
+                    ending.remove(heir)
+                else:
+                    offsets[target] = arena.take(_rounded(elements))
+        for value in ending:
+            arena.give_back(offsets[value], _rounded(value.elements(cases, directions)))
+        if last[target] == i and target.place is None and target not in program.keep:
+            arena.give_back(offsets[target], _rounded(target.elements(cases, directions)))
+    return Plan(offsets, kept, arena.size)
+
+
+def _in_place(step: Step, operand: Value) -> bool:
+    """Whether a step may write its target over an operand that is read for the last time."""
+    kernel, target = step.kernel, step.target
+    same_axes = (target.per_case, target.per_direction) == (operand.per_case, operand.per_direction)
+    if isinstance(kernel, Map):
+        return same_axes and target.size == operand.size
+    if not isinstance(kernel, Loops) or step.operands.count(operand) > 1 or not kernel.whole:
+        return False
+    walk = kernel.walks[1 + step.operands.index(operand)]
+    others = all(
+        (not v.per_case or target.per_case) and (not v.per_direction or target.per_direction)
+        for v in step.operands
+    )
+    return walk == kernel.walks[0] and same_axes and others and target.size == operand.size
+
+
+def _rounded(elements: int) -> int:
+    # Whole cache lines of 64 bytes for either dtype.
+    return -(-elements // 16) * 16
+
+
+class _Arena:
+    """Best-fit allocation of intervals: blocks given back join their free neighbours."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._by_start: dict[int, int] = {}
+        self._by_end: dict[int, int] = {}
+        self._by_length: dict[int, set[int]] = {}
+
+    def take(self, length: int) -> int:
+        fits = [free for free in self._by_length if free >= length]
+        if not fits:
+            start = self.size
+            # Grow a free block at the end rather than leave it.
+            if self.size in self._by_end:
+                start = self._by_end[self.size]
+                self._remove(start)
+            self.size = start + length
+            return start
+        start = next(iter(self._by_length[min(fits)]))
+        free = self._remove(start)
+        if free > length:
+            self._add(start + length, free - length)
+        return start
+
+    def give_back(self, start: int, length: int) -> None:
+        if start + length in self._by_start:
+            length += self._remove(start + length)
+        if start in self._by_end:
+            before = self._by_end[start]
+            length += self._remove(before)
+            start = before
+        self._add(start, length)
+
+    def _add(self, start: int, length: int) -> None:
+        if length:
+            self._by_start[start] = length
+            self._by_end[start + length] = start
+            self._by_length.setdefault(length, set()).add(start)
+
+    def _remove(self, start: int) -> int:
+        length = self._by_start.pop(start)
+        del self._by_end[start + length]
+        starts = self._by_length[length]
+        starts.remove(start)
+        if not starts:
+            del self._by_length[length]
+        return length
+
+
+def in_node_order(steps: Iterable[Step], backwards: bool = False) -> list[Step]:
+    """Sort steps by their nodes, so that what is computed once per θ follows its operands."""
+    return sorted(steps, key=lambda step: -step.node.order if backwards else step.node.order)
