@@ -162,7 +162,7 @@ class Algorithms:
         self._products = products
         outputs = {self.a[self.z], self.d[self.z], self.values["loss"]}
         stages = [self.forward, self.loss_value, self.loss_gradient, self.adjoints]
-        for stage, later in zip(stages, range(1, len(stages) + 1)):
+        for stage, later in zip(stages, range(1, len(stages) + 1), strict=True):
             read = outputs.union(*(p.reads() for p in (*products.values(), *stages[later:])))
             stage.keep = read & {step.target for step in stage.steps}
         self.adjoints.steps = self.adjoints.needed().steps
@@ -330,7 +330,9 @@ def _outer(step: Step, row: Value) -> bool:
         isinstance(kernel, Loops)
         and kernel.whole
         and len(kernel.walks) == 3
-        and all(s != 0 or e == 1 for e, s in zip(kernel.extents, kernel.walks[0].strides))
+        and all(
+            s != 0 or e == 1 for e, s in zip(kernel.extents, kernel.walks[0].strides, strict=True)
+        )
         and row.place is None
     )
 

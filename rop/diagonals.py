@@ -28,7 +28,8 @@ def diagonal(at: Linearization, method: str, seed: int | np.random.Generator) ->
     }
     if method not in methods:
         raise RopValueError(f"diagonal: expected one of {list(methods)}, got {method!r}")
-    return methods[method]() + at.dtype.type(at.objective.l2)
+    result: NDArray[Any] = methods[method]() + at.dtype.type(at.objective.l2)
+    return result
 
 
 def root(at: Linearization) -> tuple[Callable[[NDArray[Any]], NDArray[Any]], NDArray[Any]]:
@@ -81,7 +82,9 @@ def _exact(at: Linearization) -> NDArray[Any]:
         unit[np.arange(start, stop), np.arange(stop - start)] = 1.0
         unit = unit.reshape(*shape[1:], stop - start)
         for sign in np.unique(signs):
-            chosen = (signs[:, start:stop] == sign).reshape(-1, *(1,) * (len(shape) - 1), stop - start)
+            chosen = (signs[:, start:stop] == sign).reshape(
+                -1, *(1,) * (len(shape) - 1), stop - start
+            )
             total += sign * at.squares(S(np.broadcast_to(unit, (*shape, stop - start))) * chosen)
     return total
 

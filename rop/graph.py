@@ -50,8 +50,17 @@ class Node:
         The values of a constant.
     """
 
-    __slots__ = ("__weakref__", "constant", "kind", "name", "op", "order", "parents", "per_case")
-    __slots__ += ("shape",)
+    __slots__ = (
+        "__weakref__",
+        "constant",
+        "kind",
+        "name",
+        "op",
+        "order",
+        "parents",
+        "per_case",
+        "shape",
+    )
 
     # NumPy arrays leave `array * node` to the node.
     __array_ufunc__ = None
@@ -71,7 +80,7 @@ class Node:
         self.kind = kind
         self.name = name
         self.constant = constant
-        self.per_case = kind == "data" or any(parent.per_case for parent in parents)
+        self.per_case: bool = kind == "data" or any(parent.per_case for parent in parents)
         self.order = next(_creation)
 
     @property

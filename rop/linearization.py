@@ -59,7 +59,8 @@ class Linearization:
         engine: str,
     ) -> None:
         self.objective, self.theta, self.batch = objective, theta, dict(batch)
-        self.cases, self.engine, self.dtype, self.n = cases, engine, theta.dtype, objective.n
+        self.cases, self.engine, self.dtype = cases, engine, theta.dtype
+        self.n: int = objective.n
         theta.flags.writeable = False
         self._engine = engine_named(engine)
         self._algorithms = objective.algorithms
@@ -231,9 +232,7 @@ class Linearization:
         """
         return self.rows(self.cases * self.loss_gradient()[..., None])[:, 0]
 
-    def diagonal(
-        self, method: str = "exact", seed: int | np.random.Generator = 0
-    ) -> NDArray[Any]:
+    def diagonal(self, method: str = "exact", seed: int | np.random.Generator = 0) -> NDArray[Any]:
         """Diagonal of G, or an estimate of it, l2 included (sec. 11.2-11.4).
 
         Parameters
@@ -340,9 +339,7 @@ class Linearization:
             output += self.dtype.type(self.objective.l2) * array
         return output
 
-    def _block(
-        self, name: str, block: Array, output: Array, source: Space, result: Space
-    ) -> None:
+    def _block(self, name: str, block: Array, output: Array, source: Space, result: Space) -> None:
         """K directions in one sweep. Blocks of θ go parameter by parameter, as (K, size)."""
         K = block.shape[-1]
         if source == "theta":
@@ -620,4 +617,3 @@ def _mean(objective: Objective, theta: Array, losses: list[Array], cases: int) -
     total = sum(float(loss.sum(dtype=np.float64)) for loss in losses)
     penalty = 0.5 * objective.l2 * float(np.dot(theta, theta)) if objective.l2 else 0.0
     return total / cases + penalty
-

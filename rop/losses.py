@@ -129,22 +129,25 @@ class TableLoss(Loss):
         if t is None or (self.weight is not None and weight is None):
             return
         if weight is not None and not weight.all():
-            counts = self.aligned(weight, t.ndim)
+            counts: Array = self.aligned(weight, t.ndim)
             counts = counts.reshape(counts.shape[: 1 + len(self.weight_shape(self.t.shape))])
             cases = max(len(t), len(weight))
             shape = (cases, *self.weight_shape(self.t.shape))
             t = np.broadcast_to(t, (cases, *self.t.shape))[np.broadcast_to(counts != 0, shape)]
         wrong = self.refuse(t) if t.size else None
         if wrong is not None:
-            raise RopValueError(f"{self.name}: {wrong} (targets {self.t.name or 'given as numbers'})")
+            raise RopValueError(
+                f"{self.name}: {wrong} (targets {self.t.name or 'given as numbers'})"
+            )
 
     def value(self, emit: Emit, target: Target, a: State, z: Node) -> None:
         def rule(z: Array, t: Array, *weights: Array) -> Array:
-            each = self.elements(z, t)
+            each: Array = self.elements(z, t)
             for weight in weights:
                 own = self.aligned(weight, z.ndim)
                 each = each * own.reshape(own.shape[: each.ndim])
-            return each.reshape(len(each), -1).sum(axis=1)
+            case_losses: Array = each.reshape(len(each), -1).sum(axis=1)
+            return case_losses
 
         emit.begin(z, "loss")
         text = f"{self.name}({{0}}, {{1}})"
@@ -206,9 +209,9 @@ class SquaredError(TableLoss):
 
 
 class SigmoidCrossEntropy(TableLoss):
-    """L(z) = -Σ t log p + (1 - t) log(1 - p), p = 1/(1 + exp(-z)),  ∇L = p - t,  L'' = diag(p(1 - p)).
+    """L(z) = -Σ t log p + (1 - t) log(1 - p),  ∇L = p - t,  L'' = diag(p(1 - p)).
 
-    Targets lie in [0, 1].
+    p = 1/(1 + exp(-z)); targets lie in [0, 1].
     """
 
     def prediction(self, z: Array) -> Array:
@@ -319,9 +322,7 @@ class LossGraph(Loss):
         If convexify is none of these.
     """
 
-    def __init__(
-        self, node: Node, convexify: Literal["shift", "eigen"] | None = None
-    ) -> None:
+    def __init__(self, node: Node, convexify: Literal["shift", "eigen"] | None = None) -> None:
         if convexify not in (None, "shift", "eigen"):
             raise RopValueError(
                 f"LossGraph: convexify must be None, 'shift' or 'eigen', got {convexify!r}"

@@ -75,10 +75,11 @@ class Objective:
         has_data = any(node.kind == "data" for node in nodes)
         if has_data and not z.per_case and not isinstance(loss, LossGraph):
             z = per_case(z)
-        self.z, self.loss, self.l2 = z, loss, float(l2)
-        self.output_shape = z.shape
+        self.z: Node = z
+        self.loss, self.l2 = loss, float(l2)
+        self.output_shape: Shape = z.shape
         found = [node for node in nodes if node.kind == "param"]
-        self.parameters = _ordered(found, params)
+        self.parameters: list[Node] = _ordered(found, params)
         self._data = [node for node in nodes if node.kind == "data"]
         _refuse_duplicates([*self.parameters, *self._data])
         self.shapes: dict[str, Shape] = {str(p.name): p.shape for p in self.parameters}
@@ -88,7 +89,7 @@ class Objective:
             str(p.name): slice(end - p.size, end)
             for p, end in zip(self.parameters, ends, strict=True)
         }
-        self.n = int(ends[-1])
+        self.n: int = ends[-1]
         self.layouts = Layouts()
 
     def __repr__(self) -> str:
@@ -125,7 +126,9 @@ class Objective:
         RopValueError
             If there is no such method.
         """
-        return self.pack(init.initialize(method, self.shapes, np.random.default_rng(seed), **options))
+        return self.pack(
+            init.initialize(method, self.shapes, np.random.default_rng(seed), **options)
+        )
 
     def pack(self, values: Mapping[str, ArrayLike]) -> NDArray[np.float64]:
         """Make a θ of arrays.

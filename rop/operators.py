@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Product = Callable[[NDArray[Any]], NDArray[Any]]
 
 
-class CurvatureOperator(LinearOperator):  # type: ignore[misc]
+class CurvatureOperator(LinearOperator):
     """A matrix that is known by its products; `matrix` forms it.
 
     Parameters
@@ -44,7 +44,7 @@ class CurvatureOperator(LinearOperator):  # type: ignore[misc]
         dense: Callable[[], NDArray[Any]],
     ) -> None:
         self._product, self._adjoint_product, self._dense = product, adjoint, dense
-        super().__init__(dtype, shape)
+        super().__init__(dtype, shape)  # type: ignore[call-arg]
 
     def _matvec(self, x: NDArray[Any]) -> NDArray[Any]:
         return self._product(np.ravel(x))

@@ -73,9 +73,7 @@ class Value:
     def elements(self, cases: int, directions: int) -> int:
         """Number of elements for so many cases and directions."""
         return (
-            self.size
-            * (cases if self.per_case else 1)
-            * (directions if self.per_direction else 1)
+            self.size * (cases if self.per_case else 1) * (directions if self.per_direction else 1)
         )
 
 

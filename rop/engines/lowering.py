@@ -80,9 +80,7 @@ def _axes(value: Value, directions: int) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=4096)
-def _nest(
-    loops: Loops, axes: tuple[tuple[int, int], ...], cases: int, directions: int
-) -> Nest:
+def _nest(loops: Loops, axes: tuple[tuple[int, int], ...], cases: int, directions: int) -> Nest:
     dims = [
         (extent, tuple(axis[i] for axis in axes))
         for i, extent in enumerate((cases, directions))
@@ -113,7 +111,7 @@ def _merged(dims: list[_Dim]) -> list[_Dim]:
     """Join pairs of loops that walk every array as one longer loop would."""
     for i, (outer, outer_strides) in enumerate(dims):
         for j, (inner, strides) in enumerate(dims):
-            if i != j and all(a == b * inner for a, b in zip(outer_strides, strides)):
+            if i != j and all(a == b * inner for a, b in zip(outer_strides, strides, strict=True)):
                 rest = [dim for k, dim in enumerate(dims) if k not in (i, j)]
                 return _merged([*rest, (outer * inner, strides)])
     return dims
@@ -123,7 +121,9 @@ def _matrix(dims: list[_Dim]) -> list[_Dim] | None:
     """The loops m, n, k of a matrix product t[m, n] += x[m, k] y[k, n], or None."""
     chosen: list[_Dim] = []
     for absent in (2, 1, 0):
-        fitting = [d for d in dims if d[1][absent] == 0 and all(d[1][i] for i in {0, 1, 2} - {absent})]
+        fitting = [
+            d for d in dims if d[1][absent] == 0 and all(d[1][i] for i in {0, 1, 2} - {absent})
+        ]
         chosen.append(max(fitting, default=(1, (0, 0, 0))))
     (m, m_strides), (n, n_strides), (k, k_strides) = chosen
     if k == 1 or max(m, n) == 1 or m * n * k < _SMALLEST_GEMM:

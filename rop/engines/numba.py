@@ -176,10 +176,10 @@ def _unrolled(
     for index in grid(*(range(extent) for extent in loops.extents[:excess])):
         start = list(offsets)
         for i, strides in enumerate(loops.strides):
-            start[i] += sum(k * stride for k, stride in zip(index, strides))
+            start[i] += sum(k * stride for k, stride in zip(index, strides, strict=False))
         extents = loops.extents[excess:]
-        strides = [s[excess:] for s in loops.strides] + [(0,) * len(extents)] * 2
-        rows.append(_row(kind, add, extents, strides[:3], buffers, start, inner))
+        inside = [s[excess:] for s in loops.strides] + [(0,) * len(extents)] * 2
+        rows.append(_row(kind, add, extents, inside[:3], buffers, start, inner))
     return rows
 
 
@@ -223,13 +223,10 @@ def _gemm(
 ) -> list[int]:
     """m, n, k, BLAS's letters and leading dimensions of t = x y, for t by rows."""
     m, n, k = extents
-    seen = (
-        leading(m, t[0], n, t[1]),
-        leading(m, x[0], k, x[2]),
-        leading(k, y[2], n, y[1]),
-    )
-    assert seen[0] and seen[1] and seen[2]
-    (t_turned, t_lead), (x_turned, x_lead), (y_turned, y_lead) = seen
+    t_seen, x_seen = leading(m, t[0], n, t[1]), leading(m, x[0], k, x[2])
+    y_seen = leading(k, y[2], n, y[1])
+    assert t_seen and x_seen and y_seen
+    (t_turned, t_lead), (x_turned, x_lead), (y_turned, y_lead) = t_seen, x_seen, y_seen
     if t_turned:
         # tᵀ = yᵀ xᵀ lies by rows.
         for columns in (tape.BUFFER, tape.OFFSET):

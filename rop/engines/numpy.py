@@ -102,9 +102,10 @@ def _assigning(loops: Nest, target: Array, operands: list[Array]) -> Action:
 
 
 def _term(loops: Nest, operands: list[Array]) -> Array:
-    if loops.gemm:
-        return np.matmul(operands[0], operands[1])
-    return operands[0] * operands[1] if len(operands) == 2 else operands[0]
+    if len(operands) == 1:
+        return operands[0]
+    term: Array = (np.matmul if loops.gemm else np.multiply)(operands[0], operands[1])
+    return term
 
 
 def _inner_k(loops: Nest, i: int) -> bool:
@@ -112,9 +113,7 @@ def _inner_k(loops: Nest, i: int) -> bool:
     return loops.gemm and i == len(loops.extents) - 1
 
 
-def _views(
-    step: Step, loops: Nest, layout: Plan, shard: Shard, directions: int
-) -> list[Array]:
+def _views(step: Step, loops: Nest, layout: Plan, shard: Shard, directions: int) -> list[Array]:
     """The target and the operands as strided arrays over the loops (for a product: matrices)."""
     walks: tuple[Any, ...] = (None,)
     if isinstance(step.kernel, Loops):

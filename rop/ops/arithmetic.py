@@ -25,12 +25,12 @@ class Sum2(Linear):
 
     def __init__(self, *shapes: Shape) -> None:
         self.shape = broadcast_shape(self.name, *shapes)
-        maps = [view(shape, lambda z: np.broadcast_to(z, self.shape), "{0}")[0] for shape in shapes]
-        self.maps = [scaled(A, c) for A, c in zip(maps, self.coefficients, strict=True)]
-        self.adjoints = [
-            A.adjoint(0, "{0}", int(np.prod(shape)))
-            for A, shape in zip(self.maps, shapes, strict=True)
-        ]
+        maps, adjoints = [], []
+        for shape, c in zip(shapes, self.coefficients, strict=True):
+            A = scaled(view(shape, lambda z: np.broadcast_to(z, self.shape), "{0}")[0], c)
+            maps.append(A)
+            adjoints.append(A.adjoint(0, "{0}", int(np.prod(shape))))
+        self.maps, self.adjoints = maps, adjoints
 
 
 class Add(Sum2):

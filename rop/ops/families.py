@@ -1,10 +1,10 @@
-"""The three families of ops, for the three rules of sec. 5: linearity, product rule, chain rule.
+"""Three families of ops, for the three rules of sec. 5: linearity (eq. 4), product (5), chain (6).
 
-| family              | value   | R rule               | reverse rule             | curvature rule           |
-|---------------------|---------|----------------------|--------------------------|--------------------------|
-| Linear      (eq. 4) | A z     | A Rz                 | Aᵀ da                    | 0                        |
-| Bilinear    (eq. 5) | B(x, y) | B(Rx, y) + B(x, Ry)  | B*₁(da, y), B*₂(x, da)   | B*₁(da, Ry), B*₂(Rx, da) |
-| Elementwise (eq. 6) | s(z)    | s'(z) · Rz           | s'(z) · da               | s''(z) · Rz · da         |
+| family      | value   | R rule              | reverse rule           | curvature rule           |
+|-------------|---------|---------------------|------------------------|--------------------------|
+| Linear      | A z     | A Rz                | Aᵀ da                  | 0                        |
+| Bilinear    | B(x, y) | B(Rx, y) + B(x, Ry) | B*₁(da, y), B*₂(x, da) | B*₁(da, Ry), B*₂(Rx, da) |
+| Elementwise | s(z)    | s'(z) · Rz          | s'(z) · da             | s''(z) · Rz · da         |
 
 ``emit(target, kernel, *operands)`` adds one term to the target. It does nothing when an operand is
 zero (R of data) or when nobody asks for the target (da of data), so the rules need not.
@@ -13,14 +13,13 @@ zero (R of data) or when nobody asks for the target (da of data), so the rules n
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 
 from rop.errors import RopTypeError, RopValueError
 from rop.graph import Node, Operand, Shape, as_node, user_line
-from rop.ops.kernels import Array, Call, Kernel, Loops, Map, product, wanted
+from rop.ops.kernels import Array, Call, Kernel, Map, product, wanted
 
 if TYPE_CHECKING:
     from rop.program import Emit, Target, Value
@@ -89,7 +88,10 @@ class Op:
                 f"{cls.__name__.lower()} takes {cls.operands} operand(s), got {len(nodes)} "
                 f"({user_line()})"
             )
-        op = _bound(cls, tuple(node.shape for node in nodes), tuple(options.items()))
+        shapes = tuple(node.shape for node in nodes)
+        key = (cls, shapes, *options.items())
+        # The many equal nodes of an unrolled network share one op, and so its kernels.
+        op = _made.get(key) or _made.setdefault(key, cls(*shapes, **options))
         return Node(op, nodes, op.shape)
 
     def value(self, emit: Emit, a: Target, z: Values) -> None:
@@ -111,9 +113,7 @@ class Op:
         raise NotImplementedError
 
 
-@cache
-def _bound(cls: type[Op], shapes: tuple[Shape, ...], options: tuple[tuple[str, Any], ...]) -> Op:
-    return cls(*shapes, **dict(options))
+_made: dict[tuple[Any, ...], Op] = {}
 
 
 def misfit(op: str, expected: str, *shapes: Shape) -> RopValueError:
@@ -231,10 +231,10 @@ class Elementwise(Op):
     def __init__(self, *shapes: Shape) -> None:
         super().__init__(*shapes)
         for rule in ("s", "ds", "d2s"):
-            function = getattr(type(self), rule, _missing)
-            if function is _missing:
+            if not hasattr(self, rule):
                 raise RopTypeError(f"{type(self).__name__} must define {rule}")
-            unknown = set(wanted(function)) - {"z", "a", "ds"} if function is not None else set()
+            function = getattr(self, rule)
+            unknown = set() if function is None else set(wanted(function)) - {"z", "a", "ds"}
             if unknown:
                 raise RopTypeError(
                     f"{type(self).__name__}.{rule} takes {sorted(unknown)}; a scalar function is a "
@@ -344,6 +344,3 @@ def _with_zeros(
     for i, direction in zip(given, directions, strict=True):
         Rz[i] = direction
     return tuple(Rz)
-
-
-_missing = object()

@@ -189,8 +189,12 @@ def view(shape: Shape, select: Callable[[Array], Array], text: str) -> tuple[Loo
     probe = np.empty(shape, np.int8)
     seen = select(probe)
     offset = seen.__array_interface__["data"][0] - probe.__array_interface__["data"][0]
-    strides = tuple(0 if extent == 1 else s for extent, s in zip(seen.shape, seen.strides))
-    target = tuple(0 if e == 1 else s for e, s in zip(seen.shape, contiguous(seen.shape)))
+    strides = tuple(
+        0 if extent == 1 else s for extent, s in zip(seen.shape, seen.strides, strict=True)
+    )
+    target = tuple(
+        0 if e == 1 else s for e, s in zip(seen.shape, contiguous(seen.shape), strict=True)
+    )
     return Loops(seen.shape, (Walk(0, target), Walk(int(offset), strides)), text), seen.shape
 
 
@@ -212,4 +216,4 @@ def wanted(function: Callable[..., Array]) -> tuple[str, ...]:
 
 def _reached(extents: tuple[int, ...], walk: Walk) -> int:
     """Count the elements that a walk reaches; views never reach one element twice, sums aside."""
-    return int(np.prod([e for e, s in zip(extents, walk.strides) if s != 0 or e == 1]))
+    return int(np.prod([e for e, s in zip(extents, walk.strides, strict=True) if s != 0 or e == 1]))

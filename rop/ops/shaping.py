@@ -1,4 +1,4 @@
-"""Views, sums and assemblies: indexing, reshape, transpose, broadcast, sum, mean, concatenate, stack.
+"""Views, sums and assemblies: indexing, reshape, transpose, broadcast, sum, concatenate, stack.
 
 All of them `Linear`: A picks or adds elements, Aᵀ puts them back.
 """
@@ -123,12 +123,11 @@ class Concatenate(Linear):
     operands = None
 
     def __init__(self, *shapes: Shape, axis: int) -> None:
-        widths = [shape[axis] for shape in shapes]
-        self.shape = (*shapes[0][:axis], sum(widths), *shapes[0][axis + 1 :])
-        ends = np.cumsum(widths)
+        ends = np.cumsum([shape[axis] for shape in shapes]).tolist()
+        self.shape = (*shapes[0][:axis], ends[-1], *shapes[0][axis + 1 :])
         self.adjoints, self.maps = [], []
-        for shape, width, end in zip(shapes, widths, ends, strict=True):
-            key = (slice(None),) * axis + (slice(int(end) - width, int(end)),)
+        for shape, end in zip(shapes, ends, strict=True):
+            key = (slice(None),) * axis + (slice(end - shape[axis], end),)
             self._assemble(key, int(np.prod(shape)))
 
     def _assemble(self, key: tuple[Any, ...], size: int) -> None:
@@ -184,14 +183,7 @@ def getitem(x: Operand, key: Any) -> Node:
                 f"index of {node!r}: expected integers, slices, ... or None, got "
                 f"{type(k).__name__} ({user_line()}); gather single elements with rop.stack"
             )
-    frozen = tuple(
-        (k.start, k.stop, k.step)
-        if isinstance(k, slice)
-        else int(k)
-        if isinstance(k, np.integer)
-        else k
-        for k in keys
-    )
+    frozen = tuple((k.start, k.stop, k.step) if isinstance(k, slice) else k for k in keys)
     try:
         result = GetItem.of(node, key=frozen)
     except (IndexError, TypeError, ValueError) as error:
@@ -279,9 +271,9 @@ def stack(nodes: Sequence[Operand], axis: int = 0) -> Node:
 
 def _axes(op: str, node: Node, axis: Axis) -> tuple[int, ...]:
     rank = len(node.shape)
-    axes = tuple(range(rank)) if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
+    axes = range(rank) if axis is None else (axis,) if isinstance(axis, int) else axis
     if any(not -rank <= i < rank for i in axes) or len({i % rank for i in axes}) < len(axes):
-        raise misfit(op, f"distinct axes below {rank}", axes, node.shape)
+        raise misfit(op, f"distinct axes below {rank}", tuple(axes), node.shape)
     return tuple(sorted(i % rank for i in axes))
 
 
@@ -290,5 +282,3 @@ def _key_text(key: Any) -> str:
         bounds = ["" if bound is None else str(bound) for bound in (key.start, key.stop)]
         return ":".join(bounds if key.step is None else [*bounds, str(key.step)])
     return "..." if key is Ellipsis else str(key)
-
-

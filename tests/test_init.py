@@ -1,0 +1,89 @@
+"""The initialisations: structure, distribution, repeatability and errors."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from rop.errors import RopTypeError, RopValueError
+from rop.init import SCHEMES, glorot, initialize, normal, sparse
+
+SHAPES = {"W1": (400, 60), "b1": (400,), "W2": (7, 400), "K": (6, 4, 5, 5), "c": ()}
+
+
+def plausible(sample, distribution):
+    """Whether a Kolmogorov-Smirnov test lets the sample pass; the seeds are fixed."""
+    return stats.kstest(sample, distribution.cdf).pvalue > 0.01
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_every_parameter_gets_float64_values_and_biases_start_at_zero(scheme):
+    parameters = initialize(scheme, SHAPES, seed=0)
+    assert list(parameters) == list(SHAPES)
+    for name, values in parameters.items():
+        assert values.shape == SHAPES[name]
+        assert values.dtype == np.float64
+        assert values.any() == (values.ndim >= 2)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_the_seed_alone_decides(scheme):
+    def weights(seed):
+        return initialize(scheme, SHAPES, seed)["W2"]
+
+    assert np.array_equal(weights(1), weights(1))
+    assert np.array_equal(weights(1), weights(np.random.default_rng(1)))
+    assert not np.array_equal(weights(1), weights(2))
+
+
+@pytest.mark.parametrize("connections", [15, 4])
+def test_sparse_connects_each_unit_to_as_many_inputs(connections):
+    parameters = sparse(SHAPES, np.random.default_rng(0), connections=connections)
+    for name in ["W1", "W2", "K"]:
+        incoming = np.count_nonzero(parameters[name].reshape(len(parameters[name]), -1), axis=1)
+        assert np.all(incoming == connections)
+
+
+def test_sparse_connects_a_unit_with_few_inputs_to_all_of_them():
+    W = sparse({"W": (50, 6)}, np.random.default_rng(0))["W"]
+    assert np.count_nonzero(W) == W.size
+
+
+def test_sparse_draws_inputs_evenly_and_weights_from_a_normal_distribution():
+    W = sparse({"W": (4000, 60)}, np.random.default_rng(0), std=0.25)["W"]
+    chosen = np.count_nonzero(W, axis=0)
+    expected = 4000 * 15 / 60
+    # Without replacement the counts vary a little less than a multinomial's, whence 59/60 · 45/59.
+    chi_square = ((chosen - expected) ** 2).sum() / expected / (45 / 59)
+    assert 0.01 < stats.chi2(59).cdf(chi_square) < 0.99
+    assert plausible(W[W != 0], stats.norm(0, 0.25))
+
+
+def test_glorot_is_uniform_within_its_bound():
+    parameters = glorot(SHAPES, np.random.default_rng(0))
+    for name, fans in [("W1", 60 + 400), ("W2", 400 + 7), ("K", 4 * 25 + 6 * 25)]:
+        bound = np.sqrt(6 / fans)
+        assert plausible(parameters[name].ravel(), stats.uniform(-bound, 2 * bound))
+
+
+def test_normal_has_the_standard_deviation():
+    parameters = normal(SHAPES, np.random.default_rng(0), std=0.03)
+    for name in ["W1", "W2", "K"]:
+        assert plausible(parameters[name].ravel(), stats.norm(0, 0.03))
+
+
+def test_unknown_schemes_and_options_are_named_with_the_known_ones():
+    with pytest.raises(RopValueError, match="one of sparse, glorot, normal; got 'xavier'"):
+        initialize("xavier", SHAPES)
+    with pytest.raises(RopTypeError, match="no option 'scale'; it has connections, std"):
+        initialize("sparse", SHAPES, scale=2)
+    with pytest.raises(RopTypeError, match="no option 'std'; it has none"):
+        initialize("glorot", SHAPES, std=2)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "option", "value"),
+    [("sparse", "connections", 0), ("sparse", "std", -1.0), ("normal", "std", float("nan"))],
+)
+def test_options_must_be_positive(scheme, option, value):
+    with pytest.raises(RopValueError, match=f"{option} must be positive, got {value!r}"):
+        initialize(scheme, SHAPES, **{option: value})
