@@ -75,6 +75,8 @@ class TableLoss(Loss):
         self.weight = None if weight is None else as_node(weight)
         self.given = (self.t,) if self.weight is None else (self.t, self.weight)
 
+    link = "p"
+
     def prediction(self, z: Array) -> Array:
         """p(z), of z's shape (..., *shape)."""
         raise NotImplementedError
@@ -164,7 +166,7 @@ class TableLoss(Loss):
 
     def p(self, emit: Emit, a: State, z: Node) -> Value:
         """The predictions, computed once per θ."""
-        return emit.once("p", Call(self.prediction, "p({0})"), a[z])
+        return emit.once("p", Call(self.prediction, f"{self.link}({{0}})"), a[z])
 
     def c(self, emit: Emit, a: State, N: Value) -> Value:
         """The weight of each output's loss in the mean over cases: weight / N."""
@@ -214,6 +216,8 @@ class SigmoidCrossEntropy(TableLoss):
     p = 1/(1 + exp(-z)); targets lie in [0, 1].
     """
 
+    link = "sigmoid"
+
     def prediction(self, z: Array) -> Array:
         p: Array = expit(z)
         return p
@@ -239,7 +243,7 @@ class SigmoidCrossEntropy(TableLoss):
     ) -> None:
         emit.begin(z, "loss")
         c = self.c(emit, a, N)
-        variance = emit.once("p'", Map(_variance, "p(1 - p)"), self.p(emit, a, z))
+        variance = emit.once("p'", Map(_variance, "{0} * (1 - {0})"), self.p(emit, a, z))
         curvature = emit.once("L''", self._weighted(z, c), c, variance)
         emit(Rdz, product(z.shape), curvature, Rz)
 
@@ -250,6 +254,8 @@ class SoftmaxCrossEntropy(TableLoss):
     Targets are distributions: not negative, with sum 1 over the last axis, such as one-hot vectors
     (erratum M30). Where a weight is 0, anything goes.
     """
+
+    link = "softmax"
 
     def weight_shape(self, z: Shape) -> Shape:
         return z[:-1]
@@ -294,10 +300,10 @@ class SoftmaxCrossEntropy(TableLoss):
     ) -> None:
         emit.begin(z, "loss")
         c, p = self.c(emit, a, N), self.p(emit, a, z)
-        cp = emit.once("L''", self._weighted(z, c), c, p)
+        cp = emit.once("cp", self._weighted(z, c), c, p)
         all_, rows = _LETTERS[: len(z.shape)], _LETTERS[: len(z.shape) - 1]
         inner = einsum(f"{all_},{all_}->{rows}", (z.shape, z.shape), "{0}ᵀ {1}")
-        pRz = emit.temporary(f"p·R{emit.names[z]}", z.shape[:-1], inner, p, Rz)
+        pRz = emit.temporary(f"pᵀR{emit.names[z]}", z.shape[:-1], inner, p, Rz)
         emit(Rdz, product(z.shape), cp, Rz)
         outer = einsum(f"{all_},{rows}->{all_}", (z.shape, z.shape[:-1]), "{0} ({1})")
         emit(Rdz, scaled(outer, -1.0), cp, pRz)

@@ -290,9 +290,8 @@ class Emit:
         value = self.memo.get((node, label))
         if value is None:
             given = tuple(operand for operand in operands if operand is not None)
-            of = node.parents[0] if label.startswith("s'") else node
             value = Value(
-                f"{label}({self.names[of]})",
+                f"{label}({self.names[node.parents[0]]})" if label.startswith("s'") else label,
                 node.shape if shape is None else shape,
                 any(operand.per_case for operand in given),
             )
@@ -315,7 +314,8 @@ class Emit:
 
     def _same_axes(self, node: Node, value: Value) -> bool:
         per_case = node.per_case or self.case_by_case
-        return value.per_case == per_case and value.per_direction == self.directional
+        same = value.per_case == per_case and value.per_direction == self.directional
+        return same and value.size == node.size
 
 
 @dataclass(frozen=True)

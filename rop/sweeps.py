@@ -53,7 +53,9 @@ def sums(nodes: Sequence[Node], apart: Collection[Node]) -> dict[Node, Node]:
 
 
 def _adds(parent: Node, node: Node) -> bool:
-    if not isinstance(parent.op, Linear | Bilinear) or parent.per_case != node.per_case:
+    if not isinstance(parent.op, Linear | Bilinear):
+        return False
+    if parent.per_case != node.per_case or parent.size != node.size:
         return False
     return not any(isinstance(A, Loops) and A.disjoint for A in parent.op.maps)
 
