@@ -92,6 +92,9 @@ def _nest(loops: Loops, axes: tuple[tuple[int, int], ...], cases: int, direction
     matrix = _matrix(dims) if len(axes) == 3 else None
     if matrix is None:
         dims.sort(key=lambda dim: (-sum(map(abs, dim[1])), -abs(dim[1][0])))
+        if dims and min(dims[-1][1]) < 0:
+            # Engines may count on an innermost loop that walks forwards.
+            dims.append((1, (0,) * len(axes)))
     else:
         dims = [dim for dim in dims if dim not in matrix] + matrix
     inner = dims[-3:] if matrix else []

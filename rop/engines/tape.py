@@ -99,78 +99,61 @@ def _call_gemm(typingctx, function, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta
 
 
 @njit(**_COMPILE)
-def _loops(kind, add, c, t, x, y, n1, t1, x1, y1, n0, t0, x0, y0):
-    """The two innermost loops of a nest; the arrays start at the first element."""
-    for i in range(n1):
-        ti, xi, yi = i * t1, i * x1, i * y1
-        if kind == MULTIPLY:
-            if t0 == 1 and x0 == 1 and y0 == 1:
-                if add:
-                    for j in range(n0):
-                        t[ti + j] += c * x[xi + j] * y[yi + j]
-                else:
-                    for j in range(n0):
-                        t[ti + j] = c * x[xi + j] * y[yi + j]
-            elif t0 == 1 and x0 == 1 and y0 == 0:
-                factor = c * y[yi]
-                if add:
-                    for j in range(n0):
-                        t[ti + j] += factor * x[xi + j]
-                else:
-                    for j in range(n0):
-                        t[ti + j] = factor * x[xi + j]
-            elif t0 == 1 and x0 == 0 and y0 == 1:
-                factor = c * x[xi]
-                if add:
-                    for j in range(n0):
-                        t[ti + j] += factor * y[yi + j]
-                else:
-                    for j in range(n0):
-                        t[ti + j] = factor * y[yi + j]
-            elif t0 == 0:
-                total = c * t.dtype.type(0)
-                if x0 == 1 and y0 == 1:
-                    for j in range(n0):
-                        total += x[xi + j] * y[yi + j]
-                else:
-                    for j in range(n0):
-                        total += x[xi + j * x0] * y[yi + j * y0]
-                t[ti] += c * total
-            elif add:
-                for j in range(n0):
-                    t[ti + j * t0] += c * x[xi + j * x0] * y[yi + j * y0]
-            else:
-                for j in range(n0):
-                    t[ti + j * t0] = c * x[xi + j * x0] * y[yi + j * y0]
-        elif t0 == 0:
-            total = c * t.dtype.type(0)
-            if x0 == 1:
-                for j in range(n0):
-                    total += x[xi + j]
-            else:
-                for j in range(n0):
-                    total += x[xi + j * x0]
-            t[ti] += c * total
-        elif t0 == 1 and x0 == 1:
-            if add:
-                for j in range(n0):
-                    t[ti + j] += c * x[xi + j]
-            else:
-                for j in range(n0):
-                    t[ti + j] = c * x[xi + j]
-        elif add:
-            for j in range(n0):
-                t[ti + j * t0] += c * x[xi + j * x0]
+def _multiply(add, c, t, x, y, n, t0, x0, y0):
+    """t[j t0] = or += c · x[j x0] · y[j y0]; contiguous cases apart, so that they vectorize."""
+    if t0 == 1 and x0 == 1 and y0 == 1:
+        if add:
+            for j in range(n):
+                t[j] += c * x[j] * y[j]
         else:
-            for j in range(n0):
-                t[ti + j * t0] = c * x[xi + j * x0]
+            for j in range(n):
+                t[j] = c * x[j] * y[j]
+    elif t0 == 1 and x0 == 1 and y0 == 0:
+        _copy(add, c * y[0], t, x, n, t0, x0)
+    elif t0 == 1 and x0 == 0 and y0 == 1:
+        _copy(add, c * x[0], t, y, n, t0, y0)
+    elif t0 == 0:
+        total = c * 0
+        if x0 == 1 and y0 == 1:
+            for j in range(n):
+                total += x[j] * y[j]
+        else:
+            for j in range(n):
+                total += x[j * x0] * y[j * y0]
+        t[0] += c * total
+    elif add:
+        for j in range(n):
+            t[j * t0] += c * x[j * x0] * y[j * y0]
+    else:
+        for j in range(n):
+            t[j * t0] = c * x[j * x0] * y[j * y0]
 
 
 @njit(**_COMPILE)
-def _zero(t, n1, t1, n0, t0):
-    for i in range(n1):
-        for j in range(n0):
-            t[i * t1 + j * t0] = 0
+def _copy(add, c, t, x, n, t0, x0):
+    """t[j t0] = or += c · x[j x0]."""
+    if t0 == 1 and x0 == 1:
+        if add:
+            for j in range(n):
+                t[j] += c * x[j]
+        else:
+            for j in range(n):
+                t[j] = c * x[j]
+    elif t0 == 0:
+        total = c * 0
+        if x0 == 1:
+            for j in range(n):
+                total += x[j]
+        else:
+            for j in range(n):
+                total += x[j * x0]
+        t[0] += c * total
+    elif add:
+        for j in range(n):
+            t[j * t0] += c * x[j * x0]
+    else:
+        for j in range(n):
+            t[j * t0] = c * x[j * x0]
 
 
 @njit(**_COMPILE)
@@ -225,17 +208,23 @@ def run(table, coefficients, addresses, input, output, gemm):
                 )
             else:
                 n1, n0 = row[LAST], row[LAST + 4]
-                t1, x1, y1 = row[LAST + 1], row[LAST + 2], row[LAST + 3]
                 t0, x0, y0 = row[LAST + 5], row[LAST + 6], row[LAST + 7]
-                # The lengths only serve the checks of NUMBA_BOUNDSCHECK.
-                last0, last1 = n0 - 1, n1 - 1
-                t = carray(_pointer(at[0], output), (1 + last0 * t0 + last1 * t1,))
-                if kind == ZERO:
-                    _zero(t, n1, t1, n0, t0)
-                else:
-                    x = carray(_pointer(at[1], output), (1 + last0 * x0 + last1 * x1,))
-                    y = carray(_pointer(at[2], output), (1 + last0 * y0 + last1 * y1,))
-                    _loops(kind, add, c, t, x, y, n1, t1, x1, y1, n0, t0, x0, y0)
+                t_at, x_at, y_at = at[0], at[1], at[2]
+                for _ in range(n1):
+                    # Arrays that begin where the loop does: indices that cannot be negative.
+                    t = carray(_pointer(t_at, output), (1 + (n0 - 1) * abs(t0),))
+                    x = carray(_pointer(x_at, output), (1 + (n0 - 1) * abs(x0),))
+                    y = carray(_pointer(y_at, output), (1 + (n0 - 1) * abs(y0),))
+                    if kind == MULTIPLY:
+                        _multiply(add, c, t, x, y, n0, t0, x0, y0)
+                    elif kind == COPY:
+                        _copy(add, c, t, x, n0, t0, x0)
+                    else:
+                        for j in range(n0):
+                            t[j * t0] = 0
+                    t_at += row[LAST + 1] * size
+                    x_at += row[LAST + 2] * size
+                    y_at += row[LAST + 3] * size
             loop = outer - 1
             while loop >= 0:
                 count[loop] += 1
