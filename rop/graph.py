@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Iterable, Iterator
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -86,7 +87,7 @@ class Node:
     @property
     def size(self) -> int:
         """Number of elements for one case."""
-        return int(np.prod(self.shape, dtype=np.int64))
+        return prod(self.shape)
 
     def named(self, name: str) -> Node:
         """Give the node a name for listings, pictures and reports; returns the node."""

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any, TypeAlias
-
-import numpy as np
 
 from rop.graph import Node, Shape
 from rop.ops.kernels import Kernel, Loops, Map, einsum
@@ -62,7 +61,7 @@ class Value:
     ) -> None:
         self.name = name
         self.shape = shape
-        self.size = int(np.prod(shape, dtype=np.int64))
+        self.size = prod(shape)
         self.per_case = per_case
         self.per_direction = per_direction
         self.place = place
@@ -231,7 +230,7 @@ class Emit:
         first = value not in self._written
         pieces = self._written.setdefault(value, _Pieces(len(self.program.steps)))
         if isinstance(kernel, Loops) and kernel.disjoint and (first or pieces.covered):
-            pieces.covered += int(np.prod(kernel.extents))
+            pieces.covered += prod(kernel.extents)
             self._step(kernel, value, values, False)
             return
         if first and isinstance(kernel, Loops) and not kernel.whole:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -209,6 +209,7 @@ def product(shape: Shape, text: str = "{0} * {1}") -> Loops:
     return einsum(f"{letters},{letters}->{letters}", (shape, shape), text)
 
 
+@cache
 def wanted(function: Callable[..., Array]) -> tuple[str, ...]:
     """Names of a scalar function's arguments: which of z, a, ds it asks for."""
     return tuple(inspect.signature(function).parameters)
