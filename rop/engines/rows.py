@@ -70,7 +70,9 @@ def _row(
         last, order = _gemm(extents[outer:], t, x, y)
     else:
         n1, n0 = extents[outer:]
-        last = [n1, t[0], x[0], y[0], n0, t[1], x[1], y[1]]
+        # A target stride of 0 says that the innermost loop sums; a loop of one round does not.
+        inside = (t[1], x[1], y[1]) if n0 > 1 else (1, 1, 1)
+        last = [n1, t[0], x[0], y[0], n0, *inside]
     row = [0] * tape.WIDTH
     row[tape.KIND], row[tape.ADD], row[tape.OUTER] = kind, int(add), outer
     row[tape.EXTENTS : tape.EXTENTS + outer] = extents[:outer]

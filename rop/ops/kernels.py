@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from rop.errors import RopValueError
 from rop.graph import Shape
 
 Array: TypeAlias = NDArray[Any]
@@ -188,6 +189,8 @@ def view(shape: Shape, select: Callable[[Array], Array], text: str) -> tuple[Loo
     # One byte an element, so that byte strides are element strides.
     probe = np.empty(shape, np.int8)
     seen = select(probe)
+    if not (isinstance(seen, np.ndarray) and np.may_share_memory(seen, probe)):
+        raise RopValueError("the function given to view() must return a view of its argument")
     offset = seen.__array_interface__["data"][0] - probe.__array_interface__["data"][0]
     strides = tuple(
         0 if extent == 1 else s for extent, s in zip(seen.shape, seen.strides, strict=True)

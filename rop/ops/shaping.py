@@ -132,7 +132,7 @@ class Concatenate(Linear):
 
     def _assemble(self, key: tuple[Any, ...], size: int) -> None:
         part = f"[{', '.join(map(_key_text, key))}]"
-        taken, _ = view(self.shape, lambda a: a[key], f"{{0}}{part}")
+        taken, _ = view(self.shape, lambda a: a[(*key, ...)], f"{{0}}{part}")
         put = taken.adjoint(0, "{0}", int(np.prod(self.shape)))
         self.adjoints = [*self.adjoints, taken]
         self.maps = [*self.maps, replace(put, disjoint=True, whole=False, part=part)]

@@ -1,0 +1,188 @@
+"""Which iterates of CG are kept, and which of them becomes the update (sec. 8.7)."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from math import ceil, inf, isnan
+from typing import Protocol
+
+from rop.errors import RopValueError
+from rop.hf.cg import Iterate
+
+
+@dataclass(frozen=True)
+class Powers:
+    """Keep the iterates after ⌈first · ratioʲ⌉ steps, j = 0, 1, ... (5 · 1.3ʲ in the HF code)."""
+
+    first: int = 5
+    ratio: float = 1.3
+
+    def __post_init__(self) -> None:
+        if not (self.first >= 1 and self.ratio > 1):
+            raise RopValueError(
+                f"Powers: expected first >= 1 and ratio > 1, got {self.first} and {self.ratio}"
+            )
+
+    def steps(self, most: int) -> Collection[int]:
+        """Return the wanted numbers of steps.
+
+        Parameters
+        ----------
+        most : int
+            The largest number of steps of CG.
+
+        Returns
+        -------
+        set of int
+            The numbers up to ``most``.
+        """
+        wanted = set()
+        power = float(self.first)
+        while ceil(power) <= most:
+            wanted.add(ceil(power))
+            power *= self.ratio
+        return wanted
+
+
+@dataclass(frozen=True)
+class Every:
+    """Keep the iterates after every ``interval`` steps."""
+
+    interval: int = 10
+
+    def __post_init__(self) -> None:
+        if self.interval < 1:
+            raise RopValueError(f"Every: expected interval >= 1, got {self.interval}")
+
+    def steps(self, most: int) -> Collection[int]:
+        """Return the wanted numbers of steps.
+
+        Parameters
+        ----------
+        most : int
+            The largest number of steps of CG.
+
+        Returns
+        -------
+        range
+            The multiples of the interval up to ``most``.
+        """
+        return range(self.interval, most + 1, self.interval)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The iterate chosen as the update, and what was known when choosing.
+
+    Attributes
+    ----------
+    iterate : Iterate
+        The chosen iterate.
+    f : tuple of (int, float)
+        Steps and f(θ + x) of every iterate that was tried, in the order of the trials.
+    """
+
+    iterate: Iterate
+    f: tuple[tuple[int, float], ...]
+
+
+class Selection(Protocol):
+    """Says which iterates CG should keep and picks the update among them."""
+
+    def wanted(self, most: int, /) -> Collection[int]:
+        """Return the numbers of steps whose iterates CG should keep."""
+
+    def choose(self, iterates: Sequence[Iterate], f: Callable[[Iterate], float], /) -> Choice:
+        """Pick the update."""
+
+
+@dataclass(frozen=True)
+class LastIterate:
+    """Take CG's last iterate as the update, as algorithm 3 does."""
+
+    def wanted(self, most: int, /) -> Collection[int]:
+        """Return nothing: the last iterate is always kept.
+
+        Parameters
+        ----------
+        most : int
+            The largest number of steps of CG.
+
+        Returns
+        -------
+        tuple
+            Empty.
+        """
+        return ()
+
+    def choose(self, iterates: Sequence[Iterate], f: Callable[[Iterate], float], /) -> Choice:
+        """Pick the last iterate without a look at f.
+
+        Parameters
+        ----------
+        iterates : sequence of Iterate
+            The iterates that CG kept.
+        f : callable, Iterate -> float
+            f(θ + x) at an iterate x.
+
+        Returns
+        -------
+        Choice
+            The last iterate.
+        """
+        return Choice(iterates[-1], ())
+
+
+@dataclass(frozen=True)
+class Backtracking:
+    """CG-backtracking: go back from the last iterate for as long as f does not rise (sec. 8.7).
+
+    A loss that is not a number counts as infinite, so the walk goes on past it.
+
+    Parameters
+    ----------
+    schedule : Powers or Every
+        Which iterates CG keeps.
+    """
+
+    schedule: Powers | Every = field(default_factory=Powers)
+
+    def wanted(self, most: int, /) -> Collection[int]:
+        """Return the numbers of steps whose iterates CG should keep.
+
+        Parameters
+        ----------
+        most : int
+            The largest number of steps of CG.
+
+        Returns
+        -------
+        collection of int
+            The schedule's steps.
+        """
+        return self.schedule.steps(most)
+
+    def choose(self, iterates: Sequence[Iterate], f: Callable[[Iterate], float], /) -> Choice:
+        """Walk back from the last iterate while f does not rise.
+
+        Parameters
+        ----------
+        iterates : sequence of Iterate
+            The iterates that CG kept, in order of their steps.
+        f : callable, Iterate -> float
+            f(θ + x) at an iterate x.
+
+        Returns
+        -------
+        Choice
+            The last iterate before f rose again, and all values of f.
+        """
+        best, lowest = iterates[-1], inf
+        tried = []
+        for iterate in reversed(iterates):
+            value = f(iterate)
+            tried.append((iterate.steps, value))
+            value = inf if isnan(value) else value
+            if value > lowest:
+                break
+            best, lowest = iterate, value
+        return Choice(best, tuple(tried))

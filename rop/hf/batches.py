@@ -1,0 +1,175 @@
+"""Which cases the gradient and the curvature of an iteration see (sec. 12)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rop.errors import RopValueError
+
+
+@dataclass(frozen=True)
+class Cases:
+    """A stretch of ``size`` cases of the data, in the data's own order or in a shuffled one.
+
+    The stretch runs from ``start`` and goes on at the beginning where the data end. It is all
+    that is needed to find the same cases again.
+
+    Attributes
+    ----------
+    start, size : int
+        Where the stretch starts and how many cases it has.
+    total : int
+        The number of cases of the data.
+    seed : int or None
+        The seed of the shuffled order; None is the data's own order.
+    """
+
+    start: int
+    size: int
+    total: int
+    seed: int | None = None
+
+    @property
+    def index(self) -> slice | npt.NDArray[np.intp]:
+        """What picks these cases from an array; a slice, and so a view, where that can be."""
+        stop = self.start + self.size
+        if self.seed is None and stop <= self.total:
+            return slice(self.start, stop)
+        positions = np.arange(self.start, stop) % self.total
+        return positions if self.seed is None else _order(self.seed, self.total)[positions]
+
+    def pieces(self, most: int) -> Iterator["Cases"]:
+        """Split into computational minibatches of at most ``most`` cases (sec. 7.1).
+
+        Parameters
+        ----------
+        most : int
+            The largest size of a piece.
+
+        Yields
+        ------
+        Cases
+            The pieces, in order.
+        """
+        cases = self.unordered()
+        for offset in range(0, self.size, most):
+            yield cases.stretch(offset, min(most, self.size - offset))
+
+    def unordered(self) -> "Cases":
+        """Return the same cases in the data's own order where these are all cases.
+
+        Returns
+        -------
+        Cases
+            Cases whose sums are the same, and for which no copies are needed.
+        """
+        return replace(self, start=0, seed=None) if self.size == self.total else self
+
+    def stretch(self, offset: int, size: int) -> "Cases":
+        """Return ``size`` of these cases, from ``offset`` on.
+
+        Parameters
+        ----------
+        offset, size : int
+            Where the part starts, counted from this stretch's start, and its number of cases.
+
+        Returns
+        -------
+        Cases
+            The part.
+        """
+        return replace(self, start=(self.start + offset) % self.total, size=size)
+
+
+@lru_cache(maxsize=4)
+def _order(seed: int, total: int) -> npt.NDArray[np.intp]:
+    order: npt.NDArray[Any] = np.random.default_rng(seed).permutation(total)
+    return order
+
+
+@dataclass(frozen=True)
+class Batches:
+    """A partition of the data that is cycled through, the curvature's cases among the gradient's.
+
+    Iteration k takes the next ``gradient`` cases, and of these the next ``curvature`` cases each
+    time the data have been gone through. With the gradient on all data, the default, this is the
+    partition of Martens' code: chunk k mod (number of chunks). The choice is a function of k
+    alone, so a run can be resumed or replayed anywhere.
+
+    Parameters
+    ----------
+    gradient : int or float
+        Cases of the gradient and of the line search: a number, or a fraction of the data.
+    curvature : int or float
+        Cases of the curvature and of ρ, fixed for a whole run of CG: a number, or a fraction of
+        the gradient's cases.
+    selection : int or float
+        Cases on which CG's iterates are compared: a number, or a fraction of the gradient's
+        cases. The fewer, the cheaper (sec. 8.7).
+    seed : int or None
+        Shuffles the data once; None keeps their order, which avoids copies.
+    chunk : int
+        Most cases that the gradient and f work on at a time, which bounds the memory (sec. 7.1).
+    """
+
+    gradient: int | float = 1.0
+    curvature: int | float = 1.0
+    selection: int | float = 1.0
+    seed: int | None = 0
+    chunk: int = 1000
+
+    def __post_init__(self) -> None:
+        for name in ("gradient", "curvature", "selection"):
+            size = getattr(self, name)
+            if not (size >= 1 if isinstance(size, int | np.integer) else 0 < size <= 1):
+                raise RopValueError(
+                    f"Batches: {name} must be a number of cases (an int of at least 1) or a "
+                    f"fraction (a float above 0, at most 1.0), got {size!r}"
+                )
+        if self.chunk < 1:
+            raise RopValueError(f"Batches: chunk must be at least 1, got {self.chunk}")
+
+    def draw(self, iteration: int, total: int) -> "Draw":
+        """Return the cases of one iteration.
+
+        Parameters
+        ----------
+        iteration : int
+            The iteration's number, from 0.
+        total : int
+            The number of cases of the data.
+
+        Returns
+        -------
+        Draw
+            The cases of gradient, curvature and selection.
+        """
+        size = _size(self.gradient, total)
+        gradient = Cases(iteration * size % total, size, total, self.seed)
+        part = _size(self.curvature, size)
+        parts = -(-size // part)
+        # The last part ends with the gradient's cases, sharing some with the part before it.
+        offset = min(iteration // (total // size) % parts * part, size - part)
+        return Draw(
+            gradient,
+            gradient.stretch(offset, part),
+            gradient.stretch(0, _size(self.selection, size)),
+        )
+
+
+@dataclass(frozen=True)
+class Draw:
+    """The cases of one iteration's gradient, curvature and selection."""
+
+    gradient: Cases
+    curvature: Cases
+    selection: Cases
+
+
+def _size(wanted: int | float, of: int) -> int:
+    cases = int(wanted) if isinstance(wanted, int | np.integer) else round(wanted * of)
+    return min(max(cases, 1), of)

@@ -1,0 +1,77 @@
+"""Which iterates of CG are kept and which becomes the update (sec. 8.7)."""
+
+from math import inf, nan
+
+import numpy as np
+import pytest
+
+import rop
+from rop.hf.backtracking import Backtracking, Every, LastIterate, Powers
+from rop.hf.cg import Iterate
+
+STEPS = (5, 7, 9, 11, 15)
+ITERATES = [Iterate(steps, np.full(1, float(steps)), -float(steps)) for steps in STEPS]
+
+
+def choose(values, selection=None):
+    """Return the chosen steps and the trials, with f given for STEPS in order."""
+    f = dict(zip(STEPS, values, strict=True))
+    selection = Backtracking() if selection is None else selection
+    choice = selection.choose(ITERATES, lambda iterate: f[iterate.steps])
+    return choice.iterate.steps, choice.f
+
+
+def test_the_schedule_is_that_of_the_2010_code():
+    assert sorted(Powers(5, 1.3).steps(250)) == [
+        5, 7, 9, 11, 15, 19, 25, 32, 41, 54, 69, 90, 117, 152, 197,
+    ]  # fmt: skip
+
+
+def test_powers_are_rounded_up_and_end_at_the_limit():
+    assert sorted(Powers(1, 2.0).steps(16)) == [1, 2, 4, 8, 16]
+    assert sorted(Powers(1, 1.1).steps(4)) == [1, 2, 3, 4]
+    assert sorted(Powers(5, 1.3).steps(4)) == []
+    assert list(Every(10).steps(35)) == [10, 20, 30]
+
+
+def test_the_last_iterate_stays_where_f_falls_all_along():
+    assert choose([5, 4, 3, 2, 1]) == (15, ((15, 1), (11, 2)))
+
+
+def test_goes_back_while_f_falls_and_no_further():
+    # 5 steps are better still, but beyond the rise at 7 that ends the walk.
+    assert choose([0, 4, 1, 2, 3]) == (9, ((15, 3), (11, 2), (9, 1), (7, 4)))
+
+
+def test_goes_back_to_the_first():
+    assert choose([1, 2, 3, 4, 5])[0] == 5
+
+
+def test_a_tie_goes_to_the_shorter_run():
+    assert choose([9, 9, 2, 2, 2])[0] == 9
+
+
+@pytest.mark.parametrize("bad", [nan, inf])
+def test_losses_that_are_no_numbers_are_walked_past(bad):
+    steps, trials = choose([3, 1, 2, bad, bad])
+    assert steps == 7
+    assert len(trials) == 5
+    assert choose([1, 2, bad, 2, 3])[0] == 11
+    assert choose([bad] * 5)[0] == 5
+
+
+def test_the_last_iterate_policy_asks_for_nothing():
+    assert choose([1, 2, 3, 4, 5], LastIterate()) == (15, ())
+    assert not LastIterate().wanted(250)
+    assert Backtracking(Every(7)).wanted(20) == range(7, 21, 7)
+
+
+@pytest.mark.parametrize("settings", [(0, 1.3), (5, 1.0)])
+def test_powers_that_do_not_grow_are_refused(settings):
+    with pytest.raises(rop.RopError, match="Powers: expected"):
+        Powers(*settings)
+
+
+def test_an_interval_of_no_steps_is_refused():
+    with pytest.raises(rop.RopError, match="interval >= 1"):
+        Every(0)

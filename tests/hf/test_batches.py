@@ -1,0 +1,113 @@
+"""The cycling partition: sizes, coverage, repeatability (sec. 12)."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import rop
+from rop.hf.batches import Batches, Cases
+
+
+def picked(cases):
+    """Return the indices of the cases, as a list."""
+    return np.arange(cases.total)[cases.index].tolist()
+
+
+def test_all_data_for_both_by_default():
+    for iteration in (0, 1, 7):
+        draw = Batches().draw(iteration, 100)
+        assert draw.gradient == draw.curvature == draw.selection
+        assert sorted(picked(draw.gradient)) == list(range(100))
+
+
+@pytest.mark.parametrize("curvature", [25, 0.25])
+def test_the_curvature_cycles_through_the_chunks_of_martens_code(curvature):
+    batches = Batches(curvature=curvature, seed=None)
+    for iteration in range(12):
+        chunk = iteration % 4
+        draw = batches.draw(iteration, 100)
+        assert draw.curvature.index == slice(25 * chunk, 25 * chunk + 25)  # a view, no copy
+        assert draw.gradient.size == 100
+
+
+@pytest.mark.parametrize("seed", [None, 3])
+def test_a_cycle_sees_every_case_even_if_the_sizes_do_not_divide(seed):
+    batches = Batches(curvature=30, seed=seed)
+    seen = [picked(batches.draw(iteration, 100).curvature) for iteration in range(4)]
+    assert {len(cases) for cases in seen} == {30}
+    assert {len(set(cases)) for cases in seen} == {30}
+    assert set().union(*seen) == set(range(100))
+    assert picked(batches.draw(4, 100).curvature) == seen[0]
+
+
+@pytest.mark.parametrize("seed", [None, 5])
+@pytest.mark.parametrize("total, size", [(100, 15), (96, 10)])
+def test_gradient_minibatches_cycle_and_contain_the_curvatures(seed, total, size):
+    batches = Batches(gradient=40, curvature=size, selection=0.5, seed=seed)
+    counts = np.zeros(total)
+    curvatures = np.zeros(total)
+    for iteration in range(4 * total):
+        draw = batches.draw(iteration, total)
+        gradient = picked(draw.gradient)
+        assert len(set(gradient)) == 40
+        assert set(picked(draw.curvature)) <= set(gradient)
+        assert len(picked(draw.curvature)) == size
+        assert set(picked(draw.selection)) <= set(gradient)
+        assert draw.selection.size == 20
+        counts[gradient] += 1
+        curvatures[picked(draw.curvature)] += 1
+    assert counts.max() - counts.min() <= 1
+    assert curvatures.min() > 0
+
+
+def test_the_seed_determines_the_order():
+    first, again, other = (Batches(curvature=10, seed=seed).draw(3, 50) for seed in (1, 1, 2))
+    assert picked(first.curvature) == picked(again.curvature)
+    assert picked(first.curvature) != picked(other.curvature)
+    assert sorted(picked(first.curvature)) != picked(first.curvature)
+
+
+def test_a_draw_can_be_found_again_from_its_numbers_alone():
+    cases = Batches(gradient=40, curvature=10, seed=5).draw(11, 96).curvature
+    assert picked(Cases(cases.start, cases.size, cases.total, cases.seed)) == picked(cases)
+    permutation = np.random.default_rng(5).permutation(96)
+    positions = (cases.start + np.arange(cases.size)) % 96
+    assert picked(cases) == permutation[positions].tolist()
+
+
+@pytest.mark.parametrize("seed", [None, 0])
+def test_pieces_are_a_partition_in_order(seed):
+    cases = Cases(start=70, size=50, total=100, seed=seed)
+    pieces = list(cases.pieces(20))
+    assert [piece.size for piece in pieces] == [20, 20, 10]
+    assert sum((picked(piece) for piece in pieces), []) == picked(cases)
+
+
+def test_pieces_of_all_cases_are_views():
+    pieces = list(Batches(seed=0).draw(0, 100).gradient.pieces(30))
+    assert [piece.index for piece in pieces] == [
+        slice(0, 30), slice(30, 60), slice(60, 90), slice(90, 100),
+    ]  # fmt: skip
+
+
+def test_sizes_are_cut_to_what_there_is():
+    draw = Batches(gradient=500, curvature=200, selection=1).draw(0, 60)
+    assert (draw.gradient.size, draw.curvature.size, draw.selection.size) == (60, 60, 1)
+    assert Batches(curvature=0.001).draw(0, 60).curvature.size == 1
+
+
+def test_numpy_integers_are_numbers_of_cases():
+    assert Batches(curvature=np.int64(7)).draw(0, 60).curvature.size == 7
+
+
+@pytest.mark.parametrize("name", ["gradient", "curvature", "selection"])
+@pytest.mark.parametrize("size", [0, -5, 0.0, 1.5, float("nan")])
+def test_sizes_that_mean_nothing_are_refused(name, size):
+    with pytest.raises(rop.RopError, match=f"Batches: {name} must be a number of cases"):
+        replace(Batches(), **{name: size})
+
+
+def test_an_empty_chunk_is_refused():
+    with pytest.raises(rop.RopError, match="chunk must be at least 1"):
+        Batches(chunk=0)
