@@ -85,9 +85,10 @@ class Algorithms:
             self._products[name] = build().needed()
         return self._products[name]
 
-    def convex(self) -> bool:
-        """Whether Gv uses an L'' that was made positive semidefinite (sec. 6.3)."""
-        return isinstance(self.loss, LossGraph) and self.loss.convexify is not None
+    @property
+    def convex(self) -> str | None:
+        """How L'' is made positive semidefinite for Gv (sec. 6.3), if it is."""
+        return self.loss.convexify if isinstance(self.loss, LossGraph) else None
 
     @cached_property
     def flops(self) -> float:
@@ -145,13 +146,13 @@ class Algorithms:
             "gradient": self._vjp("gradient", self.d[z], "d", directional=False),
             "vjp": self._vjp("vjp", self._input("u", z), "d", directional=True),
             "jvp": self._jvp(),
-            "loss_hvp": self._loss_hvp("loss_hvp", self.convex()),
+            "loss_hvp": self._loss_hvp("loss_hvp", self.convex is not None),
             "ggnvp": self._curvature("ggnvp"),
         }
         d = State({z: self.d[z]})
         reverse(self.network, self._emit(self.adjoints), self.a, d, self.active)
         self._products["hvp"] = self._curvature("hvp", d)
-        if self.convex():
+        if self.convex:
             self._products["raw_loss_hvp"] = self._loss_hvp("raw_loss_hvp", False)
         self.forward.steps = in_node_order(self.forward.steps)
         self.adjoints.steps = in_node_order(self.adjoints.steps, backwards=True)
@@ -265,7 +266,7 @@ class Algorithms:
         Rd = State({node: results[node] for node in self.parameters if node is not z})
         if z in R:
             loss_emit = self._loss_emit(emit.program, directional=True)
-            self._loss_curvature(loss_emit, R[z], Rd, self.convex() and d is None)
+            self._loss_curvature(loss_emit, R[z], Rd, self.convex is not None and d is None)
         r_reverse(
             self.network, emit, self.a, R, d or State(), Rd, self.active, curvature=d is not None
         )

@@ -66,9 +66,7 @@ def _demo(parser: argparse.ArgumentParser) -> None:
         type=float,
         help="training time of each method (default: 10 for digits, 60 for fashion-mnist)",
     )
-    parser.add_argument(
-        "--out", type=Path, default=Path("rop-demo"), help="folder of the pictures"
-    )
+    parser.add_argument("--out", type=Path, default=Path("rop-demo"), help="folder of the pictures")
     parser.add_argument("--seed", type=int, default=0, help="seed of θ and of the batches")
     parser.set_defaults(run=run)
 
@@ -85,7 +83,7 @@ def _check(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "factory",
         metavar="MODULE:FACTORY",
-        help="a function that returns (objective, theta, batch), as model.py:build or package:build",
+        help="a function that returns (objective, theta, batch), such as model.py:build",
     )
     parser.add_argument("--full", action="store_true", help="every column of G (sec. 7.2)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the directions")

@@ -1,4 +1,4 @@
-"""`rop demo`: a network on real images, explained, verified, and trained by Hessian-free optimization.
+"""`rop demo`: a network on real images, explained, verified, and trained by HF.
 
 Beside it stand simple baselines with equal time: logistic regression by SciPy's L-BFGS, and a few
 lines of SGD with momentum on the same network.
@@ -126,9 +126,7 @@ def demo(dataset: str, seconds: float | None, out: Path, seed: int) -> bool:
     ]
 
     _heading("5. Baselines with equal time")
-    trained += [
-        _sgd(objective, theta, images, budget, rate, seed) for rate in settings["rates"]
-    ]
+    trained += [_sgd(objective, theta, images, budget, rate, seed) for rate in settings["rates"]]
     trained.append(_logistic(images, budget))
     print(f"   {'method':34s} {'training loss':>13s} {'test accuracy':>14s} {'seconds':>8s}   work")
     for result in trained:

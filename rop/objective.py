@@ -15,8 +15,9 @@ from rop.algorithms import Algorithms
 from rop.arrays import checked_batch, finite, real
 from rop.engines.memory import Layouts
 from rop.errors import RopTypeError, RopValueError
+from rop.execution import Execution, mean_loss
 from rop.graph import Node, Shape, ancestors
-from rop.linearization import Linearization, evaluate
+from rop.linearization import Linearization
 from rop.losses import Loss, LossGraph
 from rop.ops.kernels import Array
 from rop.ops.shaping import per_case
@@ -239,7 +240,9 @@ class Objective:
         """
         values, kind = self._theta(theta, dtype, must_be_finite=False)
         arrays, cases = self._batch(batch, kind)
-        return evaluate(self, values, arrays, cases, engine)
+        execution = Execution(self, values, arrays, cases, engine)
+        execution.stage(self.algorithms.value_program)
+        return mean_loss(execution, self, values, cases)
 
     def _theta(
         self, theta: ArrayLike, dtype: DTypeLike | None, must_be_finite: bool = True

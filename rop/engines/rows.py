@@ -34,7 +34,7 @@ def rows_of(kind: int, accumulate: bool, loops: Nest) -> tuple[Template, ...]:
     tuple of (row, order)
         Offsets of a row are relative to the first elements of its arrays.
     """
-    rows = []
+    rows: list[Template] = []
     if loops.adds and not accumulate:
         kept = [i for i, stride in enumerate(loops.strides[0]) if stride != 0]
         extents = tuple(loops.extents[i] for i in kept)

@@ -1,0 +1,252 @@
+"""Running an objective's programs at one θ and batch: shards, stages, and sums over the shards."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rop.engines.memory import Shard, refuse_if_too_large
+from rop.engines.parallel import run_all
+from rop.errors import RopValueError
+from rop.ops.kernels import Array
+from rop.program import Program, Value
+
+if TYPE_CHECKING:
+    from rop.objective import Objective
+
+Space = Literal["theta", "outputs"]
+
+# So much room for temporaries decides how many directions run at once.
+_DIRECTIONS_BYTES = 2**27
+
+
+class Execution:
+    """The shards of a batch, and the programs that have been bound to them.
+
+    Parameters
+    ----------
+    objective : Objective
+        The objective.
+    theta : ndarray, (n,)
+        The parameters.
+    batch : dict of str to ndarray
+        C-contiguous arrays of θ's dtype.
+    cases : int
+        N.
+    engine : str
+        Name of the engine.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        theta: Array,
+        batch: Mapping[str, NDArray[Any]],
+        cases: int,
+        engine: str,
+    ) -> None:
+        self._engine = engine_named(engine)
+        self._algorithms = objective.algorithms
+        self._layouts = objective.layouts
+        self._cases, self._dtype = cases, theta.dtype
+        self._per_case = objective.z.per_case
+        self.shards = self._split(theta, batch)
+        self.lock = threading.RLock()
+        self._runs: dict[tuple[str, int], list[Callable[[Array, Array], Any]]] = {}
+        self._parts: dict[int, Array] = {}
+        self._done: set[str] = set()
+
+    def stage(self, program: Program) -> None:
+        """Run a program that belongs to θ and the batch, unless that is done."""
+        if program.name in self._done:
+            return
+        with self.lock:
+            nothing = np.empty(0, self._dtype)
+            tasks = [partial(run, nothing, nothing) for run in self._bound(program, 1)]
+            with np.errstate(all="ignore"):
+                run_all(tasks)
+            self._done.add(program.name)
+
+    def values(self, value: Value) -> NDArray[Any]:
+        """What a stage has kept, or what was given: (N, *shape) or (1, *shape)."""
+        arrays = [shard.array(value) for shard in self.shards]
+        return np.concatenate(arrays) if value.per_case else arrays[0].copy()
+
+    def give(self, buffer: str, array: Array) -> None:
+        """Hand the shards their cases of an array that programs read from a named place."""
+        for shard in self.shards:
+            rows = array[shard.rows] if self._per_case else array
+            shard.buffers[buffer] = np.ascontiguousarray(rows, self._dtype).reshape(-1)
+
+    def product(
+        self,
+        name: str,
+        K: int,
+        given: Array,
+        output: Array,
+        source: Space,
+        result: Space,
+        plus: tuple[float, Array] | None = None,
+    ) -> None:
+        """Run a product on all shards, each on its own part of what has a case axis.
+
+        Parameters
+        ----------
+        name : str
+            The product, as `Algorithms.product` knows it.
+        K : int
+            Number of directions.
+        given, output : ndarray, 1-D
+            The vectors, with the axis of directions behind that of cases; blocks of θ one
+            parameter after the other.
+        source, result : {"theta", "outputs"}
+            The spaces of the two; what is of θ's space is summed over the shards.
+        plus : (float, ndarray), optional
+            A multiple of a vector that is added to the result.
+        """
+        with self.lock:
+            runs = self._runs.get((name, K))
+            if runs is None:
+                runs = self._runs[name, K] = self._bound(self._algorithms.product(name), K)
+            if len(runs) == 1:
+                runs[0](given, output)
+                if plus is not None:
+                    output += output.dtype.type(plus[0]) * plus[1]
+                return
+            tasks = []
+            summed = result == "theta"
+            parts = self._parts_of(len(output)) if summed else None
+            for i, (shard, run) in enumerate(zip(self.shards, runs, strict=True)):
+                mine = self._cut(given, shard) if source == "outputs" else given
+                if parts is None:
+                    made = self._cut(output, shard)
+                else:
+                    made = parts[i - 1] if i else output
+                tasks.append(partial(run, mine, made))
+            run_all(tasks)
+            if parts is not None:
+                _collect(output, parts, plus)
+
+    def chunks(self, name: str, many: int) -> list[tuple[int, int]]:
+        """Ranges of directions that run at once, so that temporaries stay within bounds."""
+        program = self._algorithms.product(name)
+        one = sum(self._layouts(program, shard.cases).work for shard in self.shards)
+        one += self._algorithms.size * len(self.shards)
+        at_once = max(1, min(many, _DIRECTIONS_BYTES // (one * self._dtype.itemsize)))
+        return [(start, min(start + at_once, many)) for start in range(0, many, at_once)]
+
+    @property
+    def memory(self) -> dict[str, int]:
+        """Bytes of what is "cached" for the products, and of "work" space."""
+        cached = {"forward", "loss value", "loss gradient", "adjoints", "convex"}
+        sizes = {"cached": 0, "work": sum(part.nbytes for part in self._parts.values())}
+        for shard in self.shards:
+            for name, buffer in shard.buffers.items():
+                if name in cached or name == "work":
+                    sizes["cached" if name in cached else "work"] += buffer.nbytes
+        return sizes
+
+    def refuse_what_does_not_fit(self) -> None:
+        """Raise RopMemoryError if the cached values and a product's temporaries do not fit."""
+        kept = work = 0
+        program, product = self._algorithms.forward, self._algorithms.product("ggnvp")
+        for shard in self.shards:
+            kept += self._layouts(program, shard.cases).kept
+            work += self._layouts(product, shard.cases).work + self._algorithms.size
+        size = self._dtype.itemsize
+        refuse_if_too_large(
+            {"cached activations": kept * size, "temporaries": work * size},
+            f"linearize with {self._cases} cases",
+            "use fewer cases at a time, or float32",
+        )
+
+    def _split(self, theta: Array, batch: Mapping[str, NDArray[Any]]) -> list[Shard]:
+        """Split the batch as the engine wants it, with buffers for what the shards are given."""
+        cases, algorithms = self._cases, self._algorithms
+        count = self._engine.shards(cases, cases * algorithms.flops) if self._per_case else 1
+        edges = np.linspace(0, cases, count + 1).astype(int).tolist()
+        constants = algorithms.constants.astype(theta.dtype)
+        shards = []
+        for start, stop in zip(edges, edges[1:], strict=False):
+            shard = Shard(stop - start, slice(start, stop), theta.dtype)
+            shard.buffers["theta"] = theta
+            shard.buffers["constants"] = constants
+            shard.buffers["cases"] = np.full(1, 1.0 / cases, theta.dtype)
+            for name, array in batch.items():
+                shard.buffers[f"data {name}"] = array[start:stop].reshape(-1)
+            shards.append(shard)
+        return shards
+
+    def _bound(self, program: Program, K: int) -> list[Callable[[Array, Array], Any]]:
+        runs = []
+        for shard in self.shards:
+            layout = self._layouts(program, shard.cases, K)
+            shard.prepare(program, layout)
+            runs.append(self._engine.bind(program, layout, shard, K))
+        return runs
+
+    def _cut(self, flat: Array, shard: Shard) -> Array:
+        per_case = len(flat) // self._cases
+        return flat[shard.rows.start * per_case : shard.rows.stop * per_case]
+
+    def _parts_of(self, size: int) -> Array:
+        if size not in self._parts:
+            self._parts[size] = np.empty((len(self.shards) - 1, size), self._dtype)
+        return self._parts[size]
+
+
+def _collect(output: Array, parts: Array, plus: tuple[float, Array] | None) -> None:
+    """Sum up the shards' parts, in a fixed order and each thread its own stretch."""
+    from rop.engines.tape import collect
+
+    factor, vector = (0.0, output) if plus is None else plus
+    edges = np.linspace(0, len(output), len(parts) + 2).astype(int).tolist()
+    run_all(
+        [
+            partial(collect, output[a:b], parts[:, a:b], output.dtype.type(factor), vector[a:b])
+            for a, b in zip(edges, edges[1:], strict=False)
+        ]
+    )
+
+
+def engine_named(name: str) -> ModuleType:
+    """Import an engine.
+
+    Parameters
+    ----------
+    name : str
+        "numba" or "numpy".
+
+    Returns
+    -------
+    module
+        With the functions `shards` and `bind`.
+
+    Raises
+    ------
+    RopValueError
+        If there is no such engine.
+    """
+    if name == "numba":
+        from rop.engines import numba
+
+        return numba
+    if name == "numpy":
+        from rop.engines import numpy
+
+        return numpy
+    raise RopValueError(f"engine: expected 'numba' or 'numpy', got {name!r}")
+
+
+def mean_loss(execution: Execution, objective: Objective, theta: Array, cases: int) -> float:
+    """f(θ) from the losses of the cases, summed in float64, and the penalty."""
+    losses = [shard.array(objective.algorithms.values["loss"]) for shard in execution.shards]
+    total = sum(float(loss.sum(dtype=np.float64)) for loss in losses)
+    penalty = 0.5 * objective.l2 * float(np.dot(theta, theta)) if objective.l2 else 0.0
+    return total / cases + penalty
