@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -46,10 +47,10 @@ def finite(name: str, array: Array, where: Any = None) -> None:
     where : callable, optional
         Turns the index of an element into words.
     """
-    # A sum is finite unless an element is not, or it overflows; only then look closer.
-    with np.errstate(all="ignore"):
-        if np.isfinite(array.sum(dtype=np.float64)):
-            return
+    # The sum of squares is finite unless an element is not, or it overflows: then look closer.
+    flat = array.reshape(-1)
+    if isfinite(np.dot(flat, flat)):
+        return
     bad = np.argwhere(~np.isfinite(array))
     if len(bad):
         index = tuple(int(i) for i in bad[0])

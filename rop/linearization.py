@@ -57,7 +57,11 @@ class Linearization:
         self._stage = self._execution.stage
         rows = cases if objective.z.per_case else 1
         self._output_shape = (rows, *objective.output_shape)
-        self._convexified = False
+        self._shapes: dict[Space, tuple[int, ...]] = {
+            "theta": (self.n,),
+            "outputs": self._output_shape,
+        }
+        self._ready: set[str] = set()
         self._execution.refuse_what_does_not_fit()
         self._stage(self._algorithms.forward)
 
@@ -147,8 +151,6 @@ class Linearization:
         RopTypeError, RopValueError
             If w does not fit, or is not finite.
         """
-        self._stage(self._algorithms.loss_gradient)
-        self._convexify()
         return self._product("loss_hvp", w, "w", "outputs", "outputs")
 
     def ggnvp(self, v: ArrayLike) -> NDArray[Any]:
@@ -168,8 +170,6 @@ class Linearization:
         RopTypeError, RopValueError
             If v does not fit, or is not finite.
         """
-        self._stage(self._algorithms.loss_gradient)
-        self._convexify()
         return self._product("ggnvp", v, "v", "theta", "theta", penalty=True)
 
     def hvp(self, v: ArrayLike) -> NDArray[Any]:
@@ -189,8 +189,6 @@ class Linearization:
         RopTypeError, RopValueError
             If v does not fit, or is not finite.
         """
-        self._stage(self._algorithms.loss_gradient)
-        self._stage(self._algorithms.adjoints)
         return self._product("hvp", v, "v", "theta", "theta", penalty=True)
 
     @property
@@ -304,9 +302,11 @@ class Linearization:
         result: Space,
         penalty: bool = False,
     ) -> NDArray[Any]:
+        if name not in self._ready:
+            self._prepare(name)
         array, many = self._checked(vectors, what, source)
         l2 = self.objective.l2 if penalty else 0.0
-        shape = (self.n,) if result == "theta" else self._output_shape
+        shape = self._shapes[result]
         if many is None:
             flat, output = array.reshape(-1), np.empty(shape, self.dtype)
             plus = (l2, flat) if l2 else None
@@ -337,10 +337,19 @@ class Linearization:
         for where in slices:
             output[where] = total[where.start * K : where.stop * K].reshape(K, -1).T
 
+    def _prepare(self, name: str) -> None:
+        """Compute what a product needs besides the forward sweep: the loss's part, and adjoints."""
+        if name in ("loss_hvp", "raw_loss_hvp", "ggnvp", "hvp"):
+            self._stage(self._algorithms.loss_gradient)
+        if name == "hvp":
+            self._stage(self._algorithms.adjoints)
+        convexified = self._ready & {"loss_hvp", "ggnvp"}
+        if name in ("loss_hvp", "ggnvp") and self._algorithms.convex and not convexified:
+            self._convexify()
+        self._ready.add(name)
+
     def _convexify(self) -> None:
         """Make L'' positive semidefinite, case by case, where the loss asks for it (sec. 6.3)."""
-        if not self._algorithms.convex or self._convexified:
-            return
         L2 = self.loss_hessians("raw_loss_hvp")
         values, vectors = np.linalg.eigh(L2)
         if self._algorithms.convex == "shift":
@@ -349,7 +358,6 @@ class Linearization:
         else:
             L2 = (vectors * np.maximum(values, 0.0)[:, None, :]) @ np.swapaxes(vectors, 1, 2)
         self._execution.give("convex", L2)
-        self._convexified = True
 
     def loss_hessians(self, name: str = "loss_hvp") -> NDArray[Any]:
         """L'' of each case as a matrix, with 1/N.
@@ -366,15 +374,12 @@ class Linearization:
         rows, *shape = self._output_shape
         m = int(np.prod(shape))
         unit = np.broadcast_to(np.eye(m, dtype=self.dtype), (rows, m, m)).reshape(rows, *shape, m)
-        self._stage(self._algorithms.loss_gradient)
-        if name != "raw_loss_hvp":
-            self._convexify()
         return self._product(name, unit, "w", "outputs", "outputs").reshape(rows, m, m)
 
     def _checked(self, vectors: ArrayLike, what: str, space: Space) -> tuple[Array, int | None]:
         """Return vectors of the engine's dtype, and K if there is an axis of directions."""
         array = real(what, vectors, self.dtype)
-        shape = (self.n,) if space == "theta" else self._output_shape
+        shape = self._shapes[space]
         many: int | None = None
         if array.shape != shape:
             if array.shape[:-1] != shape or array.shape[-1] == 0:

@@ -1,0 +1,46 @@
+"""The bar: rop's time over the time of the best peer, required and aimed at."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Bar(NamedTuple):
+    """Largest ratios of rop's time to the best peer's.
+
+    Attributes
+    ----------
+    required, aim : float
+        What must be reached, and what is aimed at.
+    """
+
+    required: float
+    aim: float
+
+    def verdict(self, ratio: float) -> str:
+        """Say whether a ratio meets the bar.
+
+        Parameters
+        ----------
+        ratio : float
+            rop's time over the best peer's.
+
+        Returns
+        -------
+        str
+            "aim met", "met" or "missed".
+        """
+        if ratio <= self.aim:
+            return "aim met"
+        return "met" if ratio <= self.required else "missed"
+
+
+BARS = {
+    **{("W1", product): Bar(1.05, 0.95) for product in ("Gv", "Hv", "Jv", "Jᵀu")},
+    ("W1", "gradient"): Bar(1.15, 1.00),
+    **{("W2", product): Bar(0.20, 0.11) for product in ("Gv", "Hv")},
+    ("W3", "Gv"): Bar(0.80, 0.55),
+    ("W3", "gradient"): Bar(1.10, 0.75),
+    ("W4", "G"): Bar(1.10, 0.70),
+    ("W5", "CG"): Bar(1.05, 0.95),
+}

@@ -1,0 +1,105 @@
+"""rop itself as a contestant: the workloads as graphs, and their products on an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import rop
+from rop.bench.contestants import Contestant
+from rop.bench.workloads import CG_LAMBDA, CG_STEPS, FeedForward, Model, Problem, Workload
+from rop.hf.cg import pcg
+from rop.hf.vectors import axpy
+
+_ACTIVATIONS: dict[str, Callable[[rop.Node], rop.Node]] = {
+    "sigmoid": rop.sigmoid,
+    "tanh": rop.tanh,
+    "linear": lambda x: x,
+}
+_LOSSES = {
+    "sigmoid cross-entropy": rop.SigmoidCrossEntropy,
+    "softmax cross-entropy": rop.SoftmaxCrossEntropy,
+    "squared error": rop.SquaredError,
+}
+
+
+def objective(model: Model) -> rop.Objective:
+    """Build the graph of a model, for one case.
+
+    Parameters
+    ----------
+    model : FeedForward or Recurrent
+        A recurrent network is unrolled.
+
+    Returns
+    -------
+    rop.Objective
+        With data "x" and "t", and parameters named and ordered as in `model.shapes`.
+    """
+    x, t = rop.data("x", model.input_shape), rop.data("t", model.output_shape)
+    theta = {name: rop.param(name, shape) for name, shape in model.shapes.items()}
+    if isinstance(model, FeedForward):
+        z = x
+        for i, activation in enumerate(model.activations, start=1):
+            z = _ACTIVATIONS[activation](theta[f"W{i}"] @ z + theta[f"b{i}"])
+    else:
+        h = rop.tanh(theta["W_xh"] @ x[0] + theta["b_h"])
+        states = [h]
+        for step in range(1, model.steps):
+            h = rop.tanh(theta["W_xh"] @ x[step] + theta["W_hh"] @ h + theta["b_h"])
+            states.append(h)
+        z = rop.stack([theta["W_hz"] @ h + theta["b_z"] for h in states])
+    return rop.Objective(z, _LOSSES[model.loss](t))
+
+
+def contestant(workload: Workload, problem: Problem, engine: str) -> Contestant:
+    """Products of rop on one engine, linearized once.
+
+    Parameters
+    ----------
+    workload, problem : Workload, Problem
+        What to compute, and at which numbers.
+    engine : str
+        "numba", "numpy" or "cuda".
+
+    Returns
+    -------
+    Contestant
+        Named "rop" and the engine.
+    """
+    f = objective(workload.model)
+    dtype = np.dtype(workload.dtype)
+    theta = f.pack(problem.theta).astype(dtype)
+    v = f.pack(problem.v).astype(dtype)
+    batch = {"x": problem.x, "t": problem.t}
+    at = f.linearize(theta, batch, engine=engine, dtype=dtype)
+
+    def gradient() -> NDArray[Any]:
+        return f.linearize(theta, batch, engine=engine, dtype=dtype).gradient()
+
+    def damped(p: NDArray[Any]) -> NDArray[Any]:
+        Ap = at.ggnvp(p)
+        axpy(CG_LAMBDA, p, Ap)
+        return Ap
+
+    def conjugate_gradient() -> NDArray[Any]:
+        return pcg(damped, -at.gradient(), max_steps=CG_STEPS).x
+
+    calls: dict[str, Callable[[], Any]] = {
+        "Gv": lambda: at.ggnvp(v),
+        "Hv": lambda: at.hvp(v),
+        "Jv": lambda: at.jvp(v),
+        "Jᵀu": lambda: at.vjp(problem.u),
+        "gradient": gradient,
+        "G": lambda: at.G.matrix(),
+        "CG": conjugate_gradient,
+    }
+
+    def to_numpy(product: str, result: NDArray[Any]) -> Any:
+        return result if product in ("Jv", "G") else f.unpack(result)
+
+    calls = {product: calls[product] for product in workload.products}
+    return Contestant(f"rop {engine}", "rop", calls, to_numpy)

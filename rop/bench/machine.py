@@ -1,0 +1,46 @@
+"""The machine and the versions that a benchmark ran on."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from rop.bench.processes import available_cores
+
+_PACKAGES = ("rop", "numpy", "scipy", "numba", "jax", "jaxlib", "torch")
+
+
+def _processor() -> str:
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def describe() -> dict[str, Any]:
+    """Describe where the benchmark runs.
+
+    Returns
+    -------
+    dict
+        "processor", "cores", "system", "python", "versions" (None where not installed), and
+        "load", the system's load average over the last minute.
+    """
+    return {
+        "processor": _processor(),
+        "cores": available_cores(),
+        "system": platform.platform(terse=True),
+        "python": platform.python_version(),
+        "versions": {package: _version(package) for package in _PACKAGES},
+        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+    }

@@ -1,0 +1,76 @@
+"""The tutorials run, and their notebooks are what the sources make."""
+
+import runpy
+from pathlib import Path
+
+import jupytext
+import matplotlib.pyplot as plt
+import nbformat
+import pytest
+
+TUTORIALS = Path(__file__).parents[1] / "tutorials"
+COMMAND = "python tutorials/build.py"
+
+sources = pytest.mark.parametrize(
+    "source", sorted(TUTORIALS.glob("[0-9][0-9]_*.py")), ids=lambda source: source.stem
+)
+
+
+def notebook_of(source):
+    target = source.with_suffix(".ipynb")
+    assert target.exists(), f"there is no {target.name}; make it by: {COMMAND}"
+    return nbformat.read(target, as_version=4)
+
+
+def cells(notebook):
+    return [(cell.cell_type, cell.source) for cell in notebook.cells]
+
+
+def test_every_notebook_has_a_source():
+    notebooks = {path.stem for path in TUTORIALS.glob("*.ipynb")}
+    assert notebooks == {path.stem for path in TUTORIALS.glob("[0-9][0-9]_*.py")} != set()
+
+
+@sources
+def test_runs(source, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    plt.switch_backend("Agg")
+    try:
+        runpy.run_path(str(source), run_name="__main__")
+    finally:
+        plt.close("all")
+    assert list(tmp_path.iterdir()) == []
+
+
+@sources
+def test_notebook_is_made_of_the_source(source):
+    current, made = cells(jupytext.read(source)), cells(notebook_of(source))
+    if made != current:
+        first = next(
+            (i for i, (new, old) in enumerate(zip(current, made, strict=False)) if new != old),
+            min(len(current), len(made)),
+        )
+        pytest.fail(
+            f"{source.stem}.ipynb is not what {source.name} makes, from cell {first} on; "
+            f"make it anew by: {COMMAND}"
+        )
+
+
+@sources
+def test_notebook_has_outputs_and_no_errors(source):
+    notebook = notebook_of(source)
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert outputs, f"{source.stem}.ipynb has no outputs; make them by: {COMMAND}"
+    kinds = {output.output_type for output in outputs}
+    assert kinds <= {"stream", "display_data", "execute_result"}
+    assert all(output.name == "stdout" for output in outputs if output.output_type == "stream")
+
+
+@sources
+def test_notebook_keeps_no_traces_of_its_run(source):
+    notebook = notebook_of(source)
+    assert set(notebook.metadata) == {"kernelspec", "language_info"}
+    for cell in notebook.cells:
+        assert not cell.metadata
+        for item in (cell, *cell.get("outputs", [])):
+            assert item.get("execution_count") is None
