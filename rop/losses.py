@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
-from scipy.special import expit, log_softmax, softmax
 
 from rop.errors import RopValueError
 from rop.graph import Node, Operand, Shape, ancestors, as_node
@@ -219,7 +218,9 @@ class SigmoidCrossEntropy(TableLoss):
     link = "sigmoid"
 
     def prediction(self, z: Array) -> Array:
-        p: Array = expit(z)
+        # exp of what is not positive: no overflow, and full accuracy in both tails.
+        tail = np.exp(-np.abs(z))
+        p: Array = np.where(z < 0.0, tail, 1.0) / (1.0 + tail)
         return p
 
     def elements(self, z: Array, t: Array) -> Array:
@@ -269,11 +270,14 @@ class SoftmaxCrossEntropy(TableLoss):
         super().fit(z)
 
     def prediction(self, z: Array) -> Array:
-        p: Array = softmax(z, axis=-1)
+        e = np.exp(z - z.max(axis=-1, keepdims=True))
+        p: Array = e / e.sum(axis=-1, keepdims=True)
         return p
 
     def elements(self, z: Array, t: Array) -> Array:
-        each: Array = -np.sum(t * log_softmax(z, axis=-1), axis=-1)
+        below = z - z.max(axis=-1, keepdims=True)
+        log_p = below - np.log(np.exp(below).sum(axis=-1, keepdims=True))
+        each: Array = -np.sum(t * log_p, axis=-1)
         return each
 
     def root(self, p: Array, v: Array) -> Array:
