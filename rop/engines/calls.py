@@ -11,7 +11,8 @@ from numpy.lib.stride_tricks import as_strided
 from rop.engines.memory import Shard
 from rop.errors import RopValueError
 from rop.ops.kernels import Array, Call, Map
-from rop.program import Plan, Step, Value
+from rop.planning import Plan
+from rop.program import Step, Value
 
 
 def python_step(step: Step, layout: Plan, shard: Shard, directions: int) -> Callable[[], Any]:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from rop.engines.lowering import offset_of
 from rop.errors import RopMemoryError
 from rop.ops.kernels import Array
-from rop.program import Plan, Program, Value, plan
-
+from rop.planning import Plan, plan
+from rop.program import Program, Value
 
 # Asking the system takes longer than many a product on so little.
 _ALWAYS_FITS = 2**26

@@ -20,7 +20,8 @@ from rop.engines.lowering import nest
 from rop.engines.memory import Shard
 from rop.engines.rows import rows_of
 from rop.ops.kernels import Array, Loops
-from rop.program import Plan, Program, Step
+from rop.planning import Plan
+from rop.program import Program, Step
 
 # A shard must be worth waking a thread for.
 _SMALLEST_SHARD_FLOPS = 2e6
