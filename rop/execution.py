@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from functools import partial
+from math import prod
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,56 +22,74 @@ if TYPE_CHECKING:
     from rop.objective import Objective
 
 Space = Literal["theta", "outputs"]
+Purpose = Literal["value", "products"]
 
 # So much room for temporaries decides how many directions run at once.
 _DIRECTIONS_BYTES = 2**27
 
 
 class Execution:
-    """The shards of a batch, and the programs that have been bound to them.
+    """Memory for θ and a batch in shards, and the programs that have been bound to it.
+
+    `load` copies a θ and a batch into it. It can be loaded again when they are no longer needed:
+    then nothing has to be allocated or bound.
 
     Parameters
     ----------
     objective : Objective
         The objective.
-    theta : ndarray, (n,)
-        The parameters.
-    batch : dict of str to ndarray
-        C-contiguous arrays of θ's dtype.
     cases : int
         N.
     engine : str
         Name of the engine.
+    dtype : dtype
+        float32 or float64.
+    purpose : {"value", "products"}
+        Whether activations are kept.
     """
 
     def __init__(
         self,
         objective: Objective,
-        theta: Array,
-        batch: Mapping[str, NDArray[Any]],
         cases: int,
         engine: str,
+        dtype: np.dtype[Any],
+        purpose: Purpose,
     ) -> None:
         self._engine = engine_named(engine)
         self._algorithms = objective.algorithms
         self._layouts = objective.layouts
-        self._cases, self._dtype = cases, theta.dtype
+        self._cases, self._dtype = cases, dtype
         self._per_case = objective.z.per_case
-        self.shards = self._split(theta, batch)
+        self.key = (cases, engine, dtype, purpose)
+        self.shards = self._split(objective)
+        if purpose == "products":
+            self._refuse_what_does_not_fit()
         self.lock = threading.RLock()
         self._runs: dict[tuple[str, int], list[Callable[[Array, Array], Any]]] = {}
         self._parts: dict[int, Array] = {}
         self._done: set[str] = set()
+
+    def load(self, theta: Array, batch: Mapping[str, NDArray[Any]]) -> None:
+        """Copy a θ (n,) and a batch into the shards; what was computed before is void."""
+        self._done.clear()
+        self.shards[0].buffers["theta"][...] = theta
+        for name, array in batch.items():
+            for shard in self.shards:
+                buffer = shard.buffers[f"data {name}"]
+                buffer[...] = array[shard.rows].reshape(-1)
 
     def stage(self, program: Program) -> None:
         """Run a program that belongs to θ and the batch, unless that is done."""
         if program.name in self._done:
             return
         with self.lock:
+            runs = self._runs.get((program.name, 1))
+            if runs is None:
+                runs = self._runs[program.name, 1] = self._bound(program, 1)
             nothing = np.empty(0, self._dtype)
-            tasks = [partial(run, nothing, nothing) for run in self._bound(program, 1)]
             with np.errstate(all="ignore"):
-                run_all(tasks)
+                run_all([partial(run, nothing, nothing) for run in runs])
             self._done.add(program.name)
 
     def values(self, value: Value) -> NDArray[Any]:
@@ -82,7 +101,8 @@ class Execution:
         """Hand the shards their cases of an array that programs read from a named place."""
         for shard in self.shards:
             rows = array[shard.rows] if self._per_case else array
-            shard.buffers[buffer] = np.ascontiguousarray(rows, self._dtype).reshape(-1)
+            place = shard.buffers.setdefault(buffer, np.empty(rows.size, self._dtype))
+            place[...] = rows.reshape(-1)
 
     def product(
         self,
@@ -143,16 +163,28 @@ class Execution:
 
     @property
     def memory(self) -> dict[str, int]:
-        """Bytes of what is "cached" for the products, and of "work" space."""
-        cached = {"forward", "loss value", "loss gradient", "adjoints", "convex"}
-        sizes = {"cached": 0, "work": sum(part.nbytes for part in self._parts.values())}
+        """Bytes of "theta", "batch", what is "cached" for the products, and "work" space."""
+        kinds = {
+            "forward": "cached",
+            "loss value": "cached",
+            "loss gradient": "cached",
+            "adjoints": "cached",
+            "convex": "cached",
+            "theta": "theta",
+            "work": "work",
+        }
+        parts = sum(part.nbytes for part in self._parts.values())
+        sizes = {"theta": 0, "batch": 0, "cached": 0, "work": parts}
+        seen: set[int] = set()
         for shard in self.shards:
             for name, buffer in shard.buffers.items():
-                if name in cached or name == "work":
-                    sizes["cached" if name in cached else "work"] += buffer.nbytes
+                kind = "batch" if name.startswith("data ") else kinds.get(name)
+                if kind is not None and id(buffer) not in seen:
+                    seen.add(id(buffer))
+                    sizes[kind] += buffer.nbytes
         return sizes
 
-    def refuse_what_does_not_fit(self) -> None:
+    def _refuse_what_does_not_fit(self) -> None:
         """Raise RopMemoryError if the cached values and a product's temporaries do not fit."""
         kept = work = 0
         program, product = self._algorithms.forward, self._algorithms.product("ggnvp")
@@ -166,20 +198,21 @@ class Execution:
             "use fewer cases at a time, or float32",
         )
 
-    def _split(self, theta: Array, batch: Mapping[str, NDArray[Any]]) -> list[Shard]:
+    def _split(self, objective: Objective) -> list[Shard]:
         """Split the batch as the engine wants it, with buffers for what the shards are given."""
         cases, algorithms = self._cases, self._algorithms
         count = self._engine.shards(cases, cases * algorithms.flops) if self._per_case else 1
         edges = np.linspace(0, cases, count + 1).astype(int).tolist()
-        constants = algorithms.constants.astype(theta.dtype)
+        constants = algorithms.constants.astype(self._dtype)
+        theta = np.empty(objective.n, self._dtype)
         shards = []
         for start, stop in zip(edges, edges[1:], strict=False):
-            shard = Shard(stop - start, slice(start, stop), theta.dtype)
+            shard = Shard(stop - start, slice(start, stop), self._dtype)
             shard.buffers["theta"] = theta
             shard.buffers["constants"] = constants
-            shard.buffers["cases"] = np.full(1, 1.0 / cases, theta.dtype)
-            for name, array in batch.items():
-                shard.buffers[f"data {name}"] = array[start:stop].reshape(-1)
+            shard.buffers["cases"] = np.full(1, 1.0 / cases, self._dtype)
+            for name, shape in objective.data_shapes.items():
+                shard.buffers[f"data {name}"] = np.empty((stop - start) * prod(shape), self._dtype)
             shards.append(shard)
         return shards
 

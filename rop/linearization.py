@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rop.arrays import finite, real
 from rop.errors import RopValueError
-from rop.execution import Execution, Space, mean_loss
+from rop.execution import Space, mean_loss
 from rop.ops.kernels import Array
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ class Linearization:
         self.n: int = objective.n
         theta.flags.writeable = False
         self._algorithms = objective.algorithms
-        self._execution = Execution(objective, theta, batch, cases, engine)
+        self._execution = objective.execution(cases, engine, theta.dtype, "products")
+        self._execution.load(theta, batch)
         self._stage = self._execution.stage
         rows = cases if objective.z.per_case else 1
         self._output_shape = (rows, *objective.output_shape)
@@ -62,8 +63,12 @@ class Linearization:
             "outputs": self._output_shape,
         }
         self._ready: set[str] = set()
-        self._execution.refuse_what_does_not_fit()
         self._stage(self._algorithms.forward)
+
+    def __del__(self) -> None:
+        # Everything that was handed out is a copy: the memory may serve the next linearization.
+        if hasattr(self, "_execution"):
+            self.objective.release(self._execution)
 
     def __repr__(self) -> str:
         return (
@@ -250,8 +255,7 @@ class Linearization:
     @property
     def memory(self) -> dict[str, int]:
         """Bytes: "theta", "batch", "cached" (kept for the products), "work" (temporaries)."""
-        batch = sum(array.nbytes for array in self.batch.values())
-        return {"theta": self.theta.nbytes, "batch": batch, **self._execution.memory}
+        return self._execution.memory
 
     def rows(self, u: ArrayLike) -> NDArray[Any]:
         """J_iᵀ u_i for every case i apart, not summed over the cases.

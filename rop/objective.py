@@ -15,12 +15,16 @@ from rop.algorithms import Algorithms
 from rop.arrays import checked_batch, finite, real
 from rop.engines.memory import Layouts
 from rop.errors import RopTypeError, RopValueError
-from rop.execution import Execution, mean_loss
+from rop.execution import Execution, Purpose, mean_loss
 from rop.graph import Node, Shape, ancestors
 from rop.linearization import Linearization
 from rop.losses import Loss, LossGraph
 from rop.ops.kernels import Array
 from rop.ops.shaping import per_case
+
+# Memory of linearizations that are gone, kept for the next ones.
+_SPARES = 3
+_SPARE_BYTES = 2**28
 
 
 class Objective:
@@ -92,6 +96,7 @@ class Objective:
         }
         self.n: int = ends[-1]
         self.layouts = Layouts()
+        self._spare: list[Execution] = []
 
     def __repr__(self) -> str:
         return (
@@ -202,8 +207,7 @@ class Objective:
         theta : array_like, (n,)
             The parameters; copied.
         batch : mapping of str to array_like
-            (N, *shape) for each data node. Not copied if contiguous and of the dtype: do not change
-            it while the result is in use.
+            (N, *shape) for each data node; copied.
         engine : {"numba", "numpy"}
             Engine that runs the programs.
         dtype : dtype, optional
@@ -240,9 +244,27 @@ class Objective:
         """
         values, kind = self._theta(theta, dtype, must_be_finite=False)
         arrays, cases = self._batch(batch, kind)
-        execution = Execution(self, values, arrays, cases, engine)
+        execution = self.execution(cases, engine, kind, "value")
+        execution.load(values, arrays)
         execution.stage(self.algorithms.value_program)
-        return mean_loss(execution, self, values, cases)
+        result = mean_loss(execution, self, values, cases)
+        self.release(execution)
+        return result
+
+    def execution(
+        self, cases: int, engine: str, dtype: np.dtype[Any], purpose: Purpose
+    ) -> Execution:
+        """Memory and bound programs for a batch: what was released last, or new."""
+        for i, spare in enumerate(self._spare):
+            if spare.key == (cases, engine, dtype, purpose):
+                return self._spare.pop(i)
+        return Execution(self, cases, engine, dtype, purpose)
+
+    def release(self, execution: Execution) -> None:
+        """Keep an execution for the next batch of its size, unless it holds much memory."""
+        if sum(execution.memory.values()) <= _SPARE_BYTES:
+            self._spare.append(execution)
+            del self._spare[:-_SPARES]
 
     def _theta(
         self, theta: ArrayLike, dtype: DTypeLike | None, must_be_finite: bool = True

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import get_blas_funcs
 from scipy.sparse.linalg import LinearOperator
 
 from rop import diagonals
 from rop.engines.memory import refuse_if_too_large
+from rop.engines.parallel import one_blas_thread
 
 if TYPE_CHECKING:
     from rop.linearization import Linearization
 
     Product = Callable[[NDArray[Any]], NDArray[Any]]
+
+
+# Multiplications below which a matrix product runs on one thread.
+_SMALL = 10**7
 
 
 class CurvatureOperator(LinearOperator):
@@ -110,8 +117,11 @@ def gauss_newton(at: Linearization) -> CurvatureOperator:
         k = int(np.prod(shape[1:]))
         unit = np.eye(k, dtype=at.dtype).reshape(*shape[1:], k)
         B = at.rows(S(np.broadcast_to(unit, (*shape, k))))
-        left = B if (signs > 0).all() else B * signs[..., None]
-        G: NDArray[Any] = left.reshape(-1, n).T @ B.reshape(-1, n)
+        left = (B if (signs > 0).all() else B * signs[..., None]).reshape(-1, n)
+        gemm = get_blas_funcs("gemm", dtype=at.dtype)
+        # Waking threads for a small product takes longer than the product.
+        with one_blas_thread() if m * n * n < _SMALL else nullcontext():
+            G: NDArray[Any] = gemm(1.0, left.T, B.reshape(-1, n).T, trans_b=True)
         G[np.diag_indices(n)] += at.dtype.type(at.objective.l2)
         return G
 

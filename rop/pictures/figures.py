@@ -1,0 +1,132 @@
+"""Figures without pyplot: they need no backend, leak nothing, and show themselves in notebooks.
+
+The one module of the package that imports matplotlib; it is imported where a figure is made.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from math import isfinite
+from pathlib import Path
+from typing import Literal
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from rop.errors import RopValueError
+
+# Okabe & Ito's colours, which people tell apart whatever their colour vision.
+BLACK, ORANGE, SKY, GREEN, BLUE, VERMILLION = (
+    "#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00",
+)  # fmt: skip
+GREY, INK = "#777777", "#222222"
+
+SUFFIXES = (".svg", ".png", ".pdf")
+_PIXELS = 20_000  # most in either direction; FreeType and browsers give up not far beyond
+
+
+class Picture(Figure):
+    """A figure that a notebook shows without pyplot, and that keeps no place in pyplot's list."""
+
+    def __init__(
+        self, width: float, height: float, layout: Literal["constrained"] | None = "constrained"
+    ) -> None:
+        super().__init__(figsize=(width, height), layout=layout)
+        FigureCanvasAgg(self)
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", dpi=min(100.0, _PIXELS / max(self.get_size_inches())))
+        return buffer.getvalue()
+
+
+def save(figure: Figure, path: str | Path | None, dpi: float = 150.0) -> Figure:
+    """Write a figure to a file, if a path is given.
+
+    Parameters
+    ----------
+    figure : Figure
+        The figure.
+    path : str or Path, optional
+        Where to; its suffix, svg, png or pdf, says in which format.
+    dpi : float
+        Pixels per inch of a png; fewer if it would have more than 20,000 on a side.
+
+    Returns
+    -------
+    Figure
+        The figure itself.
+
+    Raises
+    ------
+    RopValueError
+        If the suffix is another one.
+    """
+    if path is not None:
+        if Path(path).suffix.lower() not in SUFFIXES:
+            raise RopValueError(
+                f"path: expected a file name that ends in {', '.join(SUFFIXES)}, got {str(path)!r}"
+            )
+        figure.savefig(path, dpi=min(dpi, _PIXELS / max(figure.get_size_inches())))
+    return figure
+
+
+def label(ax: Axes, title: str, x: str, y: str) -> None:
+    """Give axes a title, labels and a quiet look.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+        The axes.
+    title : str
+        What is seen.
+    x, y : str
+        What the axes count or measure, with units.
+    """
+    ax.set_title(title, fontsize=9.5, loc="left", color=INK)
+    ax.set_xlabel(x, fontsize=8.5, color=INK)
+    ax.set_ylabel(y, fontsize=8.5, color=INK)
+    ax.tick_params(labelsize=8, colors=INK)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(True, color="#DDDDDD", linewidth=0.6)
+    ax.set_axisbelow(True)
+
+
+def series(ax: Axes, x: Sequence[int], y: Sequence[float], colour: str) -> None:
+    """Plot a line, with a log scale where all is positive and differs by more than a factor of 5.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+        The axes.
+    x, y : sequence of float
+        The points.
+    colour : str
+        Colour of the line.
+    """
+    ax.plot(x, y, "o-", color=colour, ms=3, lw=1)
+    finite = [value for value in y if isfinite(value)]
+    if finite and min(finite) > 0 and max(finite) > 5 * min(finite):
+        ax.set_yscale("log")
+
+
+def limits(values: Sequence[float]) -> tuple[float, float]:
+    """Limits that show all below 0, and above it no more than below: a warm start's q is huge.
+
+    Parameters
+    ----------
+    values : sequence of float
+        What is to be seen.
+
+    Returns
+    -------
+    tuple of float
+        Bottom and top, with a margin.
+    """
+    finite = [value for value in values if isfinite(value)]
+    low, high = min([0.0, *finite]), max([0.0, *finite])
+    high = min(high, -low) if low else high
+    margin = 0.06 * (high - low) or 1.0
+    return low - margin, high + margin

@@ -1,0 +1,278 @@
+"""Plots of HF's records and of spectra: what they show is what was recorded."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from numpy.testing import assert_allclose, assert_array_equal
+
+import rop
+import rop.hf
+import rop.plot
+from rop.errors import RopTypeError, RopValueError
+from rop.hf.batches import Batches
+from rop.hf.recipes import Recipe, basic
+from rop.nets import mlp
+
+SIGNATURES = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
+
+
+def trained(recipe, iterations=6):
+    _, z = mlp([4, 6, 3])
+    objective = rop.Objective(z, rop.SoftmaxCrossEntropy(rop.data("t", 3)), l2=1e-3)
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((40, 4))
+    batch = {"x": x, "t": np.eye(3)[(x[:, :3] ** 2).argmax(axis=1)]}
+    theta = objective.init("glorot", seed=1)
+    options = {"iterations": iterations, "engine": "numpy", "dtype": np.float64}
+    return rop.hf.minimize(objective, theta, batch, recipe, **options).records
+
+
+@pytest.fixture(scope="module")
+def records():
+    return trained(Recipe(batches=Batches(curvature=0.5)))
+
+
+def lines(ax):
+    """Label -> (x, y) of the lines that have a label."""
+    return {
+        line.get_label(): np.asarray(line.get_xydata()).T
+        for line in ax.lines
+        if not line.get_label().startswith("_")
+    }
+
+
+def assert_complete(figure):
+    """Every axes says what is seen and what its axes are, and all can be painted."""
+    assert isinstance(figure, Figure)
+    figure.canvas.draw()
+    for ax in figure.axes:
+        assert ax.get_title(loc="left")
+        assert ax.get_ylabel()
+    assert figure.axes[-1].get_xlabel()
+    for ax in figure.axes:
+        place = ax.get_tightbbox()
+        assert figure.bbox.x0 <= place.x0 and place.x1 <= figure.bbox.x1
+        assert figure.bbox.y0 <= place.y0 and place.y1 <= figure.bbox.y1
+
+
+def test_an_iteration_shows_q_and_f_against_the_steps_of_cg(records):
+    record = records[3]
+    figure = rop.plot.iteration(record)
+    assert_complete(figure)
+    (ax,) = figure.axes
+    shown = lines(ax)
+    steps, q = shown["q(x$_j$), with damping"]
+    assert_array_equal(steps, range(record.cg.steps + 1))
+    assert_array_equal(q, record.cg.q)
+    assert_array_equal(shown["q(δ), undamped"].ravel(), [record.chosen, record.q])
+    steps, changes = shown["f(θ + x$_j$) - f(θ)"]
+    assert_array_equal(steps, sorted(j for j, _ in record.f_stored))
+    assert_allclose(changes + record.f_before, [f for _, f in sorted(record.f_stored)], rtol=1e-12)
+    at, change = shown["f(θ + δ) - f(θ) on the curvature's cases"].ravel()
+    assert at == record.chosen
+    assert change / record.q == pytest.approx(record.rho, rel=1e-12)
+    assert f"Iteration {record.number}" in ax.get_title(loc="left")
+    assert ax.get_xlabel() == "CG step j"
+
+
+def test_all_that_is_below_zero_is_seen_and_what_is_far_above_is_marked(records):
+    record = records[2]
+    steps = sorted(j for j, _ in record.f_stored)
+    assert len(steps) >= 3
+    values = [record.f_before + change for change in (np.nan, 1e6, -3.0)]
+    changed = replace(record, f_stored=tuple(zip(steps[:3], values, strict=True)))
+    (ax,) = rop.plot.iteration(changed).axes
+    bottom, top = ax.get_ylim()
+    assert bottom < -3.0
+    assert 0 < top < 10
+    outside, level = lines(ax)["f above, or not a number"]
+    assert_array_equal(outside, steps[:2])
+    assert_array_equal(level, top)
+
+
+def test_a_warm_start_far_above_zero_does_not_hide_the_rest(records):
+    record = records[2]
+    cg = replace(record.cg, q=(1e9, *record.cg.q[1:]))
+    (ax,) = rop.plot.iteration(replace(record, cg=cg)).axes
+    assert ax.get_ylim()[1] < 10
+
+
+def test_an_iteration_without_backtracking_has_f_at_the_update_alone():
+    record = trained(basic(), iterations=2)[1]
+    assert record.f_stored == ()
+    figure = rop.plot.iteration(record)
+    assert_complete(figure)
+    shown = lines(figure.axes[0])
+    assert "f(θ + x$_j$) - f(θ)" not in shown
+    _, change = shown["f(θ + δ) - f(θ) on the curvature's cases"].ravel()
+    assert change == pytest.approx(record.f_after - record.f_before)
+
+
+@pytest.mark.parametrize(
+    ("selection", "said"),
+    [(0.5, " on the curvature's cases"), (0.25, " on 10 cases, up to a constant")],
+)
+def test_an_iteration_says_on_which_cases_f_was_computed(selection, said):
+    record = trained(Recipe(batches=Batches(curvature=0.5, selection=selection)), iterations=1)[0]
+    label = f"f(θ + x$_j$) - f(θ){said}"
+    steps, changes = lines(rop.plot.iteration(record).axes[0])[label]
+    at_update = changes[list(steps).index(record.chosen)]
+    if selection == 0.5:
+        assert at_update == pytest.approx(record.f_curvature[1] - record.f_curvature[0])
+
+
+def test_a_run_shows_the_numbers_of_its_records(records):
+    figure = rop.plot.run(records)
+    assert_complete(figure)
+    of_f, of_gradient, of_lam, of_rho, of_steps, of_alpha = figure.axes
+    n = len(records)
+
+    def y(ax, line=0):
+        x, values = np.asarray(ax.lines[line].get_xydata()).T
+        assert_array_equal(x, range(len(x)))
+        return values
+
+    assert_array_equal(y(of_f), [*(it.f_before for it in records), records[-1].f_after])
+    assert_array_equal(y(of_gradient), [it.gradient_norm for it in records])
+    assert_array_equal(y(of_lam), [*(it.lam_before for it in records), records[-1].lam_after])
+    assert_array_equal(y(of_rho), [it.rho for it in records])
+    assert_array_equal(y(of_steps, 0), [it.cg.steps for it in records])
+    assert_array_equal(y(of_steps, 1), [it.chosen for it in records])
+    assert_array_equal(y(of_alpha), [it.step.alpha for it in records])
+    assert len(y(of_f)) == len(y(of_lam)) == n + 1
+    assert "updates rejected: 0" in of_alpha.get_title(loc="left")
+    assert f"in {n} iterations" in figure.get_suptitle()
+
+
+def test_a_run_marks_what_lies_beyond_the_picture(records):
+    rejected = replace(records[1].step, alpha=0.0)
+    changed = [
+        records[0],
+        replace(records[1], rho=-np.inf, step=rejected),
+        replace(records[2], rho=9.0),
+    ]
+    figure = rop.plot.run(changed)
+    assert_complete(figure)
+    _, _, _, of_rho, _, of_alpha = figure.axes
+    inside, above, below = (np.asarray(line.get_xydata()) for line in of_rho.lines)
+    assert_array_equal(np.isfinite(inside[:, 1]), [True, False, False])
+    assert_array_equal(above, [[2, 2.0]])
+    assert_array_equal(below, [[1, -0.5]])
+    assert_array_equal(of_alpha.lines[1].get_xydata(), [[1, 0.0]])
+    assert of_rho.get_legend().get_texts()[-1].get_text() == "beyond"
+    assert "updates rejected: 1" in of_alpha.get_title(loc="left")
+
+
+def test_scales_are_logarithmic_where_that_shows_more(records):
+    history = [replace(records[0], f_before=10.0**-k, f_after=1e-9, number=k) for k in range(5)]
+    assert rop.plot.run(history).axes[0].get_yscale() == "log"
+    history[2] = replace(history[2], f_before=-1.0)
+    assert rop.plot.run(history).axes[0].get_yscale() == "linear"
+    assert rop.plot.run(records[:1]).axes[2].get_yscale() == "linear"
+
+
+def test_a_run_of_nothing_is_refused():
+    with pytest.raises(RopValueError, match="records: expected at least one"):
+        rop.plot.run([])
+
+
+def laplacian(n):
+    return 2 * np.eye(n) - np.eye(n, k=1) - np.eye(n, k=-1)
+
+
+def test_a_spectrum_has_the_eigenvalues_of_the_laplacian():
+    n = 12
+    figure = rop.plot.spectrum(laplacian(n))
+    assert_complete(figure)
+    (ax,) = figure.axes
+    rank, size = lines(ax)["positive"]
+    expected = 2 - 2 * np.cos(np.arange(n, 0, -1) * np.pi / (n + 1))
+    assert_array_equal(rank, np.arange(1, n + 1))
+    assert_allclose(size, expected, rtol=1e-12)
+    assert ax.get_yscale() == "log"
+    assert "12 positive, 0 negative, 0 zero" in ax.get_title(loc="left")
+
+
+def test_a_spectrum_counts_signs_and_zeros():
+    rng = np.random.default_rng(0)
+    Q, _ = np.linalg.qr(rng.standard_normal((7, 7)))
+    matrix = Q @ np.diag([5.0, -3.0, 2.0, -1e-3, 0, 0, 0]) @ Q.T
+    (ax,) = rop.plot.spectrum(matrix).axes
+    assert "2 positive, 2 negative, 3 zero; largest 5" in ax.get_title(loc="left")
+    shown = lines(ax)
+    assert_allclose(shown["positive"], [[1, 3], [5, 2]], rtol=1e-12)
+    assert_allclose(shown["negative"], [[2, 4], [3, 1e-3]], rtol=1e-10)
+
+
+def test_the_spectrum_of_a_gauss_newton_matrix_shows_its_rank():
+    """J has 2 (3 - 1) = 4 rows that L'' of softmax does not annihilate (erratum M30)."""
+    _, z = mlp([4, 6, 3])
+    objective = rop.Objective(z, rop.SoftmaxCrossEntropy(rop.data("t", 3)))
+    rng = np.random.default_rng(0)
+    batch = {"x": rng.standard_normal((2, 4)), "t": np.eye(3)[:2]}
+    at = objective.linearize(rng.standard_normal(objective.n), batch, engine="numpy")
+    (ax,) = rop.plot.spectrum(at.G.matrix()).axes
+    assert f"4 positive, 0 negative, {objective.n - 4} zero" in ax.get_title(loc="left")
+
+
+def test_rounding_error_counts_as_zero_in_the_matrix_s_own_precision():
+    tiny = np.diag([1.0, 1e-8])
+    assert "2 positive" in rop.plot.spectrum(tiny).axes[0].get_title(loc="left")
+    single = rop.plot.spectrum(tiny.astype(np.float32)).axes[0].get_title(loc="left")
+    assert "1 positive, 0 negative, 1 zero" in single
+
+
+def test_the_zero_matrix_has_a_spectrum_too():
+    figure = rop.plot.spectrum(np.zeros((3, 3)))
+    assert_complete(figure)
+    assert "3 zero" in figure.axes[0].get_title(loc="left")
+
+
+@pytest.mark.parametrize(
+    ("matrix", "error", "message"),
+    [
+        (np.zeros((2, 3)), RopValueError, r"shape \(n, n\), got \(2, 3\)"),
+        (np.zeros(3), RopValueError, r"got \(3,\)"),
+        (np.zeros((0, 0)), RopValueError, r"got \(0, 0\)"),
+        (np.array([[1.0, np.nan], [np.nan, 1.0]]), RopValueError, "finite"),
+        (np.array([[1.0, 2.0], [0.0, 1.0]]), RopValueError, "symmetric.*by up to 2"),
+        (1j * np.eye(2), RopTypeError, "real numbers"),
+        ("G", RopTypeError, "real numbers such as at.G.matrix"),
+    ],
+)
+def test_what_has_no_real_spectrum_is_refused(matrix, error, message):
+    with pytest.raises(error, match=message):
+        rop.plot.spectrum(matrix)
+
+
+@pytest.mark.parametrize("suffix", SIGNATURES)
+def test_every_plot_is_saved_by_its_suffix(records, suffix, tmp_path):
+    plots = {
+        "iteration": (rop.plot.iteration, records[0]),
+        "run": (rop.plot.run, records),
+        "spectrum": (rop.plot.spectrum, laplacian(4)),
+    }
+    for name, (plot, what) in plots.items():
+        path = tmp_path / f"{name}.{suffix}"
+        assert isinstance(plot(what, path=path), Figure)
+        assert path.read_bytes().startswith(SIGNATURES[suffix])
+        assert path.stat().st_size > 4000
+        with pytest.raises(RopValueError, match="path: expected"):
+            plot(what, path=tmp_path / f"{name}.jpeg")
+        assert not (tmp_path / f"{name}.jpeg").exists()
+
+
+def test_no_plot_needs_or_fills_pyplot():
+    program = """
+import sys, warnings
+warnings.simplefilter("error")
+import numpy as np, rop.plot
+assert not any(name.startswith("matplotlib") for name in sys.modules)
+rop.plot.spectrum(np.eye(3)).canvas.draw()
+assert "matplotlib.pyplot" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
