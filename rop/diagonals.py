@@ -55,8 +55,7 @@ def root(at: Linearization) -> tuple[Callable[[NDArray[Any]], NDArray[Any]], NDA
             p, scale = loss.prediction(at.outputs), np.sqrt(c).astype(at.dtype)
 
             def table_root(v: NDArray[Any]) -> NDArray[Any]:
-                columns = [scale * loss.root(p, v[..., k]) for k in range(v.shape[-1])]
-                return np.stack(columns, axis=-1)
+                return np.moveaxis(scale * loss.root(p, np.moveaxis(v, -1, 0)), 0, -1)
 
             return table_root, np.ones((1, m), at.dtype)
     values, vectors = np.linalg.eigh(at.loss_hessians())
