@@ -6,9 +6,13 @@ Gv and Hv, checkers that tell whether such products are right, and a Hessian-fre
 
 from importlib.metadata import version
 
+from rop import datasets, hf, init, nets, ops, plot
+from rop.checking import check, check_products
+from rop.drawing import draw
 from rop.errors import RopError, RopMemoryError, RopTypeError, RopValueError
 from rop.graph import Node, constant, data, param
 from rop.linearization import Linearization
+from rop.listing import explain
 from rop.losses import LossGraph, SigmoidCrossEntropy, SoftmaxCrossEntropy, SquaredError
 from rop.objective import Objective
 from rop.ops import (
@@ -55,19 +59,29 @@ __all__ = [
     "SquaredError",
     "add",
     "broadcast_to",
+    "check",
+    "check_products",
     "concatenate",
     "constant",
     "cos",
     "data",
+    "datasets",
     "dot",
+    "draw",
     "elu",
     "exp",
+    "explain",
+    "hf",
+    "init",
     "log",
     "matmul",
     "mean",
     "multiply",
     "negative",
+    "nets",
+    "ops",
     "param",
+    "plot",
     "reciprocal",
     "relu",
     "reshape",

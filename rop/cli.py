@@ -134,3 +134,7 @@ def _made_by(name: str) -> tuple[Any, Any, Any]:
             f"{name} must return (objective, theta, batch), got {type(made).__name__}"
         )
     return made
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -24,7 +24,7 @@ from rop.planning import Plan
 from rop.program import Program, Step
 
 # A shard must be worth waking a thread for.
-_SMALLEST_SHARD_FLOPS = 2e6
+_SMALLEST_SHARD_FLOPS = 1e7
 _SMALLEST_SHARD_CASES = 16
 
 Run: TypeAlias = Callable[[Array, Array], Any]

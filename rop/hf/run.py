@@ -150,7 +150,7 @@ def minimize(
     )
     records: list[Iteration] = []
     reason = "iterations"
-    with _bar(iterations, progress) as show:
+    with _bar(iterations if seconds is None else None, progress) as show:
         try:
             for it in islice(run, iterations):
                 records.append(it)
@@ -185,7 +185,7 @@ def minimize(
 
 
 @contextmanager
-def _bar(iterations: int, wanted: bool) -> Iterator[Callable[[Iteration], None]]:
+def _bar(iterations: int | None, wanted: bool) -> Iterator[Callable[[Iteration], None]]:
     """Give a function that shows an iteration on a line of progress, or does nothing."""
     if not wanted:
         yield lambda it: None

@@ -1,0 +1,143 @@
+"""Calls of functions that nobody has vetted: whatever they do becomes a named fault, never a crash."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from rop.checking.lines import Array
+
+FaultKind = Literal[
+    "raises", "shape", "dtype", "not finite", "changes its input", "random", "stale"
+]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something wrong with a function apart from its numbers.
+
+    Attributes
+    ----------
+    function : str
+        Name of the argument it came in by.
+    kind : str
+        "raises", "shape", "dtype", "not finite", "changes its input", "random" or "stale".
+    message : str
+    """
+
+    function: str
+    kind: FaultKind
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.function}= {self.message}"
+
+
+class CallFailed(Exception):
+    """A function returned nothing that can be compared."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(str(fault))
+        self.fault = fault
+
+
+class Guarded:
+    """A user's function of NumPy arrays, called with copies and read into a new float64 array.
+
+    Parameters
+    ----------
+    name : str
+        The argument it came in by.
+    function : callable
+
+    Attributes
+    ----------
+    faults : dict
+        Kind -> `Fault`, for the faults that left a usable result.
+    precision : {"float64", "float32"}
+        The coarser of the dtypes returned so far, half precision counted as float32.
+    calls, seconds : int, float
+    """
+
+    def __init__(self, name: str, function: Callable[..., npt.ArrayLike]) -> None:
+        self.name, self.function = name, function
+        self.faults: dict[FaultKind, Fault] = {}
+        self.precision = "float64"
+        self.calls, self.seconds = 0, 0.0
+
+    def __call__(self, *arguments: Array, shape: tuple[int, ...] | None = None) -> Array:
+        """Result as a new float64 array of the expected shape.
+
+        Parameters
+        ----------
+        *arguments : arrays
+        shape : tuple of int, optional
+            What the result must have; `()` also accepts an array of one entry.
+
+        Raises
+        ------
+        CallFailed
+            If the function raises, or returns something of another shape, not numbers, or not
+            finite.
+        """
+        given = [np.array(argument) for argument in arguments]
+        start = time.perf_counter()
+        try:
+            with np.errstate(all="ignore"):
+                result = self.function(*given)
+        except Exception as error:
+            raise self._failed("raises", f"raises {type(error).__name__}: {error}") from error
+        finally:
+            self.calls += 1
+            self.seconds += time.perf_counter() - start
+        for position, (before, after) in enumerate(zip(arguments, given, strict=True)):
+            if not np.array_equal(before, after):
+                message = f"changes its argument {position} in place; it must work on a copy"
+                self.faults["changes its input"] = Fault(self.name, "changes its input", message)
+        return self._read(result, shape)
+
+    def after_change_in_place(self, first: tuple[Array, ...], second: tuple[Array, ...]) -> Array:
+        """Result at `second` when its leading argument is the array that held `first`'s."""
+        held = first[0].copy()
+        try:
+            with np.errstate(all="ignore"):
+                self.function(held, *(argument.copy() for argument in first[1:]))
+                held[...] = second[0]
+                result = self.function(held, *(argument.copy() for argument in second[1:]))
+        except Exception as error:
+            raise self._failed("raises", f"raises {type(error).__name__}: {error}") from error
+        self.calls += 2
+        return self._read(result, None)
+
+    def report(self, kind: FaultKind, message: str) -> None:
+        """Note a fault that calls for more than one call to see."""
+        self.faults.setdefault(kind, Fault(self.name, kind, message))
+
+    def _failed(self, kind: FaultKind, message: str) -> CallFailed:
+        return CallFailed(Fault(self.name, kind, message))
+
+    def _read(self, result: npt.ArrayLike, shape: tuple[int, ...] | None) -> Array:
+        kind = type(result)
+        try:
+            array = np.asarray(result)
+        except Exception as error:
+            hint = "; wrap it with rop.checking.from_torch" if "torch" in kind.__module__ else ""
+            message = f"returns a {kind.__module__}.{kind.__name__} that is no array{hint}"
+            raise self._failed("dtype", message) from error
+        if array.dtype.kind != "f":
+            message = f"returns dtype {array.dtype}, expected float64 (or float32)"
+            raise self._failed("dtype", message)
+        if array.dtype.itemsize < 8:
+            self.precision = "float32"
+        if shape == () and array.size == 1:
+            array = array.reshape(())
+        if shape is not None and array.shape != shape:
+            raise self._failed("shape", f"returns shape {array.shape}, expected {shape}")
+        bad = int(np.count_nonzero(~np.isfinite(array)))
+        if bad:
+            message = f"returns {bad} of {array.size} entries that are NaN or infinite"
+            raise self._failed("not finite", message)
+        return np.array(array, dtype=np.float64)

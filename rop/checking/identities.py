@@ -1,0 +1,125 @@
+"""What every product must satisfy whatever the function: repeatable, additive, symmetric."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rop.checking.calls import Guarded
+from rop.checking.compare import Sizes
+from rop.checking.lines import Array
+from rop.checking.point import Point
+from rop.checking.policy import EPSILON
+
+LINEAR = ("jvp", "vjp", "loss_hvp", "ggnvp", "hvp")
+SYMMETRIC = ("loss_hvp", "ggnvp", "hvp")
+
+# Relative differences: between two equal calls, and in additivity where only rounding breaks it.
+SAME_CALL = {"float64": 1e-10, "float32": 1e-4}
+ADDITIVE = {"float64": 1e-9, "float32": 1e-4}
+# What breaks additivity by more is no rounding error of any precision.
+NOT_LINEAR = 1e-3
+CANCELLATION = {"float64": 1e-14, "float32": 1e-5}
+SYMMETRY = {"float64": 1e-10, "float32": 1e-4}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """An identity that does not hold.
+
+    Attributes
+    ----------
+    kind : {"not linear", "digits", "not symmetric", "not positive semidefinite"}
+    message : str
+    """
+
+    kind: str
+    message: str
+
+    @property
+    def wrong(self) -> bool:
+        """Whether the identity holds for every correct product."""
+        return self.kind != "not positive semidefinite"
+
+
+def repeatable(guarded: Guarded, here: tuple[Array, ...], elsewhere: tuple[Array, ...]) -> None:
+    """Call a function again after the same call, after another, and after a change in place.
+
+    Parameters
+    ----------
+    guarded : Guarded
+        Receives the faults "random" and "stale".
+    here, elsewhere : tuples of arrays
+        Two different sets of arguments.
+    """
+    allowed = SAME_CALL[guarded.precision]
+    first, again = guarded(*here), guarded(*here)
+    random = _difference(first, again)
+    if random > allowed:
+        message = f"is random: two calls with the same arguments differ by {random:.1e} (dropout?)"
+        guarded.report("random", message)
+        return
+    other = guarded(*elsewhere)
+    if _difference(first, guarded(*here)) > allowed:
+        message = "remembers: the same call after one at another point gives another result"
+        guarded.report("stale", message)
+    elif _difference(other, guarded.after_change_in_place(here, elsewhere)) > allowed:
+        message = "is stale: it ignores that its first argument was changed in place"
+        guarded.report("stale", message)
+
+
+def linear(
+    point: Point, name: str, first: Array, second: Array, sizes: Sizes
+) -> list[Finding]:
+    """Additivity and, where the product is one, symmetry and sign of the curvature.
+
+    Parameters
+    ----------
+    point : Point
+    name : str
+        One of `LINEAR`.
+    first, second : arrays
+        Directions in the product's space.
+    sizes : Sizes
+        A vanishing product has few digits to lose.
+
+    Returns
+    -------
+    list of Finding
+    """
+    precision = point.functions[name].precision
+    a, b = point.product(name, first), point.product(name, second)
+    both = point.product(name, first + 2 * second)
+    size = np.linalg.norm(a) + 2 * np.linalg.norm(b)
+    error = float(np.linalg.norm(both - a - 2 * b)) / (float(size) or 1.0)
+    findings = []
+    # Where most of a product cancels, its rounding errors are those of what it was made from.
+    # Where it is the rounding residue of zero, they are all there is.
+    residue = EPSILON[precision] * np.linalg.norm(first)
+    natural = max(sizes.reference, float(residue) / CANCELLATION[precision])
+    cancelled = CANCELLATION[precision] * natural / (sizes.whole or 1.0)
+    if error > max(NOT_LINEAR, cancelled):
+        findings.append(Finding("not linear", f"not linear: A(v + 2w) - Av - 2Aw is {error:.1e}"))
+    elif error > max(ADDITIVE[precision], cancelled):
+        message = f"loses digits: linear only to {error:.1e}; a float32 constant or cast inside?"
+        findings.append(Finding("digits", message))
+    if name in SYMMETRIC and not findings:
+        scale = np.linalg.norm(first) * np.linalg.norm(b) + np.linalg.norm(second) * np.linalg.norm(
+            a
+        )
+        gap = abs(float(np.vdot(second, a) - np.vdot(first, b))) / (float(scale) or 1.0)
+        if gap > max(SYMMETRY[precision], cancelled):
+            findings.append(Finding("not symmetric", f"not symmetric: wᵀAv - vᵀAw is {gap:.1e}"))
+    if name == "ggnvp":
+        allowed = max(SYMMETRY[precision], cancelled)
+        for vector, image in ((first, a), (second, b)):
+            curvature = float(np.vdot(vector, image))
+            if curvature < -allowed * np.linalg.norm(vector) * np.linalg.norm(image):
+                message = f"vᵀGv = {curvature:.2e} < 0, impossible for a convex loss: is this Hv?"
+                findings.append(Finding("not positive semidefinite", message))
+                break
+    return findings
+
+
+def _difference(a: Array, b: Array) -> float:
+    scale = max(float(np.linalg.norm(a)), float(np.linalg.norm(b)))
+    return float(np.linalg.norm(a - b)) / scale if scale > 0 else 0.0

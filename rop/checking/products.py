@@ -1,0 +1,233 @@
+"""`check_products`: the checker for anybody's functions of NumPy arrays."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rop.checking.calls import Guarded
+from rop.checking.columns import check_columns
+from rop.checking.directions import Direction, name_blocks
+from rop.checking.lines import Array
+from rop.checking.policy import Verdict
+from rop.checking.report import SYMBOLS, Columns, Identity, Report
+from rop.checking.session import PRODUCTS, Session
+from rop.checking.scale import weigh
+from rop.errors import RopTypeError, RopValueError
+
+Function = Callable[..., npt.ArrayLike]
+Product = Function | npt.ArrayLike
+
+# What each product needs to be checked at all, in words.
+UNLOCKS = {
+    "value": "loss= and outputs=",
+    "gradient": "value=",
+    "jvp": "outputs=",
+    "vjp": "jvp= or outputs=",
+    "loss_gradient": "loss= and outputs=",
+    "loss_hvp": "loss_gradient= and outputs=",
+    "ggnvp": "outputs= and loss_gradient=, or zero_residual=",
+    "hvp": "gradient=",
+}
+RECORDABLE = ("gradient", "jvp", "ggnvp", "hvp")
+
+
+def check_products(
+    theta: npt.ArrayLike,
+    *,
+    value: Function | None = None,
+    outputs: Function | None = None,
+    gradient: Product | None = None,
+    jvp: Product | None = None,
+    vjp: Function | None = None,
+    loss: Function | None = None,
+    loss_gradient: Function | None = None,
+    loss_hvp: Function | None = None,
+    ggnvp: Product | None = None,
+    hvp: Product | None = None,
+    zero_residual: Function | None = None,
+    l2: float = 0.0,
+    blocks: Mapping[str, slice] | None = None,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    directions: npt.ArrayLike | None = None,
+    full: bool = False,
+    seed: int = 0,
+) -> Report:
+    """Check derivative products of f(θ) = L(F(θ)) + l2/2 |θ|² against each other and against differences.
+
+    Every function takes and returns NumPy arrays and may be left out; what the others allow is
+    checked, and the report lists the rest. Sec. 7.2, with tolerances that follow from the dtypes
+    and the measured rounding noise.
+
+    Parameters
+    ----------
+    theta : (n,) float array
+        Where to check, of a scale at which the units neither saturate nor stay linear. A second
+        point near it, and two far from it for sizes, are evaluated as well.
+    value : callable
+        f(θ) -> float.
+    outputs : callable
+        F(θ) -> array of any shape; where it has more than one axis, the first counts as cases.
+    gradient : callable
+        ∇f(θ) -> (n,).
+    jvp : callable
+        (θ, v) -> Jv, shaped like F(θ); no 1/N.
+    vjp : callable
+        (θ, u) -> Jᵀu, (n,), summed over cases.
+    loss, loss_gradient : callable
+        L(z) -> float and ∇L(z), shaped like z, with the 1/N.
+    loss_hvp : callable
+        (z, w) -> L''w, shaped like z, with the 1/N.
+    ggnvp, hvp : callable
+        (θ, v) -> Gv and Hv, (n,).
+    zero_residual : callable
+        (θ₀, θ) -> gradient at θ of the same objective with its targets set to the predictions at
+        θ₀, (n,). There the residual vanishes and H = G, which checks a black-box Gv.
+    l2 : float
+        Coefficient of |θ|²/2 in f, ∇f, G and H, but not in L.
+    blocks : dict of slices of θ, optional
+        Names for the report; by default four equal runs.
+    shapes : dict of tuples, optional
+        Shapes of the blocks, to recognise transposed ones.
+    directions : (n, K) array, optional
+        Recorded directions; then `jvp` (K, ...), `ggnvp` and `hvp` (n, K) and `gradient` (n,)
+        may be arrays of what some other program computed along them, as in
+        ``check_products(**np.load("products.npz"), outputs=F, loss_gradient=dL)``.
+    full : bool
+        Also build G and J column by column (sec. 7.2), for small n.
+    seed : int
+        Of the directions.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    RopValueError, RopTypeError
+        If θ, the blocks or the recorded arrays do not fit. The functions' own errors are reported.
+    """
+    start = time.perf_counter()
+    point = as_vector("theta", theta)
+    named = name_blocks(point.size, blocks)
+    given = {
+        "value": value, "outputs": outputs, "gradient": gradient, "jvp": jvp, "vjp": vjp,
+        "loss": loss, "loss_gradient": loss_gradient, "loss_hvp": loss_hvp, "ggnvp": ggnvp,
+        "hvp": hvp, "zero_residual": zero_residual,
+    }  # fmt: skip
+    recorded = None if directions is None else _as_directions(directions, point.size)
+    functions = {
+        name: Guarded(name, _as_function(name, function, recorded))
+        for name, function in given.items()
+        if function is not None
+    }
+    session = Session(functions, point, named, shapes or {}, l2, seed, recorded)
+    session.run()
+    columns = check_columns(session) if full else None
+    arguments = f"theta, ..., seed={seed}{', full=True' if full else ''}"
+    return summarize(session, columns, f"rop.check_products({arguments})", seed, start)
+
+
+def summarize(
+    session: Session,
+    columns: Columns | None,
+    reproduce: str,
+    seed: int,
+    start: float,
+    identities: Sequence[Identity] = (),
+) -> Report:
+    """The report on a session that has run, begun at `start` on `time.perf_counter`."""
+    verdicts = [product.verdict for product in session.products.values()]
+    verdicts += [identity.verdict for identity in identities]
+    if columns is not None:
+        verdicts.append(columns.verdict)
+    return Report(
+        verdict=overall(verdicts),
+        products=session.products,
+        not_checked=tuple(_not_checked(session)),
+        warnings=(*session.warnings, *weigh(session)),
+        n=session.points[0].n,
+        seed=seed,
+        reproduce=reproduce,
+        seconds=time.perf_counter() - start,
+        calls={name: function.calls for name, function in session.functions.items()},
+        columns=columns,
+        identities=tuple(identities),
+    )
+
+
+def overall(verdicts: Iterable[Verdict]) -> Verdict:
+    """The worst verdict; nothing checked is inconclusive."""
+    found = set(verdicts)
+    if "fail" in found:
+        return "fail"
+    return "pass" if found == {"pass"} else "inconclusive"
+
+
+def _not_checked(session: Session) -> list[str]:
+    missing = []
+    for name in ("value", *PRODUCTS):
+        symbol = SYMBOLS[name]
+        if name not in session.functions:
+            if name != "value":
+                missing.append(f"{symbol} (give {name}= to check it)")
+        elif not session.oracles(name):
+            if name == "value" and "loss" not in session.functions:
+                continue
+            missing.append(f"{symbol} (needs {UNLOCKS[name]})")
+    return missing
+
+
+def as_vector(name: str, array: npt.ArrayLike) -> Array:
+    vector = np.array(array)
+    if vector.dtype.kind not in "fiu":
+        raise RopTypeError(f"{name} must be real numbers, came dtype {vector.dtype}")
+    if vector.ndim != 1 or vector.size == 0:
+        raise RopValueError(
+            f"{name} must be one non-empty vector (n,), came shape {vector.shape}; "
+            "flatten and concatenate the parameters"
+        )
+    if not np.isfinite(vector).all():
+        raise RopValueError(f"{name} has entries that are NaN or infinite; give a finite point")
+    return vector.astype(np.float64)
+
+
+def _as_directions(array: npt.ArrayLike, n: int) -> list[Direction]:
+    columns = np.array(array, dtype=np.float64)
+    if columns.ndim == 1:
+        columns = columns[:, None]
+    if columns.ndim != 2 or columns.shape[0] != n:
+        raise RopValueError(
+            f"directions must have shape ({n}, K), one direction a column, came {columns.shape}"
+        )
+    return [
+        Direction(f"recorded {k}", "", np.ascontiguousarray(column))
+        for k, column in enumerate(columns.T)
+    ]
+
+
+def _as_function(name: str, product: Any, recorded: list[Direction] | None) -> Function:
+    if callable(product):
+        function: Function = product
+        return function
+    if recorded is None or name not in RECORDABLE:
+        raise RopTypeError(
+            f"{name} must be a function of NumPy arrays, came {type(product).__name__}; "
+            f"recorded arrays go with directions= and only as {', '.join(RECORDABLE)}"
+        )
+    array = np.asarray(product)
+    if name == "gradient":
+        return lambda theta: array
+    rows = array if name == "jvp" else np.atleast_2d(array.T)
+    if len(rows) != len(recorded):
+        raise RopValueError(
+            f"{name} holds {len(rows)} products for {len(recorded)} directions; record "
+            "jvp as (K, ...), ggnvp and hvp as (n, K)"
+        )
+
+    def look_up(theta: Array, v: Array) -> npt.ArrayLike:
+        return rows[next(k for k, d in enumerate(recorded) if np.array_equal(d.vector, v))]
+
+    return look_up

@@ -1,0 +1,248 @@
+"""An interpreter of rop's graphs in jax.numpy: derivatives that owe nothing to rop's rules.
+
+Written for one case, as the graph is, and mapped over the cases by `jax.vmap`.
+"""
+
+from __future__ import annotations
+
+import os
+
+# Many small programs, each run once: compiling them fast matters, not running them fast.
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault(
+    "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+)
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import rop
+from rop.graph import Node, ancestors
+from rop.ops import arithmetic, elementwise, products, shaping
+
+jax.config.update("jax_enable_x64", True)
+
+
+def _summed(op, z):
+    """What is summed over, the op does not say: it is the loops in which the target stands still."""
+    (loops,) = op.maps
+    axes = tuple(i for i, stride in enumerate(loops.walks[0].strides) if stride == 0)
+    return loops.coefficient * jnp.sum(z, axis=axes).reshape(op.shape)
+
+
+def _concatenated(op, *z):
+    if len(z) == 1:
+        return z[0]
+    (axis,) = [i for i, extent in enumerate(op.shape) if extent != z[0].shape[i]]
+    return jnp.concatenate(z, axis=axis)
+
+
+def _stacked(op, *z):
+    if len(z) == 1:
+        return z[0].reshape(op.shape)
+    # Where the second operand begins in the result tells the axis.
+    begin = op.adjoints[1].walks[1].offset
+    axis = [int(np.prod(op.shape[i + 1 :])) for i in range(len(op.shape))].index(begin)
+    return jnp.stack(z, axis=axis)
+
+
+RULES = {
+    arithmetic.Add: lambda op, x, y: x + y,
+    arithmetic.Subtract: lambda op, x, y: x - y,
+    arithmetic.Scale: lambda op, z: op.maps[0].coefficient * z,
+    elementwise.Tanh: lambda op, z: jnp.tanh(z),
+    elementwise.Sigmoid: lambda op, z: jax.nn.sigmoid(z),
+    elementwise.Relu: lambda op, z: jax.nn.relu(z),
+    elementwise.Softplus: lambda op, z: jax.nn.softplus(z),
+    elementwise.Elu: lambda op, z: jax.nn.elu(z),
+    elementwise.Exp: lambda op, z: jnp.exp(z),
+    elementwise.Log: lambda op, z: jnp.log(z),
+    elementwise.Sin: lambda op, z: jnp.sin(z),
+    elementwise.Cos: lambda op, z: jnp.cos(z),
+    elementwise.Square: lambda op, z: jnp.square(z),
+    elementwise.Sqrt: lambda op, z: jnp.sqrt(z),
+    elementwise.Reciprocal: lambda op, z: jnp.reciprocal(z),
+    products.MatVec: lambda op, W, x: W @ x,
+    products.VecMat: lambda op, x, W: x @ W,
+    products.MatMat: lambda op, X, Y: X @ Y,
+    products.Dot: lambda op, x, y: jnp.dot(x, y),
+    products.Multiply: lambda op, x, y: x * y,
+    shaping.GetItem: lambda op, z: z[op.key],
+    shaping.Reshape: lambda op, z: jnp.reshape(z, op.shape),
+    shaping.Transpose: lambda op, z: jnp.transpose(z, op.axes),
+    shaping.Broadcast: lambda op, z: jnp.broadcast_to(z, op.shape),
+    shaping.PerCase: lambda op, z: z,
+    shaping.Sum: _summed,
+    shaping.Concatenate: _concatenated,
+    shaping.Stack: _stacked,
+}
+
+
+def evaluate(node: Node, values: dict[Node, jax.Array]) -> jax.Array:
+    """The value of a node for one case, from the values of leaves (and of any other nodes)."""
+    values = dict(values)
+    for each in ancestors(node):
+        if each in values:
+            continue
+        if each.constant is not None:
+            values[each] = jnp.asarray(each.constant)
+        elif each.op is not None and all(parent in values for parent in each.parents):
+            z = [values[parent] for parent in each.parents]
+            rule = RULES.get(type(each.op))
+            own = getattr(each.op, "one_case", None)
+            values[each] = rule(each.op, *z) if rule else own(jnp, *z)
+    return values[node]
+
+
+def table_loss(loss, z, t, weight):
+    """Table 2, with the weights; summed."""
+    if isinstance(loss, rop.SquaredError):
+        each = 0.5 * (z - t) ** 2
+    elif isinstance(loss, rop.SigmoidCrossEntropy):
+        each = jnp.logaddexp(0.0, z) - t * z
+    else:
+        each = -jnp.sum(t * jax.nn.log_softmax(z, axis=-1), axis=-1)
+    return jnp.sum(each * weight)
+
+
+class Reference:
+    """f(θ) and its derivatives at one θ and batch, by JAX's automatic differentiation.
+
+    Parameters
+    ----------
+    objective : rop.Objective
+        The objective.
+    theta : ndarray, (n,)
+        The parameters.
+    batch : dict of str to ndarray
+        The batch.
+    """
+
+    def __init__(self, objective, theta, batch) -> None:
+        self.objective, self.theta = objective, jnp.asarray(theta)
+        # Without data there is one case, which has nothing to be mapped over but a dummy.
+        cases = {name: jnp.asarray(array) for name, array in batch.items()}
+        self.cases = cases or {"": jnp.zeros(1)}
+        leaves = ancestors(objective.z, *objective.loss.given)
+        self._data = {str(node.name): node for node in leaves if node.kind == "data"}
+        self._compiled = jax.jit(self._products)
+
+    def at(self, theta, batch) -> Reference:
+        """The same elsewhere, without compiling again where the shapes are the same."""
+        other = Reference(self.objective, theta, batch)
+        other._compiled = self._compiled
+        return other
+
+    def products(self, v, u) -> dict[str, np.ndarray]:
+        """All products with v, (n,), and u, of the outputs' shape, by the names of rop's methods."""
+        found = self._compiled(self.theta, self.cases, jnp.asarray(v), jnp.asarray(u))
+        return {name: np.asarray(array) for name, array in found.items()}
+
+    def per_case_gradients(self):
+        """∇f_i of each case's own loss, (N, n), without the penalty."""
+
+        def one(theta, case):
+            return self._loss(self._network(theta, case), case)
+
+        return jax.vmap(jax.grad(one), in_axes=(None, 0))(self.theta, self.cases)
+
+    def jacobian(self):
+        """J: (N·m, n)."""
+        return jax.jacfwd(self.outputs)(self.theta, self.cases).reshape(-1, len(self.theta))
+
+    def hessian(self):
+        """H: (n, n)."""
+        return jax.hessian(self.value)(self.theta, self.cases)
+
+    def loss_hessians(self):
+        """L'' of each case, (N, m, m), with 1/N; positive semidefinite if the loss asks for it."""
+        z = self.outputs(self.theta, self.cases)
+        convex = getattr(self.objective.loss, "convexify", None) is not None
+        return (self._convex if convex else self._loss_hessians)(z, self.cases)
+
+    # Functions of θ, or of the outputs, and of the cases
+
+    def outputs(self, theta, cases):
+        """F(θ): (N, *output shape), or (1, *output shape) if z does not depend on data."""
+        if not self.objective.z.per_case:
+            return self._network(theta, {})[None]
+        return jax.vmap(lambda case: self._network(theta, case))(cases)
+
+    def loss(self, z, cases):
+        """f of the outputs, without the penalty."""
+        if self.objective.z.per_case:
+            return jnp.mean(jax.vmap(self._loss)(z, cases))
+        return jnp.mean(jax.vmap(lambda case: self._loss(z[0], case))(cases))
+
+    def value(self, theta, cases):
+        """f(θ), penalty included."""
+        penalty = 0.5 * self.objective.l2 * jnp.dot(theta, theta)
+        return self.loss(self.outputs(theta, cases), cases) + penalty
+
+    def _products(self, theta, cases, v, u):
+        def network(theta):
+            return self.outputs(theta, cases)
+
+        def loss_gradient(z):
+            return jax.grad(self.loss)(z, cases)
+
+        def gradient(theta):
+            return jax.grad(self.value)(theta, cases)
+
+        z, Jv = jax.jvp(network, (theta,), (v,))
+        vjp = jax.vjp(network, theta)[1]
+        if getattr(self.objective.loss, "convexify", None) is None:
+
+            def loss_hvp(w):
+                return jax.jvp(loss_gradient, (z,), (w,))[1]
+        else:
+            L2 = self._convex(z, cases)
+
+            def loss_hvp(w):
+                return jnp.einsum("nij,nj->ni", L2, w.reshape(len(w), -1)).reshape(w.shape)
+
+        g, Hv = jax.jvp(gradient, (theta,), (v,))
+        return {
+            "outputs": z,
+            "value": self.value(theta, cases),
+            "gradient": g,
+            "jvp": Jv,
+            "vjp": vjp(u)[0],
+            "loss_gradient": loss_gradient(z),
+            "loss_hvp": loss_hvp(u),
+            "ggnvp": vjp(loss_hvp(Jv))[0] + self.objective.l2 * v,
+            "hvp": Hv,
+        }
+
+    def _loss_hessians(self, z, cases):
+        rows, m = len(z), int(np.prod(z.shape[1:]))
+        full = jax.hessian(self.loss)(z, cases).reshape(rows, m, rows, m)
+        return jnp.einsum("ninj->nij", full)
+
+    def _convex(self, z, cases):
+        L2 = self._loss_hessians(z, cases)
+        values, vectors = jnp.linalg.eigh(L2)
+        if self.objective.loss.convexify == "shift":
+            return L2 + jnp.maximum(0.0, -values[:, :1, None]) * jnp.eye(L2.shape[-1])
+        return jnp.einsum("nik,nk,njk->nij", vectors, jnp.maximum(values, 0.0), vectors)
+
+    # Functions for one case
+
+    def _network(self, theta, case):
+        values = self._given(case)
+        for node in self.objective.parameters:
+            where = self.objective.slices[node.name]
+            values[node] = theta[where].reshape(node.shape)
+        return evaluate(self.objective.z, values)
+
+    def _loss(self, z, case):
+        loss, values = self.objective.loss, self._given(case)
+        if isinstance(loss, rop.LossGraph):
+            return jnp.sum(evaluate(loss.node, {**values, self.objective.z: z}))
+        t = evaluate(loss.t, values)
+        weight = 1.0 if loss.weight is None else evaluate(loss.weight, values)
+        return table_loss(loss, z, t, weight)
+
+    def _given(self, case):
+        return {node: case[name] for name, node in self._data.items() if name in case}
