@@ -275,7 +275,7 @@ class Algorithms:
 
     def _rows(self) -> Program:
         """Jᵀu with the parameters' adjoints of each case apart: one row of J per case and u."""
-        emit = self._emit(Program("rows"), directional=True, by_case=True)
+        emit = self._emit(Program("rows"), directional=True, by_case=self.z.per_case)
         per_case, results, offset = self.z.per_case, State(), 0
         for node in self.parameters:
             place = Place("output", offset, row=self.size)
@@ -288,7 +288,7 @@ class Algorithms:
 
     def _squares(self) -> Program:
         """Sum over cases and directions of the squared elements of the rows (alg. 6 and 7)."""
-        emit = self._emit(Program("squares"), directional=True, by_case=True)
+        emit = self._emit(Program("squares"), directional=True, by_case=self.z.per_case)
         d = State({self.z: self._input("u", self.z)})
         reverse(self.network, emit, self.a, d, self.active)
         steps = emit.program.steps

@@ -24,15 +24,20 @@ def real(name: str, values: ArrayLike, dtype: np.dtype[Any]) -> Array:
     """
     if isinstance(values, np.ndarray) and values.dtype == dtype and values.flags.c_contiguous:
         return values
+    return np.ascontiguousarray(numbers(name, values), dtype=dtype)
+
+
+def numbers(name: str, values: ArrayLike) -> Array:
+    """Make an array of real numbers of any dtype; raises RopTypeError if they are not."""
     try:
         array = np.asarray(values)
-    except ValueError as error:
-        raise RopTypeError(f"{name}: expected an array of numbers, got {error}") from None
+    except (TypeError, ValueError) as error:
+        raise RopTypeError(f"{name}: expected an array of numbers, got: {error}") from None
     if array.dtype.kind not in "fiub":
         raise RopTypeError(
             f"{name}: expected real numbers, got dtype {array.dtype}; convert it first"
         )
-    return np.ascontiguousarray(array, dtype=dtype)
+    return array
 
 
 def finite(name: str, array: Array, where: Any = None) -> None:

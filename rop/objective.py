@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from rop import init
 from rop.algorithms import Algorithms
-from rop.arrays import checked_batch, finite, real
+from rop.arrays import checked_batch, finite, numbers, real
 from rop.engines.memory import Layouts
 from rop.errors import RopTypeError, RopValueError
 from rop.execution import Execution, Purpose, mean_loss
@@ -186,7 +186,7 @@ class Objective:
         RopValueError
             If theta does not have the shape (n,).
         """
-        theta = np.asarray(theta)
+        theta = numbers("unpack", theta)
         if theta.shape != (self.n,):
             raise RopValueError(f"unpack: expected shape ({self.n},), got {theta.shape}")
         return {
@@ -269,7 +269,7 @@ class Objective:
     def _theta(
         self, theta: ArrayLike, dtype: DTypeLike | None, must_be_finite: bool = True
     ) -> tuple[Array, np.dtype[Any]]:
-        given = np.asarray(theta)
+        given = numbers("theta", theta)
         kind = np.dtype(dtype if dtype is not None else given.dtype)
         if dtype is None and given.dtype.kind in "iub":
             kind = np.dtype(np.float64)

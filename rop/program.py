@@ -314,7 +314,7 @@ class Emit:
     def _same_axes(self, node: Node, value: Value) -> bool:
         per_case = node.per_case or self.case_by_case
         same = value.per_case == per_case and value.per_direction == self.directional
-        return same and value.size == node.size
+        return same and value.shape == node.shape
 
 
 def in_node_order(steps: Iterable[Step], backwards: bool = False) -> list[Step]:

@@ -57,7 +57,7 @@ def _adds(parent: Node, node: Node) -> bool:
         return False
     if parent.per_case != node.per_case or parent.size != node.size:
         return False
-    return not any(isinstance(A, Loops) and A.disjoint for A in parent.op.maps)
+    return all(isinstance(A, Loops) and not A.disjoint for A in parent.op.maps)
 
 
 def forward(nodes: Sequence[Node], emit: Emit, a: State, into: dict[Node, Node]) -> None:

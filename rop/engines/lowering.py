@@ -98,7 +98,7 @@ def _nest(loops: Loops, axes: tuple[tuple[int, int], ...], cases: int, direction
     else:
         dims = [dim for dim in dims if dim not in matrix] + matrix
     inner = dims[-3:] if matrix else []
-    adds = any(strides[0] == 0 for _, strides in dims if (_, strides) not in inner)
+    adds = any(dim[1][0] == 0 and dim[0] > 1 for dim in dims if dim not in inner)
     return Nest(
         tuple(extent for extent, _ in dims),
         tuple(tuple(strides[i] for _, strides in dims) for i in range(len(axes))),

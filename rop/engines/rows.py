@@ -36,7 +36,7 @@ def rows_of(kind: int, accumulate: bool, loops: Nest) -> tuple[Template, ...]:
     """
     rows: list[Template] = []
     if loops.adds and not accumulate:
-        kept = [i for i, stride in enumerate(loops.strides[0]) if stride != 0]
+        kept = [i for i, s in enumerate(loops.strides[0]) if s != 0 or loops.extents[i] == 1]
         extents = tuple(loops.extents[i] for i in kept)
         target = (tuple(loops.strides[0][i] for i in kept),)
         rows += rows_of(tape.ZERO, False, Nest(extents, target, False, False))

@@ -1,0 +1,145 @@
+"""Memory: the plan before anything is allocated, the report, and what does not fit."""
+
+import gc
+import tracemalloc
+
+import numpy as np
+import pytest
+
+import rop
+import rop.engines.memory
+
+
+def chain(layers, width=8):
+    x, t = rop.data("x", width), rop.data("t", width)
+    y = x
+    for i in range(layers):
+        y = rop.tanh(rop.param(f"W{i}", (width, width)) @ y)
+    return rop.Objective(y, rop.SquaredError(t))
+
+
+def place(objective, cases, width=8):
+    rng = np.random.default_rng(0)
+    batch = {"x": rng.standard_normal((cases, width)), "t": rng.standard_normal((cases, width))}
+    return objective.init("normal"), batch
+
+
+def test_the_report(engine):
+    objective = chain(4)
+    theta, batch = place(objective, 100)
+    at = objective.linearize(theta, batch, engine)
+    memory = at.memory
+    assert set(memory) == {"theta", "batch", "cached", "work"}
+    assert memory["theta"] == 4 * 64 * 8 and memory["batch"] == 2 * 100 * 8 * 8
+    # Activations and slopes of four layers of 100 × 8.
+    assert 8 * 100 * 8 * 8 <= memory["cached"] <= 12 * 100 * 8 * 8
+    at.hvp(theta)
+    after = at.memory
+    assert after["cached"] > memory["cached"] and after["work"] >= memory["work"]
+    at.hvp(theta)
+    assert at.memory == after
+    single = objective.linearize(theta, batch, engine, dtype=np.float32).memory
+    assert single["theta"] == memory["theta"] // 2 and single["batch"] == memory["batch"] // 2
+
+
+def test_temporaries_share_space(engine):
+    """They do not grow with the depth, what is cached does."""
+    found = {}
+    for layers in (8, 32):
+        objective = chain(layers)
+        theta, batch = place(objective, 50)
+        at = objective.linearize(theta, batch, engine)
+        at.ggnvp(theta)
+        found[layers] = at.memory
+    assert found[32]["cached"] >= 3.5 * found[8]["cached"]
+    work = {layers: memory["work"] for layers, memory in found.items()}
+    if engine == "numba" and work[8] != work[32]:
+        # What sums over shards is of θ's size.
+        parts = 2 * 8 * 64 * (32 - 8)
+        assert work[32] - work[8] == parts * 8
+    else:
+        assert work[32] == work[8]
+
+
+def test_a_plan_that_does_not_fit(engine, monkeypatch):
+    objective = chain(4)
+    theta, batch = place(objective, 100)
+    monkeypatch.setattr(rop.engines.memory, "available", lambda: 10_000)
+    monkeypatch.setattr(rop.engines.memory, "_ALWAYS_FITS", 0, raising=False)
+    with pytest.raises(rop.RopMemoryError) as caught:
+        objective.linearize(theta, batch, engine)
+    assert isinstance(caught.value, MemoryError) and isinstance(caught.value, rop.RopError)
+    message = str(caught.value)
+    for word in ("100 cases", "MiB", "cached", "temporaries", "float32"):
+        assert word in message, message
+
+
+def test_a_plan_that_is_far_too_large_is_refused_before_it_is_tried(engine):
+    """A thousand recurrent steps of a batch, whose activations would take terabytes."""
+    x, W = rop.data("x", 1000), rop.param("W", (1000, 1000))
+    y = x
+    for _ in range(1000):
+        y = rop.tanh(W @ y)
+    objective = rop.Objective(y, rop.SquaredError(np.zeros(1000)))
+    # A batch of many cases that takes no memory itself.
+    X = np.broadcast_to(np.zeros(1000, np.float32), (10_000, 1000))
+    theta = np.zeros(objective.n, np.float32)
+    with pytest.raises(rop.RopMemoryError, match="10000 cases"):
+        objective.linearize(theta, {"x": X}, engine)
+
+
+def test_where_the_system_does_not_tell(engine, monkeypatch):
+    objective = chain(2)
+    theta, batch = place(objective, 10)
+    monkeypatch.setattr(rop.engines.memory, "available", lambda: None)
+    assert np.isfinite(objective.linearize(theta, batch, engine).value)
+
+
+def test_f_alone_keeps_nothing(engine):
+    """Deep nets cost `value` no more memory than shallow ones."""
+    peaks = []
+    for layers in (4, 64):
+        objective = chain(layers, 32)
+        theta, batch = place(objective, 2000, 32)
+        objective.value(theta, batch, engine)
+        del objective._spare[:]
+        gc.collect()
+        tracemalloc.start()
+        objective.value(theta, batch, engine)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    # 60 more layers' activations would take 30 MB.
+    assert peaks[1] - peaks[0] < 3_000_000
+
+
+def test_many_linearizations_do_not_add_up(engine):
+    """Those that are gone leave nothing behind but a few spares."""
+    objective = chain(6, 16)
+    theta, batch = place(objective, 500, 16)
+
+    def use():
+        for cases in range(400, 500, 10):
+            part = {name: array[:cases] for name, array in batch.items()}
+            objective.linearize(theta, part, engine).hvp(theta)
+
+    use()
+    gc.collect()
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for _ in range(3):
+        use()
+    gc.collect()
+    grown = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    one = sum(objective.linearize(theta, batch, engine).memory.values())
+    assert grown < 5 * one
+
+
+@pytest.mark.parametrize("K", [1, 3, 40])
+def test_blocks_larger_than_the_room_for_temporaries(network, engine, monkeypatched_chunks, K):
+    model = network()
+    at = model.objective.linearize(model.theta, model.batch, engine)
+    V = model.rng.standard_normal((64, K))
+    whole = at.hvp(V)
+    with monkeypatched_chunks(True):
+        np.testing.assert_allclose(at.hvp(V), whole, rtol=1e-12, atol=1e-14)
