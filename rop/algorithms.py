@@ -52,7 +52,8 @@ class Algorithms:
         self.parameters = parameters
         self.nodes = ancestors(z, *loss.given)
         self.network = ancestors(z)
-        self.names = node_names(self.nodes, z, loss)
+        everything = dict.fromkeys([*parameters, *self.nodes])
+        self.names = node_names(list(everything), z)
         self.active = descendants(self.network, parameters)
         apart = {z, *loss.given}
         self._into = sums(self.nodes, apart)
@@ -338,7 +339,7 @@ def _outer(step: Step, row: Value) -> bool:
     )
 
 
-def node_names(nodes: Sequence[Node], z: Node, loss: Loss) -> dict[Node, str]:
+def node_names(nodes: Sequence[Node], z: Node) -> dict[Node, str]:
     """Names of the nodes' values as the paper has them: x2, y2 for the two sides of a layer.
 
     Parameters
@@ -347,8 +348,6 @@ def node_names(nodes: Sequence[Node], z: Node, loss: Loss) -> dict[Node, str]:
         The graph, in topological order.
     z : Node
         The outputs.
-    loss : Loss
-        The loss, whose nodes are named too.
 
     Returns
     -------

@@ -24,7 +24,9 @@ def real(name: str, values: ArrayLike, dtype: np.dtype[Any]) -> Array:
     """
     if isinstance(values, np.ndarray) and values.dtype == dtype and values.flags.c_contiguous:
         return values
-    return np.ascontiguousarray(numbers(name, values), dtype=dtype)
+    # What is too large for the dtype becomes inf, which is refused by name where it matters.
+    with np.errstate(over="ignore"):
+        return np.asarray(numbers(name, values), dtype=dtype, order="C")
 
 
 def numbers(name: str, values: ArrayLike) -> Array:
@@ -54,8 +56,9 @@ def finite(name: str, array: Array, where: Any = None) -> None:
     """
     # The sum of squares is finite unless an element is not, or it overflows: then look closer.
     flat = array.reshape(-1)
-    if isfinite(np.dot(flat, flat)):
-        return
+    with np.errstate(over="ignore", invalid="ignore"):
+        if isfinite(np.dot(flat, flat)):
+            return
     bad = np.argwhere(~np.isfinite(array))
     if len(bad):
         index = tuple(int(i) for i in bad[0])

@@ -198,11 +198,11 @@ def _logistic(images: Dataset, seconds: float) -> Trained:
     objective = Objective(z, rop.SoftmaxCrossEntropy(t), l2=_L2)
     began = time.perf_counter()
 
-    def value_and_gradient(theta: NDArray[Any]) -> tuple[float, NDArray[Any]]:
+    def value_and_gradient(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         at = objective.linearize(theta, images.train)
         return at.value, at.gradient()
 
-    found = scipy_minimize(
+    found = scipy_minimize(  # type: ignore[call-overload]
         value_and_gradient,
         np.zeros(objective.n),
         jac=True,

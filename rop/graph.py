@@ -246,11 +246,15 @@ def constant(values: ArrayLike) -> Node:
         If the values are not real numbers, or not finite.
     """
     try:
-        array = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+        given = np.asarray(values)
+    except (TypeError, ValueError):
+        given = np.asarray(None)
+    if given.dtype.kind not in "fiub":
         raise RopTypeError(
-            f"expected a node, a number or an array of numbers, got {type(values).__name__}"
-        ) from error
+            f"expected a node, a number or an array of numbers, got {type(values).__name__} "
+            f"({user_line()})"
+        )
+    array = np.array(given, dtype=np.float64)
     if not np.isfinite(array).all():
         raise RopValueError("a constant of the graph must be finite, got NaN or inf")
     array.flags.writeable = False

@@ -307,7 +307,8 @@ class Linearization:
         penalty: bool = False,
     ) -> NDArray[Any]:
         if name not in self._ready:
-            self._prepare(name)
+            with self._execution.lock:
+                self._prepare(name)
         array, many = self._checked(vectors, what, source)
         l2 = self.objective.l2 if penalty else 0.0
         shape = self._shapes[result]

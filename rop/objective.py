@@ -73,6 +73,8 @@ class Objective:
             raise RopTypeError(
                 f"loss: expected a loss such as rop.SquaredError(t), got {type(loss).__name__}"
             )
+        if isinstance(l2, bool) or not isinstance(l2, float | int | np.floating | np.integer):
+            raise RopTypeError(f"l2: expected a number, got {type(l2).__name__}")
         if not math.isfinite(l2) or l2 < 0.0:
             raise RopValueError(f"l2: expected a finite number >= 0, got {l2!r}")
         loss.fit(z)
@@ -150,9 +152,13 @@ class Objective:
 
         Raises
         ------
-        RopValueError
-            If a parameter is missing or unknown, or a shape does not fit.
+        RopTypeError, RopValueError
+            If it is no mapping, a parameter is missing or unknown, or a shape does not fit.
         """
+        if not isinstance(values, Mapping):
+            raise RopTypeError(
+                f"pack: expected a mapping of names to arrays, got {type(values).__name__}"
+            )
         missing = sorted(self.shapes.keys() - values.keys())
         unknown = sorted(values.keys() - self.shapes.keys())
         if missing or unknown:
@@ -270,7 +276,10 @@ class Objective:
         self, theta: ArrayLike, dtype: DTypeLike | None, must_be_finite: bool = True
     ) -> tuple[Array, np.dtype[Any]]:
         given = numbers("theta", theta)
-        kind = np.dtype(dtype if dtype is not None else given.dtype)
+        try:
+            kind = np.dtype(dtype if dtype is not None else given.dtype)
+        except TypeError as error:
+            raise RopTypeError(f"dtype: expected float32 or float64, got: {error}") from None
         if dtype is None and given.dtype.kind in "iub":
             kind = np.dtype(np.float64)
         if kind not in (np.float32, np.float64):

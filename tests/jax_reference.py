@@ -139,27 +139,17 @@ class Reference:
         found = self._compiled(self.theta, self.cases, jnp.asarray(v), jnp.asarray(u))
         return {name: np.asarray(array) for name, array in found.items()}
 
-    def per_case_gradients(self):
-        """∇f_i of each case's own loss, (N, n), without the penalty."""
+    def matrices(self) -> dict[str, np.ndarray]:
+        """Whole matrices.
 
-        def one(theta, case):
-            return self._loss(self._network(theta, case), case)
-
-        return jax.vmap(jax.grad(one), in_axes=(None, 0))(self.theta, self.cases)
-
-    def jacobian(self):
-        """J: (N·m, n)."""
-        return jax.jacfwd(self.outputs)(self.theta, self.cases).reshape(-1, len(self.theta))
-
-    def hessian(self):
-        """H: (n, n)."""
-        return jax.hessian(self.value)(self.theta, self.cases)
-
-    def loss_hessians(self):
-        """L'' of each case, (N, m, m), with 1/N; positive semidefinite if the loss asks for it."""
-        z = self.outputs(self.theta, self.cases)
-        convex = getattr(self.objective.loss, "convexify", None) is not None
-        return (self._convex if convex else self._loss_hessians)(z, self.cases)
+        Returns
+        -------
+        dict of str to ndarray
+            "J" (N, m, n), "H" (n, n), "L2" (N, m, m) with 1/N and positive semidefinite if the loss
+            asks for it, and "gradients" (N, n) of each case's own loss, without the penalty.
+        """
+        found = jax.jit(self._matrices)(self.theta, self.cases)
+        return {name: np.asarray(array) for name, array in found.items()}
 
     # Functions of θ, or of the outputs, and of the cases
 
@@ -215,6 +205,20 @@ class Reference:
             "hvp": Hv,
         }
 
+    def _matrices(self, theta, cases):
+        def gradient(case):
+            return jax.grad(lambda theta: self._loss(self._network(theta, case), case))(theta)
+
+        z = self.outputs(theta, cases)
+        convex = getattr(self.objective.loss, "convexify", None) is not None
+        J = jax.jacfwd(self.outputs)(theta, cases)
+        return {
+            "J": J.reshape(len(z), -1, len(theta)),
+            "H": jax.hessian(self.value)(theta, cases),
+            "L2": (self._convex if convex else self._loss_hessians)(z, cases),
+            "gradients": jax.vmap(gradient)(cases),
+        }
+
     def _loss_hessians(self, z, cases):
         rows, m = len(z), int(np.prod(z.shape[1:]))
         full = jax.hessian(self.loss)(z, cases).reshape(rows, m, rows, m)
@@ -230,7 +234,7 @@ class Reference:
     # Functions for one case
 
     def _network(self, theta, case):
-        values = self._given(case)
+        values = self._given(case if self.objective.z.per_case else {})
         for node in self.objective.parameters:
             where = self.objective.slices[node.name]
             values[node] = theta[where].reshape(node.shape)

@@ -1,9 +1,10 @@
-"""The checker of derivative products: three-way verdicts, per block, with a diagnosis (sec. 7.2)."""
+"""The checker of derivative products: verdicts in three ways, by block, with a diagnosis."""
 
 from rop.checking.adapters import from_jax, from_torch
+from rop.checking.findings import Comparison, Part, ProductReport
 from rop.checking.objectives import check
 from rop.checking.products import check_products
-from rop.checking.report import Comparison, Identity, Part, ProductReport, Report
+from rop.checking.report import Identity, Report
 
 __all__ = [
     "Comparison",

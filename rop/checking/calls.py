@@ -1,4 +1,4 @@
-"""Calls of functions that nobody has vetted: whatever they do becomes a named fault, never a crash."""
+"""Calls of functions that nobody has vetted: what they do wrong becomes a named fault, no crash."""
 
 import time
 from collections.abc import Callable
@@ -11,7 +11,14 @@ import numpy.typing as npt
 from rop.checking.lines import Array
 
 FaultKind = Literal[
-    "raises", "shape", "dtype", "not finite", "changes its input", "random", "stale"
+    "raises",
+    "shape",
+    "dtype",
+    "not finite",
+    "changes its input",
+    "random",
+    "stale",
+    "residual",
 ]
 
 
@@ -24,7 +31,8 @@ class Fault:
     function : str
         Name of the argument it came in by.
     kind : str
-        "raises", "shape", "dtype", "not finite", "changes its input", "random" or "stale".
+        "raises", "shape", "dtype", "not finite", "changes its input", "random", "stale" or
+        "residual" (not zero where it should be).
     message : str
     """
 

@@ -1,17 +1,19 @@
-"""Sec. 7.2 to the letter: J, G and H built column by column, each column against central differences."""
+"""Sec. 7.2 to the letter: J, G and H built column by column, each against central differences."""
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 
 from rop.checking.calls import CallFailed
-from rop.checking.compare import Sizes, compare
+from rop.checking.compare import compare
 from rop.checking.directions import Direction
 from rop.checking.lines import Array
 from rop.checking.point import Point
-from rop.checking.policy import Verdict
 from rop.checking.report import Columns
 from rop.checking.session import Session
+from rop.checking.sizes import Sizes
+from rop.checking.tolerance import Verdict
 from rop.errors import RopValueError
 
 STEP = 1e-4
@@ -56,9 +58,7 @@ def check_columns(session: Session) -> Columns:
     undecided = False
     for symbol, name, column, difference in _matrices(session, point):
         try:
-            differences = np.array([
-                _relative(column(e), difference(e)) for e in np.eye(point.n)
-            ])
+            differences = np.array([_relative(column(e), difference(e)) for e in np.eye(point.n)])
         except CallFailed as failure:
             session.warnings.append(f"no columns of {symbol}: {failure.fault}")
             undecided = True
@@ -91,7 +91,9 @@ def _matrices(session: Session, point: Point) -> list[tuple[str, str, Column, Co
     def along(function: Callable[[Array], Array], origin: Array, direction: Array) -> Array:
         size = float(np.abs(direction).max()) or 1.0
         t = STEP / size
-        return (function(origin + t * direction) - function(origin - t * direction)) / (2 * t)
+        difference: Array = function(origin + t * direction) - function(origin - t * direction)
+        quotient: Array = difference / (2 * t)
+        return quotient
 
     if session.trusted("outputs"):
         # [Jᵀ]_ji = [J e_j]_i: the columns of J by differences are the rows of Jᵀ.
@@ -102,23 +104,21 @@ def _matrices(session: Session, point: Point) -> list[tuple[str, str, Column, Co
             )
         if "vjp" in given:
             w = session.rng.standard_normal(point.outputs.shape)
-            Jtw: list[Array] = []
-
-            def entry(e: Array) -> Array:
-                if not Jtw:
-                    Jtw.append(point.vjp(w))
-                return Jtw[0][e != 0]
-
-            matrices.append(("Jᵀ", "vjp", entry, lambda e: J[:, e.argmax()] @ w.ravel()[:, None]))
+            Jtw = cache(lambda: point.vjp(w))
+            matrices.append(
+                ("Jᵀ", "vjp", lambda e: Jtw()[e != 0], lambda e: J.T[e != 0] @ w.ravel())
+            )
         if "ggnvp" in given and session.trusted("loss_gradient"):
             z = point.outputs
 
             def ggn_column(e: Array) -> Array:
                 w = along(point.grad_loss, z, J[:, e.argmax()].reshape(z.shape))
-                return J.T @ w.ravel() + point.l2 * e
+                column: Array = J.T @ w.ravel() + point.l2 * e
+                return column
 
             matrices.append(("G", "ggnvp", point.ggnvp, ggn_column))
     if "hvp" in given and session.trusted("gradient"):
+
         def gradient(theta: Array) -> Array:
             return given["gradient"](theta, shape=(n,))
 
@@ -130,7 +130,7 @@ def _second_look(session: Session, name: str, point: Point, j: int) -> Verdict:
     direction = Direction(f"e_{j}", "", np.eye(1, point.n, j)[0])
     sizes = session.sizes.get(name, Sizes(0.0, 0.0))
     verdicts: set[Verdict] = {
-        compare(oracle, point, direction, session.blocks, sizes, lambda: None).verdict
+        compare(oracle, point, session.blocks, sizes, lambda: None, direction).verdict
         for oracle in session.oracles(name)
     }
     if "fail" in verdicts:

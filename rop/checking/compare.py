@@ -2,89 +2,35 @@
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
-from rop.checking.calls import CallFailed
 from rop.checking.directions import Blocks, Direction
+from rop.checking.findings import Comparison, Part
 from rop.checking.lines import Array, OutsideDomain, root_mean_square
-from rop.checking.oracles import Exact, Oracle
+from rop.checking.oracles import Oracle
 from rop.checking.point import Point, coarsest
-from rop.checking.policy import (
-    ALL_STEPS,
-    EPSILON,
-    FIRST_STEPS,
-    Cause,
-    Differences,
-    Judgement,
-    Tolerance,
-    Verdict,
-    judge,
-    undecided,
-)
-from rop.checking.report import Comparison, Part
+from rop.checking.policy import ALL_STEPS, FIRST_STEPS, Differences, Judgement, judge, undecided
+from rop.checking.sizes import Sizes
+from rop.checking.tolerance import EPSILON, Cause, Tolerance, Verdict
+from rop.checking.truths import Exact
 
 # Below this share of its size where nothing is saturated, a product counts as vanished.
 VANISHED = 1e-6
 # Parameters of this size leave every unit in its linear region.
 TINY_WEIGHTS = 1e-2
+RETRIES = 2
 # Relative error of an inner product in float32.
 FLOAT32_EXACT = 20 * EPSILON["float32"]
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """Norms of a product along a global direction.
-
-    Attributes
-    ----------
-    whole : float
-        At this θ.
-    reference : float
-        The largest at this θ and at smaller multiples of it.
-    """
-
-    whole: float
-    reference: float
-
-
-def measure_sizes(point: Point, name: str, direction: Array) -> Sizes:
-    """Norms of the product called `name` at θ and at θ/10 and θ/100, which saturate less.
-
-    Parameters
-    ----------
-    point : Point
-    name : str
-    direction : array
-        Global direction in the product's space; unused by first derivatives.
-
-    Returns
-    -------
-    Sizes
-    """
-    function = point.functions[name]
-    origin = point.outputs if name in ("loss_gradient", "loss_hvp") else point.theta
-    norms = []
-    for factor in (1.0, 0.1, 0.01):
-        arguments = [factor * origin]
-        if name not in ("loss_gradient", "gradient", "value"):
-            arguments.append(direction)
-        try:
-            norms.append(float(np.linalg.norm(function(*arguments))))
-        except CallFailed:
-            if factor == 1.0:
-                raise
-    return Sizes(norms[0], max(norms))
 
 
 def compare(
     oracle: Oracle,
     point: Point,
-    direction: Direction,
     blocks: Blocks,
     sizes: Sizes,
     disturb: Callable[[], None],
+    direction: Direction,
     thorough: bool = False,
 ) -> Comparison:
     """Run an oracle.
@@ -93,12 +39,12 @@ def compare(
     ----------
     oracle : Oracle
     point : Point
-    direction : Direction
     blocks : dict
         Judged one by one where the product lives in θ's space.
     sizes : Sizes
     disturb : callable
         Called before the product, to leave its caches, if any, at another θ.
+    direction : Direction
     thorough : bool
         Whether to walk the whole ladder even if its first steps decide.
 
@@ -153,11 +99,47 @@ def compare(
         steps=tuple(whole.steps.tolist()),
         errors=tuple(whole.errors.tolist()),
         noises=tuple(whole.noises.tolist()),
-        parts=_parts(product, direction, whole, judged, parts),
+        parts=_parts(product, direction, whole, judged, blocks, in_theta),
         vector=direction.vector,
         product=product,
         truth=whole.estimate,
     )
+
+
+def repeat_doubtful(
+    comparison: Comparison,
+    direction: Direction,
+    trial: Callable[[Direction], Comparison],
+    rng: np.random.Generator,
+) -> Comparison:
+    """Repeat what is undecided, or failed on a single number, along directions of the same kind.
+
+    Other directions may miss the kinks; and one number may agree with itself over several steps by
+    the chance of its kinks, but not again and again.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        The first one, along `direction`.
+    direction : Direction
+    trial : callable
+        Compares along another direction.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    Comparison
+    """
+    for _ in range(RETRIES):
+        convicted = comparison.verdict == "fail" and comparison.product.size == 1
+        if comparison.verdict != "inconclusive" and not convicted:
+            break
+        factors = rng.standard_normal(direction.vector.shape)
+        again = trial(dataclasses.replace(direction, vector=factors * direction.vector))
+        if convicted and again.verdict != "fail":
+            return dataclasses.replace(comparison, verdict="inconclusive", cause="kink")
+        comparison = again
+    return comparison
 
 
 def _judge_differences(
@@ -206,7 +188,7 @@ def _judge_exact(product: Array, truth: Exact, where: slice, tolerance: Toleranc
 
 
 def _refine(whole: Judgement, point: Point, sizes: Sizes) -> Judgement:
-    """Name what makes the noise matter: a product that vanishes, in tiny or in saturated weights."""
+    """Name what makes the noise matter: tiny weights, or a product that has all but vanished."""
     if whole.cause not in ("noise", "saturation"):
         return whole
     cause: Cause = whole.cause
@@ -223,8 +205,10 @@ def _parts(
     whole: Judgement,
     judged: dict[str, Judgement],
     blocks: Blocks,
+    in_theta: bool,
 ) -> dict[str, Part]:
-    if judged:
+    """Blocks of the product, or where that does not live in θ's space, of the direction."""
+    if in_theta:
         return {
             name: Part(j.verdict, j.error, _ratio(product[blocks[name]], j.estimate))
             for name, j in judged.items()

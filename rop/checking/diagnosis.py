@@ -1,4 +1,4 @@
-"""What a wrong product looks like: a sign, a factor, another product, a transposed block, old activations."""
+"""What a wrong product looks like: a sign, a factor, another product, a transposed or stale one."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -7,11 +7,12 @@ import numpy as np
 
 from rop.checking.calls import CallFailed
 from rop.checking.directions import Direction
+from rop.checking.findings import Comparison
 from rop.checking.lines import Array, OutsideDomain
-from rop.checking.oracles import ORACLES, Exact
+from rop.checking.oracles import ORACLES
 from rop.checking.point import Point
 from rop.checking.policy import FIRST_STEPS
-from rop.checking.report import Comparison
+from rop.checking.truths import Exact
 
 if TYPE_CHECKING:
     from rop.checking.session import Session
@@ -43,8 +44,8 @@ def diagnose(name: str, comparisons: Sequence[Comparison], session: "Session") -
     findings = []
     ratio = _factor([c for c in failed if c.theta == 0])
     if ratio is not None:
-        findings.append(f"{ratio:.6g} times the true product in every direction that fails"
-                        f"{_name_factor(ratio, name, session, point)}")
+        known = _name_factor(ratio, name, session, point)
+        findings.append(f"{ratio:.6g} times the true product{known}")
     else:
         findings += _other_products(whole, name, session, point)
         findings += _missing_blocks(whole, session)
@@ -73,36 +74,38 @@ def _factor(failed: Sequence[Comparison]) -> float | None:
 
 
 def _name_factor(ratio: float, name: str, session: "Session", point: Point) -> str:
-    named: dict[str, float] = {
-        ": the sign is wrong": -1.0,
-        ": it is always zero": 0.0,
-        " = 2: a factor 2 too much, as from squares without 1/2": 2.0,
-        " = 1/2: a factor 2 is missing": 0.5,
-    }
-    if session.trusted("outputs"):
-        shape = point.outputs.shape
-        if len(shape) > 1 and shape[-1] > 2:
-            named[f" = C = {shape[-1]}, the number of outputs: summed where a mean is due?"] = shape[-1]
-            named[f" = 1/C, C = {shape[-1]} outputs: a mean where a sum is due?"] = 1 / shape[-1]
-        if shape and shape[0] > 1:
-            where = "in L''" if name in ("ggnvp", "loss_hvp") else "in L'"
-            if name in ("jvp", "vjp"):
-                where = "which belongs to the loss alone"
-            size = int(np.prod(shape))
-            named[f" = N·m = {size}, the number of all outputs: missing 1/(N·m) {where}?"] = size
-            named[f" = 1/(N·m), N·m = {size} outputs in all: an extra mean {where}?"] = 1 / size
-            named[f" = N = {shape[0]}, the number of cases: missing 1/N {where}?"] = shape[0]
-            named[f" = 1/N, N = {shape[0]} cases: a second 1/N {where}?"] = 1 / shape[0]
+    """What a factor is known for; the most specific meaning last."""
+    named = [
+        (-1.0, ": the sign is wrong"),
+        (0.0, ": it is always zero"),
+        (2.0, ": a factor 2 too much, as from squares without 1/2?"),
+        (0.5, ": a factor 2 is missing"),
+    ]
+    shape = point.outputs.shape if session.trusted("outputs") else ()
+    where = {"ggnvp": "in L''", "loss_hvp": "in L''", "jvp": "", "vjp": ""}.get(name, "in L'")
+    where = f"{where} " if where else "where none belongs "
+    if len(shape) > 1:
+        m = int(np.prod(shape[1:]))
+        size = m * shape[0]
+        named += [
+            (m, f" = C, the number of outputs: a sum over them {where}where a mean is due?"),
+            (1 / m, f" = 1/C for {m} outputs: a mean over them {where}where a sum is due?"),
+            (size, f" = N C, the number of all outputs: missing 1/(N C) {where}?"),
+            (1 / size, f" = 1/(N C) for {size} outputs in all: an extra mean {where}?"),
+        ]
+    if shape and shape[0] > 1:
+        named += [
+            (shape[0], f" = N, the number of cases: missing 1/N {where}?"),
+            (1 / shape[0], f" = 1/N for {shape[0]} cases: a second 1/N {where}?"),
+        ]
     found = ""
-    for text, value in named.items():
+    for value, text in named:
         if abs(ratio - value) <= EXPLAINS * max(abs(value), 1e-3):
-            found = text
+            found = text.replace(" ?", "?")
     return found
 
 
-def _other_products(
-    whole: Comparison, name: str, session: "Session", point: Point
-) -> list[str]:
+def _other_products(whole: Comparison, name: str, session: "Session", point: Point) -> list[str]:
     """One other product, or the right one plus a multiple of another vector, if that fits."""
     if whole.product.shape != (point.n,) or name not in ("ggnvp", "hvp"):
         return []
@@ -126,13 +129,15 @@ def _other_products(
     for text, vector in (("v", whole.vector), ("theta", point.theta)):
         factor = _project(rest, vector)
         if factor and np.linalg.norm(rest - factor * vector) <= EXPLAINS * np.linalg.norm(rest):
-            return [f"this is {symbol[name]} + {factor:.6g} {text}: damping or l2 in only one of them?"]
+            sign = "-" if factor < 0 else "+"
+            return [
+                f"this is {symbol[name]} {sign} {abs(factor):.6g} {text}: "
+                "damping or l2 in only one of them?"
+            ]
     return []
 
 
-def _truth(
-    name: str, session: "Session", point: Point, direction: Direction
-) -> Array | None:
+def _truth(name: str, session: "Session", point: Point, direction: Direction) -> Array | None:
     """Another product according to its oracle, whether or not the user gave it."""
     for oracle in ORACLES:
         if oracle.product == name and all(session.trusted(need) for need in oracle.needs):
@@ -145,13 +150,13 @@ def _truth(
                 return None
             if ladder.central.shape[1:] != (point.n,) or len(ladder.steps) < 2:
                 return None
-            return ladder.central[1] + (ladder.central[1] - ladder.central[0]) / 99
+            coarse, fine = ladder.central[0], ladder.central[1]
+            extrapolated: Array = fine + (fine - coarse) / 99
+            return extrapolated
     return None
 
 
-def _empirical_fisher(
-    session: "Session", point: Point, direction: Direction
-) -> Array | None:
+def _empirical_fisher(session: "Session", point: Point, direction: Direction) -> Array | None:
     """Mean over cases of (gradient)(gradient)ᵀ v, where the first axis of z runs over cases."""
     if not all(session.trusted(name) for name in ("outputs", "jvp", "vjp", "loss_gradient")):
         return None
@@ -177,7 +182,9 @@ def _missing_blocks(whole: Comparison, session: "Session") -> list[str]:
         elif name in session.shapes and len(session.shapes[name]) == 2:
             shape = session.shapes[name]
             transposed = (truth.reshape(shape).T.ravel(), truth.reshape(shape[::-1]).T.ravel())
-            if any(np.linalg.norm(block - t) <= EXPLAINS * np.linalg.norm(block) for t in transposed):
+            if any(
+                np.linalg.norm(block - t) <= EXPLAINS * np.linalg.norm(block) for t in transposed
+            ):
                 findings.append(f"block {name} is transposed")
     return findings
 

@@ -60,7 +60,7 @@ def name_blocks(n: int, blocks: Blocks | None) -> dict[str, slice]:
 def theta_directions(
     n: int, blocks: Blocks, rng: np.random.Generator, count: int = 2
 ) -> list[Direction]:
-    """Gaussian directions: `count` over all of θ, then one per block (if there is more than one)."""
+    """Gaussian directions: `count` over all of θ, then one per block if there are several."""
     directions = [Direction(f"global {k + 1}", "", rng.standard_normal(n)) for k in range(count)]
     if len(blocks) > 1:
         for name, where in blocks.items():

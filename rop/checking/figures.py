@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rop.checking.report import Comparison, ProductReport, Report
+from rop.checking.findings import Comparison, ProductReport
+from rop.checking.report import Report
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,7 +61,9 @@ def _draw_curve(panel: "Axes", product: ProductReport, comparison: Comparison) -
     error, noise = np.array(comparison.errors), np.array(comparison.noises)
     colour = COLOURS[comparison.verdict]
     shown = error > 0
-    panel.loglog(h[shown], error[shown], "o-", color=colour, markersize=3, label="central difference")
+    panel.loglog(
+        h[shown], error[shown], "o-", color=colour, markersize=3, label="central difference"
+    )
     lowest = min(float(error[shown].min(initial=1.0)), float(noise[noise > 0].min(initial=1.0)))
     panel.fill_between(h, lowest / 10, noise, color="0.85", label="rounding noise")
     if shown.any():
@@ -69,7 +72,9 @@ def _draw_curve(panel: "Axes", product: ProductReport, comparison: Comparison) -
         visible = guide > lowest / 10
         panel.loglog(h[visible], guide[visible], "k:", linewidth=1, label="slope 2")
     slope = "" if math.isnan(comparison.slope) else f", slope {comparison.slope:.2f}"
-    panel.set_title(f"{product.symbol}: {comparison.verdict.upper()}{slope}", color=colour, fontsize=9)
+    panel.set_title(
+        f"{product.symbol}: {comparison.verdict.upper()}{slope}", color=colour, fontsize=9
+    )
     panel.set_xlabel("step h")
     panel.set_ylabel("relative error")
     panel.legend(fontsize=6)
@@ -83,4 +88,3 @@ def _draw_blocks(panel: "Axes", product: ProductReport) -> None:
     panel.axhline(1.0, color="k", linewidth=1, linestyle=":")
     panel.set_title(f"{product.symbol}: ratio to the true product", fontsize=9)
     panel.tick_params(axis="x", labelrotation=45, labelsize=7)
-

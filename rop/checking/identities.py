@@ -1,14 +1,15 @@
 """What every product must satisfy whatever the function: repeatable, additive, symmetric."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from rop.checking.calls import Guarded
-from rop.checking.compare import Sizes
 from rop.checking.lines import Array
 from rop.checking.point import Point
-from rop.checking.policy import EPSILON
+from rop.checking.sizes import Sizes
+from rop.checking.tolerance import EPSILON
 
 LINEAR = ("jvp", "vjp", "loss_hvp", "ggnvp", "hvp")
 SYMMETRIC = ("loss_hvp", "ggnvp", "hvp")
@@ -41,8 +42,13 @@ class Finding:
         return self.kind != "not positive semidefinite"
 
 
-def repeatable(guarded: Guarded, here: tuple[Array, ...], elsewhere: tuple[Array, ...]) -> None:
-    """Call a function again after the same call, after another, and after a change in place.
+def repeatable(
+    guarded: Guarded,
+    here: tuple[Array, ...],
+    elsewhere: tuple[Array, ...],
+    visit: Callable[[bool], None],
+) -> None:
+    """Call a function again after the same call, after others, and after a change in place.
 
     Parameters
     ----------
@@ -50,13 +56,25 @@ def repeatable(guarded: Guarded, here: tuple[Array, ...], elsewhere: tuple[Array
         Receives the faults "random" and "stale".
     here, elsewhere : tuples of arrays
         Two different sets of arguments.
+    visit : callable
+        Calls other functions: at θ if given False, elsewhere if given True.
     """
     allowed = SAME_CALL[guarded.precision]
-    first, again = guarded(*here), guarded(*here)
-    random = _difference(first, again)
+    visit(False)
+    first, again, third = guarded(*here), guarded(*here), guarded(*here)
+    random = max(_difference(first, again), _difference(again, third))
     if random > allowed:
+        if _difference(again, third) <= allowed:
+            message = "remembers: the first call at a point gives another result than the second"
+            guarded.report("stale", message)
+            return
         message = f"is random: two calls with the same arguments differ by {random:.1e} (dropout?)"
         guarded.report("random", message)
+        return
+    visit(True)
+    if _difference(first, guarded(*here)) > allowed:
+        message = "is stale: it uses what another function has left behind from another theta"
+        guarded.report("stale", message)
         return
     other = guarded(*elsewhere)
     if _difference(first, guarded(*here)) > allowed:
@@ -67,9 +85,7 @@ def repeatable(guarded: Guarded, here: tuple[Array, ...], elsewhere: tuple[Array
         guarded.report("stale", message)
 
 
-def linear(
-    point: Point, name: str, first: Array, second: Array, sizes: Sizes
-) -> list[Finding]:
+def linear(point: Point, name: str, first: Array, second: Array, sizes: Sizes) -> list[Finding]:
     """Additivity and, where the product is one, symmetry and sign of the curvature.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Functions along a line t -> Φ(origin + t direction): central differences on a ladder of steps, kinks and noise."""
+"""Functions along a line: central differences on a ladder of steps, their kinks and their noise."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class OutsideDomain(Exception):
 
 @dataclass(frozen=True)
 class Noise:
-    """Standard deviation of the rounding noise in each entry of Φ, and the unit roundoff of its dtype."""
+    """Standard deviation of the rounding noise in each entry of Φ; unit roundoff of its dtype."""
 
     deviation: Array
     epsilon: float
@@ -111,12 +111,12 @@ class Line:
             central.append((forward - backward) / (2 * t))
             jumps.append((forward - 2 * middle + backward) / t)
         deviation = np.hypot(self.noise.deviation, ROUNDING * self.noise.epsilon * np.abs(middle))
-        h = np.array(kept)
+        kept_steps: Array = np.array(kept)
         return Ladder(
-            h,
+            kept_steps,
             np.array(central).reshape(len(kept), middle.size),
             np.array(jumps).reshape(len(kept), middle.size),
-            deviation / (np.sqrt(2) * self.unit * h[:, None]),
+            deviation / (np.sqrt(2) * self.unit * kept_steps[:, None]),
             self.local,
         )
 

@@ -78,7 +78,8 @@ class LossAlone:
         else:
             inside = vectors.swapaxes(1, 2) @ flat
             added = vectors @ (np.maximum(0.0, -eigenvalues)[:, :, None] * inside)
-        return added.reshape(w.shape)
+        result: Array = added.reshape(w.shape)
+        return result
 
     def _at(self, z: Array, convex: bool = False) -> Linearization:
         objective = self._objectives[convex]

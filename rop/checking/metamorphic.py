@@ -1,6 +1,7 @@
-"""Identities that hold for every graph: other batches, blocks of directions, engines and precisions."""
+"""Identities of every graph: other batches, blocks of directions, engines and precisions."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -82,7 +83,7 @@ class _Identities:
         if at.cases > 1:
             yield "parts of the batch", REORDERED, self.of_parts
         for name in ("jvp", "vjp", "loss_hvp", "ggnvp", "hvp"):
-            yield f"{name} of a block", REORDERED, lambda name=name: self.of_a_block(name)
+            yield f"{name} of a block", REORDERED, partial(self.of_a_block, name)
         other = "numpy" if self.engine == "numba" else "numba"
         yield f"{other} engine", REORDERED, lambda: self.other_engine(other)
         if at.cases * at.n <= PER_CASE_ELEMENTS:
@@ -110,9 +111,7 @@ class _Identities:
 
     def another_order(self) -> float:
         at, v = self.at, self.V[:, 0]
-        return self.difference(
-            {"gradient": at.gradient(), "ggnvp": at.ggnvp(v), "hvp": at.hvp(v)}
-        )
+        return self.difference({"gradient": at.gradient(), "ggnvp": at.ggnvp(v), "hvp": at.hvp(v)})
 
     def duplicated(self) -> float:
         twice = {name: np.concatenate([array, array]) for name, array in self.batch.items()}

@@ -102,17 +102,19 @@ def _functions(
         return kept[key]
 
     def ggnvp(theta: Array, v: Array) -> Array:
-        product = at(theta).ggnvp(v)
+        product: Array = at(theta).ggnvp(v)
         if loss.convexify is None:
             return product
         # Without what convexification adds, it must be Jᵀ L'' J v of the true L''.
         added = loss.correction(at(theta).outputs, at(theta).jvp(v))
-        return product - at(theta).vjp(added)
+        product = product - at(theta).vjp(added)
+        return product
 
     def loss_hvp(z: Array, w: Array) -> Array:
         if loss.convexify is None:
             return loss.hvp(z, w)
-        return loss.convex_hvp(z, w) - loss.correction(z, w)
+        product: Array = loss.convex_hvp(z, w) - loss.correction(z, w)
+        return product
 
     return {
         "value": lambda theta: np.float64(objective.value(theta, batch, engine)),

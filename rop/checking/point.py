@@ -1,12 +1,13 @@
-"""The user's functions at one θ: their values there, and the same functions fit to be differenced."""
+"""The user's functions at one θ: their values there, and lines along which to difference them."""
 
 from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
-from rop.checking.calls import CallFailed, Guarded
+from rop.checking.calls import CallFailed, Fault, Guarded
 from rop.checking.lines import Array, Line, Noise, OutsideDomain, measure_noise
-from rop.checking.policy import EPSILON
+from rop.checking.tolerance import EPSILON
+
 
 def coarsest(precisions: Iterable[str]) -> str:
     """The coarsest of some precisions."""
@@ -20,6 +21,8 @@ class Point:
     ----------
     functions : dict
         Argument name -> `Guarded`.
+    broken : dict
+        Argument name -> `Fault` of those found to be useless so far.
     index : int
         0 for the caller's θ, 1 for the second one.
     theta : (n,)
@@ -31,18 +34,14 @@ class Point:
     def __init__(
         self,
         functions: Mapping[str, Guarded],
+        broken: Mapping[str, Fault],
         index: int,
         theta: Array,
         l2: float,
         rng: np.random.Generator,
     ) -> None:
-        self.functions, self.index, self.theta, self.l2, self.rng = (
-            functions,
-            index,
-            theta,
-            l2,
-            rng,
-        )
+        self.functions, self.broken, self.index = functions, broken, index
+        self.theta, self.l2, self.rng = theta, l2, rng
         self._noises: dict[object, Noise] = {}
         self._values: dict[str, Array] = {}
 
@@ -83,7 +82,8 @@ class Point:
 
     def jvp(self, v: Array) -> Array:
         """Jv, shaped like z."""
-        shape = self.outputs.shape if "outputs" in self.functions else None
+        known = "outputs" in self.functions and "outputs" not in self.broken
+        shape = self.outputs.shape if known else None
         return self.functions["jvp"](self.theta, v, shape=shape)
 
     def vjp(self, u: Array) -> Array:
@@ -112,6 +112,19 @@ class Point:
             "hvp": self.hvp,
         }
         return products[name](vector)
+
+    def origin(self, name: str) -> Array:
+        """What a function is called at: θ, or z = F(θ)."""
+        return self.outputs if name in ("loss", "loss_gradient", "loss_hvp") else self.theta
+
+    def random_vector(self, name: str) -> Array:
+        """A Gaussian vector in the space that a product acts on."""
+        shape = self.origin(name).shape
+        if name == "vjp":
+            known = "outputs" in self.functions and "outputs" not in self.broken
+            given = self.outputs if known else self.jvp(self.rng.standard_normal(self.n))
+            shape = given.shape
+        return self.rng.standard_normal(shape)
 
     def line(
         self,

@@ -2,91 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from rop.checking.lines import Array, Ladder
-
-Verdict = Literal["pass", "fail", "inconclusive"]
-Cause = Literal["", "kink", "noise", "saturation", "tiny weights", "domain", "random", "zero"]
+from rop.checking.tolerance import VANISHING, Cause, Tolerance, Verdict
 
 # The ladder of steps. The first three decide most comparisons; the finest ones serve functions
 # with dense kinks or with structure below 1e-8, as long as rounding leaves them any digit.
 FIRST_STEPS = (1e-3, 1e-4, 1e-5)
 STEPS = tuple(10.0**-k for k in range(2, 9))
 ALL_STEPS = tuple(10.0**-k for k in range(2, 13))
-
-# Unit roundoff.
-EPSILON = {"float64": float(np.finfo(np.float64).eps), "float32": float(np.finfo(np.float32).eps)}
-# Relative errors. `PASSING` is met by correct float64 products, whose differences reach 1e-11;
-# an error above `RESOLVED` that the differences resolve is no rounding error of float64.
-PASSING = {"float64": 1e-7, "float32": 1e-3}
-RESOLVED = {"float64": 1e-9, "float32": 1e-4}
-# The noise may excuse no more than this, or a wrong product would pass in it.
-LARGEST_EXCUSE = {"float64": 1e-5, "float32": 1e-2}
-# A product in float32 against differences in float64.
-FLOAT32_PRODUCT = 1e-5
-# What vanishes beside the rest of the product, or beside the product at another θ, is made of
-# differences between rounded numbers: it may pass, but it cannot convict.
-VANISHING = 1e-11
-
-
-@dataclass(frozen=True)
-class Tolerance:
-    """Errors between which a comparison is decided, the first three relative.
-
-    Attributes
-    ----------
-    passing : float
-        At most this passes, unless the differences resolve the error.
-    resolved : float
-        An error that the differences resolve must exceed this to fail.
-    excuse : float
-        Largest noise in whose name an error is still passed.
-    negligible : float
-        Absolute error that passes.
-    invisible : float
-        Absolute error that cannot fail.
-    """
-
-    passing: float
-    resolved: float
-    excuse: float
-    negligible: float = 0.0
-    invisible: float = 0.0
-
-    @classmethod
-    def of(
-        cls,
-        precision: str,
-        product_precision: str = "float64",
-        whole: float = 0.0,
-        reference: float = 0.0,
-        unit: float = 0.0,
-    ) -> "Tolerance":
-        """Tolerances that follow from dtypes and sizes.
-
-        Parameters
-        ----------
-        precision, product_precision : {"float64", "float32"}
-            Of the functions that are differenced, and of the product.
-        whole : float
-            Norm of the whole product, of which this may be a part.
-        reference : float
-            Norm of the product where nothing is saturated.
-        unit : float
-            Norm of the direction: a product of it below ε is the rounding residue of zero.
-        """
-        floor = FLOAT32_PRODUCT if product_precision == "float32" else 0.0
-        return cls(
-            max(PASSING[precision], floor),
-            max(RESOLVED[precision], floor),
-            LARGEST_EXCUSE[precision],
-            max(VANISHING * whole, EPSILON[product_precision] * unit),
-            VANISHING * reference,
-        )
 
 
 @dataclass(frozen=True)
@@ -140,7 +68,9 @@ class Judgement:
 class Differences(Protocol):
     """Anything that yields a `Ladder` at the steps asked for."""
 
-    def ladder(self, steps: Sequence[float]) -> Ladder: ...
+    def ladder(self, steps: Sequence[float]) -> Ladder:
+        """Estimates at some steps, coarse to fine."""
+        ...
 
 
 def judge(product: Array, ladder: Ladder, tolerance: Tolerance) -> Judgement:
@@ -183,7 +113,7 @@ def judge(product: Array, ladder: Ladder, tolerance: Tolerance) -> Judgement:
     verdict: Verdict
     cause: Cause = ""
     if wrong and errors[plateau] > tolerance.invisible:
-        verdict, best = "fail", plateau or 0
+        verdict, best = "fail", len(steps) + _sharpest(fourth_order, noise[1:])
     elif errors[best] <= max(
         tolerance.passing * scale,
         tolerance.negligible,
@@ -211,6 +141,12 @@ def judge(product: Array, ladder: Ladder, tolerance: Tolerance) -> Judgement:
     )
 
 
+def _sharpest(estimates: Array, noise: Array) -> int:
+    """Index of the estimate that changes least from its coarser neighbour, beyond its noise."""
+    changes = np.concatenate([[np.inf], _norms(np.diff(estimates, axis=0))])
+    return int(np.argmin(changes + noise))
+
+
 def _cause(central: Array, noise: Array, kinks: Array) -> Cause:
     """Why differences neither confirm nor convict: they are rough beyond their noise, or noisy."""
     changes = _norms(np.diff(central, axis=0))
@@ -223,9 +159,9 @@ def _plateau(
 ) -> int | None:
     """Index of an estimate that every finer step confirms while the product differs from it.
 
-    The step must be a small one, and the discrepancy dwarf the noise and the jump of a kink at the origin, where central
-    differences agree on a derivative that no side has. A product that coarser steps confirm
-    is not wrong: there Φ rounds inside itself and stops moving at the finer ones.
+    The step must be a small one, and the discrepancy dwarf the noise and the jump of a kink at the
+    origin, where central differences agree on a derivative that no side has. A product that coarser
+    steps confirm is not wrong: there Φ rounds inside itself and stops moving at the finer ones.
     """
     for k in range(1, len(estimates)):
         errors = _norms(product - estimates)
@@ -261,9 +197,11 @@ def undecided(product: Array, steps: Array, cause: Cause) -> Judgement:
 
 
 def _norms(rows: Array) -> Array:
-    return np.sqrt(np.einsum("km,km->k", rows, rows))
+    squares: Array = np.einsum("km,km->k", rows, rows)
+    return np.sqrt(squares)
 
 
 def _extrapolate(steps: Array, rows: Array, order: int) -> Array:
     ratio = (steps[:-1] / steps[1:])[:, None] ** order
-    return rows[1:] + (rows[1:] - rows[:-1]) / (ratio - 1)
+    finer: Array = rows[1:] + (rows[1:] - rows[:-1]) / (ratio - 1)
+    return finer

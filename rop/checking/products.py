@@ -1,7 +1,7 @@
 """`check_products`: the checker for anybody's functions of NumPy arrays."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,11 +10,12 @@ import numpy.typing as npt
 from rop.checking.calls import Guarded
 from rop.checking.columns import check_columns
 from rop.checking.directions import Direction, name_blocks
+from rop.checking.findings import SYMBOLS
 from rop.checking.lines import Array
-from rop.checking.policy import Verdict
-from rop.checking.report import SYMBOLS, Columns, Identity, Report
-from rop.checking.session import PRODUCTS, Session
+from rop.checking.report import Columns, Identity, Report
 from rop.checking.scale import weigh
+from rop.checking.session import RECORDABLE, Session
+from rop.checking.verdicts import overall, unchecked
 from rop.errors import RopTypeError, RopValueError
 
 Function = Callable[..., npt.ArrayLike]
@@ -22,16 +23,14 @@ Product = Function | npt.ArrayLike
 
 # What each product needs to be checked at all, in words.
 UNLOCKS = {
-    "value": "loss= and outputs=",
-    "gradient": "value=",
     "jvp": "outputs=",
     "vjp": "jvp= or outputs=",
     "loss_gradient": "loss= and outputs=",
+    "gradient": "value=, or loss= and outputs=",
     "loss_hvp": "loss_gradient= and outputs=",
     "ggnvp": "outputs= and loss_gradient=, or zero_residual=",
     "hvp": "gradient=",
 }
-RECORDABLE = ("gradient", "jvp", "ggnvp", "hvp")
 
 
 def check_products(
@@ -55,11 +54,11 @@ def check_products(
     full: bool = False,
     seed: int = 0,
 ) -> Report:
-    """Check derivative products of f(θ) = L(F(θ)) + l2/2 |θ|² against each other and against differences.
+    """Check derivative products of f(θ) = L(F(θ)) + l2/2 |θ|².
 
-    Every function takes and returns NumPy arrays and may be left out; what the others allow is
-    checked, and the report lists the rest. Sec. 7.2, with tolerances that follow from the dtypes
-    and the measured rounding noise.
+    Every function takes and returns NumPy arrays and may be left out: what the others allow is
+    checked, against each other and against central differences (sec. 7.2), and the report lists
+    the rest. Tolerances follow from the dtypes and the measured rounding noise.
 
     Parameters
     ----------
@@ -146,7 +145,7 @@ def summarize(
     return Report(
         verdict=overall(verdicts),
         products=session.products,
-        not_checked=tuple(_not_checked(session)),
+        not_checked=tuple(unchecked(session.products, UNLOCKS, SYMBOLS)),
         warnings=(*session.warnings, *weigh(session)),
         n=session.points[0].n,
         seed=seed,
@@ -158,29 +157,8 @@ def summarize(
     )
 
 
-def overall(verdicts: Iterable[Verdict]) -> Verdict:
-    """The worst verdict; nothing checked is inconclusive."""
-    found = set(verdicts)
-    if "fail" in found:
-        return "fail"
-    return "pass" if found == {"pass"} else "inconclusive"
-
-
-def _not_checked(session: Session) -> list[str]:
-    missing = []
-    for name in ("value", *PRODUCTS):
-        symbol = SYMBOLS[name]
-        if name not in session.functions:
-            if name != "value":
-                missing.append(f"{symbol} (give {name}= to check it)")
-        elif not session.oracles(name):
-            if name == "value" and "loss" not in session.functions:
-                continue
-            missing.append(f"{symbol} (needs {UNLOCKS[name]})")
-    return missing
-
-
 def as_vector(name: str, array: npt.ArrayLike) -> Array:
+    """A finite float64 vector from what the user gave as one."""
     vector = np.array(array)
     if vector.dtype.kind not in "fiu":
         raise RopTypeError(f"{name} must be real numbers, came dtype {vector.dtype}")
@@ -228,6 +206,8 @@ def _as_function(name: str, product: Any, recorded: list[Direction] | None) -> F
         )
 
     def look_up(theta: Array, v: Array) -> npt.ArrayLike:
-        return rows[next(k for k, d in enumerate(recorded) if np.array_equal(d.vector, v))]
+        k = next(k for k, d in enumerate(recorded) if np.array_equal(d.vector, v))
+        row: npt.ArrayLike = rows[k]
+        return row
 
     return look_up

@@ -1,10 +1,8 @@
-"""Warnings about θ's scale, measured: sec. 7.2 asks for one at which units neither idle nor saturate."""
-
-import numpy as np
+"""Warnings about θ's scale, which sec. 7.2 wants such that units neither idle nor saturate."""
 
 from rop.checking.compare import TINY_WEIGHTS
+from rop.checking.findings import SYMBOLS
 from rop.checking.lines import root_mean_square
-from rop.checking.report import SYMBOLS
 from rop.checking.session import Session
 
 # A product this much smaller than at θ/10 or θ/100 says that the units are saturated.
@@ -34,12 +32,14 @@ def weigh(session: Session) -> list[str]:
     for name, sizes in session.sizes.items():
         if 0 < sizes.whole < SATURATED * sizes.reference and name in ("jvp", "ggnvp", "loss_hvp"):
             warnings.append(
-                f"{SYMBOLS[name]} is {sizes.whole / sizes.reference:.0e} of what it is at a smaller "
-                "theta: units or outputs are saturated there and their rules hide (sec. 7.2)"
+                f"{SYMBOLS[name]} is {sizes.whole / sizes.reference:.0e} of what it is at a "
+                "smaller theta: units or outputs are saturated and their rules hide (sec. 7.2)"
             )
     zero = [SYMBOLS[name] for name, sizes in session.sizes.items() if sizes.reference == 0]
     if zero and session.recorded is None:
-        warnings.append(f"{', '.join(zero)} is zero wherever it was evaluated, and rightly so there")
+        warnings.append(
+            f"{', '.join(zero)} is zero wherever it was evaluated, and rightly so there"
+        )
     for name, product in session.products.items():
         hidden = [block for block, part in product.blocks.items() if part.verdict == "inconclusive"]
         if hidden and product.verdict == "pass":
@@ -50,7 +50,7 @@ def weigh(session: Session) -> list[str]:
     single = [name for name, f in session.functions.items() if f.precision == "float32"]
     if single:
         warnings.append(
-            f"{', '.join(name + '=' for name in single)} in float32: judged to a few of its digits; "
-            "check the rules in float64"
+            f"{', '.join(name + '=' for name in single)} in float32: judged to a few of its "
+            "digits; check the rules in float64"
         )
     return warnings

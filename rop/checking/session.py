@@ -1,25 +1,26 @@
 """One run of the checker over the functions given: in which order, at which θ, along what."""
 
-import dataclasses
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 
 from rop.checking.calls import CallFailed, Fault, Guarded
-from rop.checking.compare import Sizes, compare, measure_sizes
+from rop.checking.compare import compare, repeat_doubtful
 from rop.checking.diagnosis import diagnose
 from rop.checking.directions import Direction, output_directions, second_theta, theta_directions
+from rop.checking.findings import Comparison, ProductReport
 from rop.checking.identities import LINEAR, Finding, linear, repeatable
 from rop.checking.lines import Array
 from rop.checking.oracles import ORACLES, Oracle
 from rop.checking.point import Point
-from rop.checking.report import Comparison, ProductReport
+from rop.checking.sizes import Sizes, measure_sizes
+from rop.checking.verdicts import NOTHING_TO_COMPARE, conclude
 
 # Definitions, which nothing can check, and products, in the order in which they come to be trusted.
 DEFINITIONS = ("outputs", "value", "loss")
+RECORDABLE = ("gradient", "jvp", "ggnvp", "hvp")
 PRODUCTS = ("jvp", "vjp", "loss_gradient", "gradient", "loss_hvp", "ggnvp", "hvp")
-# An undecided comparison is repeated along other directions, which may miss the kinks.
-RETRIES = 2
 
 
 class Session:
@@ -68,11 +69,12 @@ class Session:
         thetas = [theta]
         if recorded is None:
             thetas.append(second_theta(theta, blocks, self.rng))
+        self.broken: dict[str, Fault] = {}
         self.points = [
-            Point(functions, index, where, l2, self.rng) for index, where in enumerate(thetas)
+            Point(functions, self.broken, index, where, l2, self.rng)
+            for index, where in enumerate(thetas)
         ]
         self.products: dict[str, ProductReport] = {}
-        self.broken: dict[str, Fault] = {}
         self.warnings: list[str] = []
 
     def run(self) -> None:
@@ -86,12 +88,17 @@ class Session:
                 self.products[name] = self._check(name)
 
     def trusted(self, name: str) -> bool:
-        """Whether a function is given, works, and has not failed its own check."""
+        """Whether a function is given, works, repeats itself, and has not proved wrong."""
         return (
-            name in self.functions
+            self._is_function(name)
             and name not in self.broken
-            and (name not in self.products or self.products[name].verdict != "fail")
+            and not {"random", "stale"} & self.functions[name].faults.keys()
+            and (name not in self.products or not self.products[name].wrong)
         )
+
+    def _is_function(self, name: str) -> bool:
+        """Whether a function is given, and not only what it once returned."""
+        return name in self.functions and not (self.recorded and name in RECORDABLE)
 
     def oracles(self, name: str) -> list[Oracle]:
         """The best oracle whose needs are trusted, and the zero-residual one with it."""
@@ -124,14 +131,14 @@ class Session:
             return
         shape = None if name == "outputs" else ()
         try:
-            arguments = [(p.outputs if name == "loss" else p.theta,) for p in self.points]
+            arguments = [(point.origin(name),) for point in self.points]
             self.functions[name](*arguments[0], shape=shape)
             if len(arguments) > 1:
-                repeatable(self.functions[name], arguments[0], arguments[1])
+                repeatable(self.functions[name], arguments[0], arguments[1], self._visit)
         except CallFailed as failure:
             self.broken[failure.fault.function] = failure.fault
         if self.faults(name):
-            self.products[name] = self._report(name, [], [], [])
+            self.products[name] = self._conclude(name, [], [], [])
 
     def faults(self, name: str) -> tuple[Fault, ...]:
         """Every fault of a function so far."""
@@ -153,12 +160,14 @@ class Session:
                 if self.recorded is None:
                     findings = self._identities(name, sizes[0])
             except CallFailed as failure:
-                self.broken[failure.fault.function] = failure.fault
-                if failure.fault.function != name:
+                culprit = failure.fault.function
+                new = culprit not in self.broken
+                self.broken[culprit] = failure.fault
+                if new and culprit != name:
                     continue
-            return self._report(name, oracles, comparisons, findings)
+            return self._conclude(name, oracles, comparisons, findings)
 
-    def _report(
+    def _conclude(
         self,
         name: str,
         oracles: list[Oracle],
@@ -166,93 +175,47 @@ class Session:
         findings: list[Finding],
     ) -> ProductReport:
         faults = self.faults(name)
-        diagnosis = [finding.message for finding in findings]
-        verdicts = {c.verdict for c in comparisons}
-        broken = any(fault.kind != "random" for fault in faults)
-        if broken or any(finding.wrong for finding in findings) or (
-            "fail" in verdicts and not faults
-        ):
-            if "fail" in verdicts and not broken:
-                diagnosis += diagnose(name, comparisons, self)
-            return ProductReport(name, "fail", "", tuple(comparisons), faults, tuple(diagnosis))
-        cause = ""
-        if faults:
-            cause = "random"
-        elif not oracles:
-            cause = self._missing(name)
-        elif "inconclusive" in verdicts:
-            cause = next(c.cause for c in comparisons if c.verdict == "inconclusive")
-        elif all(c.vanishes for c in comparisons) and self.sizes[name].reference > 0:
-            cause = "zero"
-        return ProductReport(
-            name, "inconclusive" if cause else "pass", cause, tuple(comparisons), faults,
-            tuple(diagnosis),
-        )
+        diagnosis: list[str] = []
+        if not faults and any(c.verdict == "fail" for c in comparisons):
+            diagnosis = diagnose(name, comparisons, self)
+        missing = "" if oracles else self._missing(name)
+        sizes = self.sizes.get(name)
+        return conclude(name, comparisons, findings, faults, diagnosis, missing, sizes)
 
     def _missing(self, name: str) -> str:
         """Why a product has no oracle."""
         for oracle in ORACLES:
-            if oracle.product == name and all(need in self.functions for need in oracle.needs):
-                bad = next(need for need in oracle.needs if not self.trusted(need))
-                return f"rests on {bad}=, which failed"
-        return "nothing to compare it with"
-
-    def _vectors(self, name: str, point: Point) -> tuple[Array, Array]:
-        """Two random directions in the space that a product acts on."""
-        if name == "vjp":
-            shape = self._output_shape(point)
-        elif name in ("loss_gradient", "loss_hvp"):
-            shape = point.outputs.shape
-        else:
-            shape = point.theta.shape
-        return self.rng.standard_normal(shape), self.rng.standard_normal(shape)
-
-    def _output_shape(self, point: Point) -> tuple[int, ...]:
-        if self.trusted("outputs"):
-            return point.outputs.shape
-        return point.jvp(self.rng.standard_normal(point.n)).shape
+            if oracle.product == name and all(self._is_function(need) for need in oracle.needs):
+                bad = [need for need in oracle.needs if not self.trusted(need)]
+                return f"rests on {bad[0]}=, which failed" if bad else ""
+        return NOTHING_TO_COMPARE
 
     def _sizes(self, name: str, point: Point) -> Sizes:
-        if self.recorded is not None:
+        if self.recorded is not None or not self._has_arguments(name):
             return Sizes(0.0, 0.0)
-        return measure_sizes(point, name, self._vectors(name, point)[0])
+        return measure_sizes(point, name, point.random_vector(name))
 
     def _compare(self, oracle: Oracle, point: Point, sizes: Sizes) -> list[Comparison]:
         comparisons = []
-        directions = self._directions(oracle, point)
-        for position, direction in enumerate(directions):
-            first = point.index == 0 and position == 0
-            comparison = compare(
-                oracle, point, direction, self.blocks, sizes, self._visit_elsewhere, first
+        for position, direction in enumerate(self._directions(oracle, point)):
+            thorough = point.index == 0 and position == 0
+            trial = partial(compare, oracle, point, self.blocks, sizes, self._visit)
+            first = trial(direction, thorough)
+            comparisons.append(
+                first if self.recorded else repeat_doubtful(first, direction, trial, self.rng)
             )
-            for _ in range(0 if self.recorded else RETRIES):
-                # One number may agree with itself over several steps by the chance of its kinks.
-                doubtful = comparison.verdict == "fail" and comparison.product.size == 1
-                if comparison.verdict != "inconclusive" and not doubtful:
-                    break
-                again = Direction(
-                    direction.name,
-                    direction.block,
-                    direction.vector * self.rng.standard_normal(direction.vector.shape),
-                )
-                repeated = compare(
-                    oracle, point, again, self.blocks, sizes, self._visit_elsewhere
-                )
-                if doubtful and repeated.verdict != "fail":
-                    comparison = dataclasses.replace(
-                        comparison, verdict="inconclusive", cause="kink"
-                    )
-                    break
-                comparison = repeated
-            comparisons.append(comparison)
         return comparisons
 
-    def _visit_elsewhere(self) -> None:
-        """Call functions far from either θ: what a product remembers of them is a stale cache."""
-        if self.recorded is None:
-            for name in ("outputs", "value", "gradient"):
-                if self.trusted(name):
-                    self.functions[name](self.points[0].theta / 2 + self.points[-1].theta / 2)
+    def _visit(self, elsewhere: bool = True) -> None:
+        """Call functions at θ, or between the two θ: what a product remembers of that is stale."""
+        if self.recorded is not None:
+            return
+        theta = self.points[0].theta
+        if elsewhere:
+            theta = theta / 2 + self.points[-1].theta / 2
+        for name in ("outputs", "value", "gradient"):
+            if self.trusted(name):
+                self.functions[name](theta)
 
     def _directions(self, oracle: Oracle, point: Point) -> list[Direction]:
         if self.recorded is not None:
@@ -267,17 +230,20 @@ class Session:
 
     def _identities(self, name: str, sizes: Sizes) -> list[Finding]:
         """Whether calls repeat, at two θ, and whether linear products are linear."""
+        if not self._has_arguments(name):
+            return []
         function = self.functions[name]
-        arguments = [self._arguments(name, point) for point in self.points]
+        vector = (self.points[0].random_vector(name),) if name in LINEAR else ()
+        arguments = [(point.origin(name), *vector) for point in self.points]
         if len(arguments) > 1:
-            repeatable(function, arguments[0], arguments[1])
+            repeatable(function, arguments[0], arguments[1], self._visit)
         if name not in LINEAR or "random" in function.faults:
             return []
-        return linear(self.points[0], name, *self._vectors(name, self.points[0]), sizes)
+        first = self.points[0]
+        return linear(first, name, first.random_vector(name), first.random_vector(name), sizes)
 
-    def _arguments(self, name: str, point: Point) -> tuple[Array, ...]:
-        where = point.outputs if name in ("loss_gradient", "loss_hvp") else point.theta
-        if name not in LINEAR:
-            return (where,)
-        return where, self._vectors(name, self.points[0])[0]
-
+    def _has_arguments(self, name: str) -> bool:
+        """Whether there is a point to call a product at."""
+        if name == "vjp":
+            return self.trusted("outputs") or self.trusted("jvp")
+        return name not in ("loss_gradient", "loss_hvp") or self.trusted("outputs")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, TypeAlias
 
@@ -133,9 +133,12 @@ def _python(step: Step, layout: Plan, shard: Shard, directions: int) -> Run:
         act = python_step(step, layout, shard, directions)
         return lambda input, output: act()
 
+    # Another program may replace the shard's work space by a larger one; this one keeps its own.
+    held = replace(shard, buffers=dict(shard.buffers))
+
     def run(input: Array, output: Array) -> None:
-        shard.buffers.update(input=input, output=output)
-        python_step(step, layout, shard, directions)()
+        held.buffers.update(input=input, output=output)
+        python_step(step, layout, held, directions)()
 
     return run
 

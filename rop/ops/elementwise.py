@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from rop.errors import RopValueError
-from rop.graph import Node, Operand, user_line
+from rop.graph import Node, Operand, as_node, user_line
 from rop.ops.arithmetic import scale
 from rop.ops.families import Elementwise
 from rop.ops.kernels import Array
@@ -271,8 +271,11 @@ def reciprocal(x: Operand) -> Node:
 
 def divide(x: Operand, y: Operand) -> Node:
     """x / y, elementwise: x times the reciprocal of y (footnote 2: complicated nodes are split)."""
-    if not isinstance(y, Node) and np.ndim(y) == 0:
-        return scale(x, 1.0 / float(np.asarray(y, dtype=np.float64)))
+    divisor = as_node(y)
+    if divisor.constant is not None and not divisor.constant.all():
+        raise RopValueError(f"/: expected a divisor without zeros, got {y!r} ({user_line()})")
+    if divisor.constant is not None and divisor.shape == ():
+        return scale(x, 1.0 / float(divisor.constant))
     return multiply(x, reciprocal(y))
 
 

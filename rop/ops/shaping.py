@@ -5,6 +5,7 @@ All of them `Linear`: A picks or adds elements, Aᵀ puts them back.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import replace
 from types import EllipsisType
@@ -184,19 +185,22 @@ def getitem(x: Operand, key: Any) -> Node:
                 f"{type(k).__name__} ({user_line()}); gather single elements with rop.stack"
             )
     frozen = tuple((k.start, k.stop, k.step) if isinstance(k, slice) else k for k in keys)
+    selection = tuple(slice(*k) if isinstance(k, tuple) else k for k in frozen)
     try:
-        result = GetItem.of(node, key=frozen)
+        selected = np.empty(node.shape, np.int8)[
+            (*selection, *(() if ... in selection else (...,)))
+        ]
     except (IndexError, TypeError, ValueError) as error:
         raise RopValueError(f"index of {node!r}: {error} ({user_line()})") from None
-    if result.size == 0:
+    if selected.size == 0:
         raise RopValueError(f"index of {node!r}: {keys} selects nothing ({user_line()})")
-    return result
+    return GetItem.of(node, key=frozen)
 
 
 def reshape(x: Operand, shape: int | Sequence[int]) -> Node:
     """X in another shape with as many elements; one axis may be -1."""
     node = as_node(x)
-    to = (shape,) if isinstance(shape, int) else tuple(shape)
+    to = _integers(shape)
     try:
         to = np.empty(node.shape, np.int8).reshape(to).shape
     except ValueError:
@@ -207,21 +211,23 @@ def reshape(x: Operand, shape: int | Sequence[int]) -> Node:
 def transpose(x: Operand, axes: Sequence[int] | None = None) -> Node:
     """X with its axes permuted, by default reversed. Also ``x.T``."""
     node = as_node(x)
-    order = tuple(range(len(node.shape)))[::-1] if axes is None else tuple(axes)
-    order = tuple(axis % max(len(node.shape), 1) for axis in order)
-    if sorted(order) != list(range(len(node.shape))):
-        raise misfit("transpose", f"axes that permute {len(node.shape)} axes", order, node.shape)
-    return Transpose.of(node, axes=order)
+    rank = len(node.shape)
+    order = tuple(range(rank))[::-1] if axes is None else _integers(axes)
+    if sorted(axis + rank * (axis < 0) for axis in order) != list(range(rank)):
+        raise misfit("transpose", f"axes that permute {rank} axes", order, node.shape)
+    return Transpose.of(node, axes=tuple(axis % rank for axis in order))
 
 
 def broadcast_to(x: Operand, shape: int | Sequence[int]) -> Node:
     """X repeated to a shape, by NumPy's rule."""
     node = as_node(x)
-    to = (shape,) if isinstance(shape, int) else tuple(shape)
+    to = _integers(shape)
     try:
-        np.broadcast_to(np.empty(node.shape, np.int8), to)
+        fits = np.broadcast_to(np.empty(node.shape, np.int8), to).size > 0
     except ValueError:
-        raise misfit("broadcast_to", f"a shape that broadcasts to {to}", node.shape) from None
+        fits = False
+    if not fits:
+        raise misfit("broadcast_to", f"a shape that broadcasts to {to}", node.shape)
     return Broadcast.of(node, shape=to)
 
 
@@ -245,7 +251,7 @@ def concatenate(nodes: Sequence[Operand], axis: int = 0) -> Node:
     if not parents:
         raise RopValueError(f"concatenate: expected at least one node, got none ({user_line()})")
     shapes = [node.shape for node in parents]
-    rank = len(shapes[0])
+    axis, rank = operator.index(axis), len(shapes[0])
     if rank == 0 or not -rank <= axis < rank:
         raise misfit("concatenate", f"operands with an axis {axis} (scalars: rop.stack)", *shapes)
     axis %= rank
@@ -263,7 +269,7 @@ def stack(nodes: Sequence[Operand], axis: int = 0) -> Node:
     shapes = [node.shape for node in parents]
     if len(set(shapes)) > 1:
         raise misfit("stack", "operands of one shape", *shapes)
-    rank = len(shapes[0]) + 1
+    axis, rank = operator.index(axis), len(shapes[0]) + 1
     if not -rank <= axis < rank:
         raise misfit("stack", f"an axis between {-rank} and {rank - 1}", (axis,))
     return Stack.of(*parents, axis=axis % rank)
@@ -271,10 +277,19 @@ def stack(nodes: Sequence[Operand], axis: int = 0) -> Node:
 
 def _axes(op: str, node: Node, axis: Axis) -> tuple[int, ...]:
     rank = len(node.shape)
-    axes = range(rank) if axis is None else (axis,) if isinstance(axis, int) else axis
+    axes = tuple(range(rank)) if axis is None else _integers(axis)
     if any(not -rank <= i < rank for i in axes) or len({i % rank for i in axes}) < len(axes):
-        raise misfit(op, f"distinct axes below {rank}", tuple(axes), node.shape)
+        raise misfit(op, f"distinct axes below {rank}", axes, node.shape)
     return tuple(sorted(i % rank for i in axes))
+
+
+def _integers(given: int | Sequence[int]) -> tuple[int, ...]:
+    """One integer or several, of Python or NumPy, as a tuple of Python's own."""
+    several = given if isinstance(given, Sequence | np.ndarray) else (given,)
+    try:
+        return tuple(operator.index(i) for i in several)
+    except TypeError:
+        raise RopTypeError(f"expected integers, got {given!r} ({user_line()})") from None
 
 
 def _key_text(key: Any) -> str:

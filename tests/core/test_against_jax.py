@@ -59,20 +59,16 @@ def test_products_of_many_graphs(sharded, model):
     _check_products(model, sharded)
 
 
-@examples(12)
+@examples(25)
 @given(model=models(largest=6))
 def test_matrices(sharded, model):
-    reference = Reference(model.objective, model.theta, model.batch)
-    J, H, l2 = reference.jacobian(), reference.hessian(), model.objective.l2
-    L2 = np.asarray(reference.loss_hessians())
-    rows, m = L2.shape[:2]
-    blocks = np.asarray(J).reshape(rows, m, -1)
-    G = np.einsum("nia,nij,njb->ab", blocks, L2, blocks) + l2 * np.eye(model.objective.n)
-    expected = {"J": J, "H": np.asarray(H), "G": G, "diagonal": np.diag(G)}
+    right = Reference(model.objective, model.theta, model.batch).matrices()
+    J, L2, l2 = right["J"], right["L2"], model.objective.l2
+    G = np.einsum("nia,nij,njb->ab", J, L2, J) + l2 * np.eye(model.objective.n)
+    expected = {"J": J.reshape(-1, J.shape[-1]), "H": right["H"], "G": G, "diagonal": np.diag(G)}
     if model.objective.z.per_case or model.cases == 1:
-        gradients = np.asarray(reference.per_case_gradients())
-        expected["per-case gradients"] = gradients
-        expected["Fisher"] = np.mean(gradients**2, axis=0) + l2
+        expected["per-case gradients"] = right["gradients"]
+        expected["Fisher"] = np.mean(right["gradients"] ** 2, axis=0) + l2
     for engine, shards in ENGINES:
         with sharded(shards):
             at = model.objective.linearize(model.theta, model.batch, engine)

@@ -75,7 +75,9 @@ def test_more_outputs_than_parameters(engine):
 
 
 def test_matrices_that_do_not_fit(at, monkeypatch):
+    monkeypatch.setattr(rop.engines.memory, "_ALWAYS_FITS", 0)
     monkeypatch.setattr(rop.engines.memory, "available", lambda: 1000)
+    monkeypatch.setattr(rop.engines.memory, "_ALWAYS_FITS", 0)
     for A in (at.G, at.H, at.J):
         with pytest.raises(rop.RopMemoryError) as caught:
             A.matrix()
@@ -118,11 +120,11 @@ def test_the_empirical_fisher(at):
 
 
 def test_chapelle_and_erhans_estimate(at):
-    """Unbiased: 6 standard errors, of which one in 10⁹ misses; with their sum of squares.
+    """Unbiased: the mean of draws lies within 6 of its standard errors, which one in 10⁹ misses.
 
-    One draw is Σ_i sq(J_iᵀ S_i v_i) with random signs v_i: for each parameter a sum over cases of
-    squares of sums of m independent signs, whose variance is found from the draws themselves. For
-    all parameters together, Σ_j (mean_j - diag_j)² / se_j² has mean n, as far as draws are many.
+    A draw of one element is the sum over cases of squares of sums of m independent signs; the
+    mean of 600 of them is as good as normal. Over all elements the squares of their deviations, in
+    standard errors, have mean 1.
     """
     draws, rng = 600, np.random.default_rng(0)
     found = np.array([at.diagonal("chapelle-erhan", seed=rng) for _ in range(draws)])

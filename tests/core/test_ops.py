@@ -205,7 +205,7 @@ S, V, M = rop.data("s"), rop.data("v", 3), rop.data("M", (2, 3))
         (lambda: V * np.nan, ["NaN"]),
         (lambda: V * np.inf, ["inf"]),
         (lambda: V / 0.0, ["/"]),
-        (lambda: V / np.nan, ["/"]),
+        (lambda: V / np.nan, ["NaN"]),
         (lambda: rop.data("x", 0), ["x", "positive"]),
         (lambda: rop.data("x", (2, -1)), ["x", "positive"]),
         (lambda: rop.param("W 1", 2), ["W 1", "identifier"]),
