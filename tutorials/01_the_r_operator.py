@@ -16,10 +16,7 @@ import numpy as np
 from scipy.sparse.linalg import eigsh
 
 import rop
-import rop.datasets
-from rop.drawing import draw
 from rop.graph import ancestors
-from rop.listing import explain
 
 # %% [markdown]
 # ## 1.1 The derivative is in the digits
@@ -76,7 +73,7 @@ p = (x * y).named("p")
 s = rop.sin(p).named("s")
 z = (s + x).named("z")
 
-draw(z)
+rop.draw(z)
 
 # %% [markdown]
 # Walk through it from left to right and fill in both numbers at every node. At the leaves
@@ -217,7 +214,7 @@ z = W2 @ rop.tanh(W1 @ x + b1) + b2
 
 objective = rop.Objective(z, rop.SquaredError(t))
 
-draw(objective)
+rop.draw(objective)
 
 # %% [markdown]
 # All parameters together are one vector $\theta$ of length $n$, and $v$ is a vector like it.
@@ -319,7 +316,7 @@ assert relative_error(gradient, at.gradient()) < 1e-13
 # `explain` prints the same program as `rop` runs it.
 
 # %%
-explain(objective, "gradient")
+rop.explain(objective, "gradient")
 
 # %% [markdown]
 # Now apply the three rules to it, line by line. That is all there is to the paper's algorithm 4.
@@ -340,9 +337,9 @@ def right_side(terms):
     return " ".join(terms).removeprefix("+ ")
 
 
-Hv_terms = assignments(explain(objective, "hvp"))
+Hv_terms = assignments(rop.explain(objective, "hvp"))
 
-for value, terms in assignments(explain(objective, "gradient")).items():
+for value, terms in assignments(rop.explain(objective, "gradient")).items():
     if f"R{value}" in Hv_terms:
         left = f"{value} = {right_side(terms)}"
         print(f"{left:24}R{value} = {right_side(Hv_terms[f'R{value}'])}")
@@ -385,7 +382,7 @@ assert relative_error(u @ at.hvp(v), v @ at.hvp(u)) < 1e-12
 # what only $Hv$ has.
 
 # %%
-Gv_terms = assignments(explain(objective, "ggnvp"))
+Gv_terms = assignments(rop.explain(objective, "ggnvp"))
 dropped = []
 
 for value, terms in Hv_terms.items():
