@@ -41,7 +41,9 @@ class Algorithms:
     loss_value : Program
         Loss of each case.
     loss_gradient : Program
-        ∇L and the factors of L''.
+        ∇L.
+    loss_curvature : Program
+        The factors of L''.
     adjoints : Program
         da_i and s''(z_i)·da_i, for Hv.
     """
@@ -59,7 +61,8 @@ class Algorithms:
         self._into = sums(self.nodes, apart)
         self._memo: dict[tuple[Node, str], Value] = {}
         self.forward, self.loss_value = Program("forward"), Program("loss value")
-        self.loss_gradient, self.adjoints = Program("loss gradient"), Program("adjoints")
+        self.loss_gradient = Program("loss gradient")
+        self.loss_curvature, self.adjoints = Program("loss curvature"), Program("adjoints")
         self.cases = Value("1/N", (), False, place=Place("cases"))
         self.size = 0
         self.a = self._leaves()
@@ -125,13 +128,11 @@ class Algorithms:
         return a
 
     def _emit(self, program: Program, directional: bool = False, by_case: bool = False) -> Emit:
-        slopes = self.loss_gradient if program is self.loss_gradient else self.forward
-        bends = self.loss_gradient if program is self.loss_gradient else self.adjoints
         return Emit(
             program,
             self.names,
-            slopes,
-            bends,
+            self.forward,
+            self.adjoints,
             self._memo,
             directional=directional,
             case_by_case=by_case,
@@ -163,12 +164,19 @@ class Algorithms:
         products = {name: program.needed() for name, program in self._products.items()}
         self._products = products
         outputs = {self.a[self.z], self.d[self.z], self.values["loss"]}
-        stages = [self.forward, self.loss_value, self.loss_gradient, self.adjoints]
+        stages = [
+            self.forward,
+            self.loss_value,
+            self.loss_gradient,
+            self.loss_curvature,
+            self.adjoints,
+        ]
         for stage, later in zip(stages, range(1, len(stages) + 1), strict=True):
             read = outputs.union(*(p.reads() for p in (*products.values(), *stages[later:])))
             stage.keep = read & {step.target for step in stage.steps}
         self.adjoints.steps = self.adjoints.needed().steps
         self.loss_gradient.steps = self.loss_gradient.needed().steps
+        self.loss_curvature.steps = self.loss_curvature.needed().steps
 
     @cached_property
     def value_program(self) -> Program:
@@ -187,13 +195,12 @@ class Algorithms:
         self.loss.value(self._loss_emit(self.loss_value), target, self.a, z)
 
     def _loss_emit(self, program: Program, directional: bool = False) -> Emit:
-        # What the loss computes once per θ belongs to the program of its gradient.
+        # What the loss computes once per θ belongs to its gradient or to its curvature.
         emit = self._emit(program, directional)
-        emit.bends = self.loss_gradient
+        own = program if program is self.loss_gradient else self.loss_curvature
+        emit.bends = own
         if not isinstance(self.loss, LossGraph):
-            emit.slopes = self.loss_gradient
-        else:
-            emit.slopes = self.forward
+            emit.slopes = own
         return emit
 
     def _input(self, name: str, node: Node) -> Value:

@@ -169,6 +169,7 @@ class Execution:
             "forward": "cached",
             "loss value": "cached",
             "loss gradient": "cached",
+            "loss curvature": "cached",
             "adjoints": "cached",
             "convex": "cached",
             "theta": "theta",

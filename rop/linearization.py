@@ -346,6 +346,7 @@ class Linearization:
         """Compute what a product needs besides the forward sweep: the loss's part, and adjoints."""
         if name in ("loss_hvp", "raw_loss_hvp", "ggnvp", "hvp"):
             self._stage(self._algorithms.loss_gradient)
+            self._stage(self._algorithms.loss_curvature)
         if name == "hvp":
             self._stage(self._algorithms.adjoints)
         convexified = self._ready & {"loss_hvp", "ggnvp"}

@@ -130,6 +130,8 @@ def explain(objective: Objective, product: str = "ggnvp") -> Listing:
     stages = [algorithms.forward]
     if product not in ("jvp", "vjp"):
         stages.append(algorithms.loss_gradient)
+    if product in ("loss_hvp", "ggnvp", "hvp"):
+        stages.append(algorithms.loss_curvature)
     if product == "hvp":
         stages.append(algorithms.adjoints)
     once = tuple(line for stage in stages for line in lines(stage.steps))

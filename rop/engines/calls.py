@@ -14,6 +14,8 @@ from rop.ops.kernels import Array, Call, Map
 from rop.planning import Plan
 from rop.program import Step, Value
 
+_BLOCK = 2**14
+
 
 def python_step(step: Step, layout: Plan, shard: Shard, directions: int) -> Callable[[], Any]:
     """Make the function that runs a Map or a Call on views of the buffers."""
@@ -62,7 +64,23 @@ def view(value: Value, layout: Plan, shard: Shard, directions: int) -> Array:
 def _mapped(
     function: Callable[..., Array], target: Array, operands: list[Array]
 ) -> Callable[[], Any]:
-    def mapped() -> None:
-        target[...] = function(*operands)
+    arrays = [target, *operands]
+    if (
+        target.size <= _BLOCK
+        or not all(a.flags.c_contiguous for a in arrays)
+        or len({a.size for a in arrays}) > 1
+    ):
 
-    return mapped
+        def mapped() -> None:
+            target[...] = function(*operands)
+
+        return mapped
+
+    flat, *given = [array.reshape(-1) for array in arrays]
+
+    def in_blocks() -> None:
+        # What the function computes on its way stays in the cache.
+        for i in range(0, flat.size, _BLOCK):
+            flat[i : i + _BLOCK] = function(*[array[i : i + _BLOCK] for array in given])
+
+    return in_blocks

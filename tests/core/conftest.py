@@ -1,6 +1,7 @@
-"""What the core's tests share: memory that starts as NaN, and the two engines, whole or in shards."""
+"""What the core's tests share: memory that is watched, and the two engines, whole or in shards."""
 
 import sys
+from collections import deque
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,26 +19,51 @@ import rop.execution
 import rop.linearization
 
 
-class _Poisoned:
-    """NumPy, but memory that is not initialised holds NaN: to read it is to be found out."""
+class _Watched:
+    """NumPy, but what is allocated holds NaN, and lies between margins that nobody may write to.
+
+    So memory that is read before it is written is found out, and so is a write beside it.
+    """
+
+    MARGIN, MARK = 64, 12345.0
+
+    def __init__(self):
+        self.blocks = deque()
 
     def __getattr__(self, name):
         return getattr(np, name)
 
-    def empty(self, *arguments, **options):
-        array = np.empty(*arguments, **options)
-        if array.dtype.kind == "f":
-            array.fill(np.nan)
-        return array
+    def empty(self, shape, dtype=float):
+        array = np.empty(shape, dtype)
+        if array.dtype.kind != "f":
+            return array
+        block = np.full(array.size + 2 * self.MARGIN, self.MARK, array.dtype)
+        self.blocks.append(block)
+        if len(self.blocks) > 1000:
+            self.check(self.blocks.popleft())
+        inside = block[self.MARGIN : -self.MARGIN]
+        inside.fill(np.nan)
+        return inside.reshape(array.shape)
+
+    def check(self, block):
+        margins = np.concatenate([block[: self.MARGIN], block[-self.MARGIN :]])
+        assert (margins == self.MARK).all(), "something has been written beside its memory"
 
 
 @pytest.fixture(autouse=True, scope="module")
-def poisoned_memory():
+def watched_memory(request):
+    # The tests of memory count what the library itself holds.
+    if request.module.__name__ == "test_memory":
+        yield
+        return
     modules = (rop.engines.memory, rop.engines.numpy, rop.execution, rop.linearization)
+    watched = _Watched()
     with pytest.MonkeyPatch.context() as patch:
         for module in modules:
-            patch.setattr(module, "np", _Poisoned())
+            patch.setattr(module, "np", watched)
         yield
+    for block in watched.blocks:
+        watched.check(block)
 
 
 @contextmanager
@@ -87,7 +113,7 @@ def network():
 
 
 @contextmanager
-def _chunks(small: bool):
+def _short_of_room(small: bool):
     """Make room for temporaries so short that directions run one by one."""
     room = 1 if small else rop.execution._DIRECTIONS_BYTES
     with mock.patch.object(rop.execution, "_DIRECTIONS_BYTES", room):
@@ -95,5 +121,5 @@ def _chunks(small: bool):
 
 
 @pytest.fixture(scope="session")
-def monkeypatched_chunks():
-    return _chunks
+def short_of_room():
+    return _short_of_room

@@ -1,4 +1,6 @@
-"""What users may get wrong at run time: each a clear error, and nothing changed; and what is fine."""
+"""What users may get wrong at run time: a clear error and nothing changed; and what is fine."""
+
+import copy
 
 import numpy as np
 import pytest
@@ -352,6 +354,31 @@ def test_linearizations_that_come_and_go(model, engine):
     np.testing.assert_array_equal(G @ model.v, kept[2])
     again = model.objective.linearize(theta, batch, engine)
     np.testing.assert_array_equal(again.gradient(), gradient)
+
+
+def test_a_copy_that_goes_takes_nothing_along(model, engine):
+    """Memory is in use as long as the linearization or any copy of it is."""
+    objective, v = model.objective, model.v
+    at = objective.linearize(model.theta, model.batch, engine)
+    right = at.jvp(v)
+    other = copy.copy(at)
+    del other
+    elsewhere = objective.linearize(-model.theta, model.batch, engine)
+    np.testing.assert_array_equal(at.jvp(v), right)
+    assert not np.array_equal(elsewhere.jvp(v), right)
+
+
+def test_curvature_that_overflows(engine):
+    """Where L'' is not finite it cannot be made convex; elsewhere it can again."""
+    z = rop.param("p", 2) * rop.data("x")
+    objective = rop.Objective(z, rop.LossGraph(rop.sum(rop.exp(z)), convexify="eigen"))
+    batch = {"x": np.ones(5)}
+    at = objective.linearize([1e4, 0.0], batch, engine)
+    assert at.value == np.inf
+    for _ in range(2):
+        fails(lambda: at.ggnvp([1.0, 1.0]), rop.RopValueError, "L''", "finite")
+    again = objective.linearize([0.0, 0.0], batch, engine)
+    np.testing.assert_allclose(again.ggnvp([1.0, 2.0]), [1.0, 2.0], rtol=1e-13)
 
 
 def test_more_sizes_than_plans_are_kept_for(model, engine):

@@ -1,4 +1,4 @@
-"""The engines run the same programs: every value of every step, shards, blocks, and repeated runs."""
+"""The engines run the same programs: every value of every step, shards, blocks, repeated runs."""
 
 from collections import Counter
 
@@ -37,6 +37,7 @@ def _every_value(model, engine: str, K: int) -> dict[tuple[str, str, int], np.nd
         algorithms.forward,
         algorithms.loss_value,
         algorithms.loss_gradient,
+        algorithms.loss_curvature,
         algorithms.adjoints,
     ]
     products = [algorithms.product(name) for name in PROGRAMS]
@@ -90,7 +91,12 @@ def test_sharing_memory_changes_nothing(model, K):
     """Temporaries that take each other's place give, bit for bit, what they give apart."""
     algorithms = model.objective.algorithms
     execution = _loaded(model, "numpy")
-    for stage in (algorithms.forward, algorithms.loss_gradient, algorithms.adjoints):
+    for stage in (
+        algorithms.forward,
+        algorithms.loss_gradient,
+        algorithms.loss_curvature,
+        algorithms.adjoints,
+    ):
         execution.stage(stage)
     v, u = model.vectors()
     (shard,) = execution.shards
@@ -128,13 +134,13 @@ def test_shards_change_nothing_but_rounding(sharded, model, shards):
 
 @examples(300)
 @given(model=models(), K=st.integers(1, 4), shards=st.integers(1, 3), chunk=st.booleans())
-def test_a_block_is_its_columns(sharded, monkeypatched_chunks, model, K, shards, chunk):
+def test_a_block_is_its_columns(sharded, short_of_room, model, K, shards, chunk):
     """K directions at once, and in pieces where memory is short, give what each gives alone."""
     vectors = [model.vectors(number) for number in range(K)]
     V = np.stack([v for v, _ in vectors], axis=-1)
     U = np.stack([u for _, u in vectors], axis=-1)
     for engine in ("numpy", "numba"):
-        with sharded(shards), monkeypatched_chunks(chunk):
+        with sharded(shards), short_of_room(chunk):
             at = model.objective.linearize(model.theta, model.batch, engine)
             products = (at.jvp, V), (at.vjp, U), (at.loss_hvp, U), (at.ggnvp, V), (at.hvp, V)
             for product, block in products:

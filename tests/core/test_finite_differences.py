@@ -38,7 +38,7 @@ def _check(found, f, relative, what):
 
 
 def _check_products(model, engine):
-    """J and ∇L from values, Jᵀ from J, G from J, Jᵀ and ∇L, H from gradients, the gradient from f."""
+    """J and ∇f from values, Jᵀ from J, H from ∇f, L'' from ∇L, and G from J, Jᵀ and ∇L."""
     objective, theta, batch = model.objective, model.theta, model.batch
     at = objective.linearize(theta, batch, engine)
     v, u = model.vectors()
@@ -97,7 +97,7 @@ def _given(node, batch):
 
 
 @pytest.mark.parametrize("engine", ["numpy", "numba"])
-@examples(300)
+@examples(150)
 @given(model=models(smooth=True, largest=10))
 def test_products(engine, model):
     try:

@@ -30,8 +30,10 @@ def recurrence(nodes):
 
 def tree(nodes):
     """The sum of all leaves, which each have a parameter of their own, by pairs."""
-    level = [rop.param(f"p{i}") * rop.data("x") if i == 0 else rop.param(f"p{i}") for i in
-             range(nodes // 2)]
+    level = [
+        rop.param(f"p{i}") * rop.data("x") if i == 0 else rop.param(f"p{i}")
+        for i in range(nodes // 2)
+    ]
     while len(level) > 1:
         odd = level[-1:] if len(level) % 2 else []
         level = [a + b for a, b in zip(level[::2], level[1::2], strict=False)] + odd

@@ -135,10 +135,10 @@ def test_many_linearizations_do_not_add_up(engine):
 
 
 @pytest.mark.parametrize("K", [1, 3, 40])
-def test_blocks_larger_than_the_room_for_temporaries(network, engine, monkeypatched_chunks, K):
+def test_blocks_larger_than_the_room_for_temporaries(network, engine, short_of_room, K):
     model = network()
     at = model.objective.linearize(model.theta, model.batch, engine)
     V = model.rng.standard_normal((64, K))
     whole = at.hvp(V)
-    with monkeypatched_chunks(True):
+    with short_of_room(True):
         np.testing.assert_allclose(at.hvp(V), whole, rtol=1e-12, atol=1e-14)

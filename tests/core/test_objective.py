@@ -53,8 +53,9 @@ def test_pack_and_unpack(objective):
     found["b"][1] = 7.0
     assert theta[7] == 7.0
     np.testing.assert_array_equal(objective.pack(objective.unpack(theta)), theta)
-    np.testing.assert_array_equal(objective.pack({"W": [[1, 2, 3], [4, 5, 6]], "b": (7, 8)}),
-                                  np.arange(1.0, 9.0))
+    np.testing.assert_array_equal(
+        objective.pack({"W": [[1, 2, 3], [4, 5, 6]], "b": (7, 8)}), np.arange(1.0, 9.0)
+    )
     single = objective.unpack(theta.astype(np.float32))
     assert single["W"].dtype == np.float32
 

@@ -1,10 +1,9 @@
-"""The catalogue of ops, one by one: values against NumPy's, shapes, and errors where they are built."""
+"""The catalogue of ops, one by one: values against NumPy, shapes, and errors when building."""
 
 import numpy as np
 import pytest
 
 import rop
-
 
 X = np.linspace(-2.0, 2.0, 24).reshape(2, 3, 4)
 
@@ -36,8 +35,10 @@ UNARY = {
     "array / x": (lambda x: np.arange(4) / (x + 3.0), lambda x: np.arange(4) / (x + 3)),
     "array @ x": (lambda x: np.ones((2, 3)) @ x, lambda x: np.ones((2, 3)) @ x),
     "x @ array": (lambda x: x @ np.arange(4.0), lambda x: x @ np.arange(4.0)),
-    **{f"** {p}": (lambda x, p=p: (x + 3.0) ** p, lambda x, p=p: (x + 3) ** p)
-       for p in (1, 2, 3, 4, 0.5, -0.5, -1, -2)},
+    **{
+        f"** {p}": (lambda x, p=p: (x + 3.0) ** p, lambda x, p=p: (x + 3) ** p)
+        for p in (1, 2, 3, 4, 0.5, -0.5, -1, -2)
+    },
     "x[1]": (lambda x: x[1], lambda x: x[:, 1]),
     "x[-1, 2]": (lambda x: x[-1, 2], lambda x: x[:, -1, 2]),
     "x[:, 1:3]": (lambda x: x[:, 1:3], lambda x: x[:, :, 1:3]),

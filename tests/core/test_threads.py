@@ -4,6 +4,7 @@ import threading
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
@@ -36,12 +37,10 @@ def test_one_linearization(network, engine):
         block = np.stack([v, -v], axis=1)
         return at.hvp(v), at.jvp(v), at.vjp(i * u), at.ggnvp(block), at.gradient(), at.diagonal()
 
-    right = [
-        work(model.objective.linearize(model.theta, model.batch, engine), i) for i in range(8)
-    ]
+    right = [work(model.objective.linearize(model.theta, model.batch, engine), i) for i in range(8)]
     for _ in range(5):
         at = model.objective.linearize(model.theta, model.batch, engine)
-        for found, expected in zip(together(8, lambda i: work(at, i)), right, strict=True):
+        for found, expected in zip(together(8, partial(work, at)), right, strict=True):
             for a, b in zip(found, expected, strict=True):
                 np.testing.assert_array_equal(a, b)
 
