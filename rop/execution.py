@@ -148,7 +148,7 @@ class Execution:
                 if parts is None:
                     made = self._cut(output, shard)
                 else:
-                    made = parts[i - 1] if i else output
+                    made = parts[i]
                 tasks.append(partial(run, mine, made))
             run_all(tasks)
             if parts is not None:
@@ -232,7 +232,7 @@ class Execution:
 
     def _parts_of(self, size: int) -> Array:
         if size not in self._parts:
-            self._parts[size] = np.empty((len(self.shards) - 1, size), self._dtype)
+            self._parts[size] = np.empty((len(self.shards), size), self._dtype)
         return self._parts[size]
 
 
@@ -246,8 +246,8 @@ def _collect(output: Array, parts: Array, plus: tuple[float, Array] | None) -> N
     """Sum up the shards' parts, in a fixed order and each thread its own stretch."""
     from rop.engines.tape import collect
 
-    factor, vector = (0.0, output) if plus is None else plus
-    edges = np.linspace(0, len(output), len(parts) + 2).astype(int).tolist()
+    factor, vector = (0.0, parts[0]) if plus is None else plus
+    edges = np.linspace(0, len(output), len(parts) + 1).astype(int).tolist()
     run_all(
         [
             partial(collect, output[a:b], parts[:, a:b], output.dtype.type(factor), vector[a:b])

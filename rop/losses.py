@@ -75,6 +75,7 @@ class TableLoss(Loss):
         self.given = (self.t,) if self.weight is None else (self.t, self.weight)
 
     link = "p"
+    by_element = True
 
     def prediction(self, z: Array) -> Array:
         """p(z), of z's shape (..., *shape)."""
@@ -165,7 +166,8 @@ class TableLoss(Loss):
 
     def p(self, emit: Emit, a: State, z: Node) -> Value:
         """The predictions, computed once per θ."""
-        return emit.once("p", Call(self.prediction, f"{self.link}({{0}})"), a[z])
+        kernel = Map if self.by_element else Call
+        return emit.once("p", kernel(self.prediction, f"{self.link}({{0}})"), a[z])
 
     def c(self, emit: Emit, a: State, N: Value) -> Value:
         """The weight of each output's loss in the mean over cases: weight / N."""
@@ -219,8 +221,7 @@ class SigmoidCrossEntropy(TableLoss):
 
     def prediction(self, z: Array) -> Array:
         # exp of what is not positive: no overflow, and full accuracy in both tails.
-        tail = np.exp(-np.abs(z))
-        p: Array = np.where(z < 0.0, tail, 1.0) / (1.0 + tail)
+        p: Array = np.exp(np.minimum(z, 0.0)) / (1.0 + np.exp(-np.abs(z)))
         return p
 
     def elements(self, z: Array, t: Array) -> Array:
@@ -257,6 +258,7 @@ class SoftmaxCrossEntropy(TableLoss):
     """
 
     link = "softmax"
+    by_element = False
 
     def weight_shape(self, z: Shape) -> Shape:
         return z[:-1]

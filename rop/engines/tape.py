@@ -242,9 +242,9 @@ def run(table, coefficients, addresses, input, output, gemm):
 
 @njit(**_COMPILE)
 def collect(result, parts, factor, v):
-    """result += sum of the parts + factor · v, in one pass over memory."""
+    """Result = sum of the parts + factor · v, in one pass over memory."""
     for i in range(len(result)):
-        total = result[i] + factor * v[i]
+        total = factor * v[i]
         for p in range(len(parts)):
             total += parts[p, i]
         result[i] = total
