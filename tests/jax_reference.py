@@ -25,7 +25,7 @@ jax.config.update("jax_enable_x64", True)
 
 
 def _summed(op, z):
-    """What is summed over, the op does not say: it is the loops in which the target stands still."""
+    """What is summed over the op does not say: the loops in which the target stands still."""
     (loops,) = op.maps
     axes = tuple(i for i, stride in enumerate(loops.walks[0].strides) if stride == 0)
     return loops.coefficient * jnp.sum(z, axis=axes).reshape(op.shape)
@@ -135,7 +135,7 @@ class Reference:
         return other
 
     def products(self, v, u) -> dict[str, np.ndarray]:
-        """All products with v, (n,), and u, of the outputs' shape, by the names of rop's methods."""
+        """All products with v (n,) and u of the outputs' shape, by the names of rop's methods."""
         found = self._compiled(self.theta, self.cases, jnp.asarray(v), jnp.asarray(u))
         return {name: np.asarray(array) for name, array in found.items()}
 

@@ -1,4 +1,4 @@
-"""Random graphs with every op, as a Hypothesis strategy; an example prints as the code that makes it.
+"""Random graphs with every op, as a Hypothesis strategy; examples print as code that makes them.
 
 Structure is drawn by Hypothesis, and shrinks; numbers come from a seed. Values and derivatives are
 of order one by construction: logarithms, roots and reciprocals are taken of numbers above 0.5, and

@@ -60,6 +60,8 @@ class Guarded:
     name : str
         The argument it came in by.
     function : callable
+    recorded : bool
+        Whether it only looks up what some other program has computed.
 
     Attributes
     ----------
@@ -70,8 +72,10 @@ class Guarded:
     calls, seconds : int, float
     """
 
-    def __init__(self, name: str, function: Callable[..., npt.ArrayLike]) -> None:
-        self.name, self.function = name, function
+    def __init__(
+        self, name: str, function: Callable[..., npt.ArrayLike], recorded: bool = False
+    ) -> None:
+        self.name, self.function, self.recorded = name, function, recorded
         self.faults: dict[FaultKind, Fault] = {}
         self.precision = "float64"
         self.calls, self.seconds = 0, 0.0

@@ -1,7 +1,6 @@
 """Sec. 7.2 to the letter: J, G and H built column by column, each against central differences."""
 
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -23,9 +22,12 @@ LARGEST = 30_000_000
 # Columns beyond `ALLOWED` that are looked at again, with the whole ladder of steps.
 SECOND_LOOKS = 50
 
+# From j to the user's column, or row, j and to the same by differences.
+Sides = tuple[Callable[[int], Array], Callable[[int], Array]]
+
 
 def check_columns(session: Session) -> Columns:
-    """Hold J e_j, Jᵀw, G e_j and H e_j against differences with ε = 1e-4, for every j.
+    """Hold J e_j, (Jᵀw)_j, G e_j and H e_j against differences with ε = 1e-4, for every j.
 
     A column that differs by more than 1e-6 of its norm is wrong only if the ladder of steps
     agrees; kinks and rounding make it differ as well.
@@ -56,19 +58,19 @@ def check_columns(session: Session) -> Columns:
     beyond: dict[str, int] = {}
     wrong: dict[str, tuple[int, ...]] = {}
     undecided = False
-    for symbol, name, column, difference in _matrices(session, point):
+    for symbol, name, sides in _matrices(session, point):
         try:
-            differences = np.array([_relative(column(e), difference(e)) for e in np.eye(point.n)])
+            column, difference = sides()
+            found = np.array([_relative(column(j), difference(j)) for j in range(point.n)])
         except CallFailed as failure:
             session.warnings.append(f"no columns of {symbol}: {failure.fault}")
             undecided = True
             continue
-        suspects = np.argsort(-differences)[: np.count_nonzero(differences > ALLOWED)]
+        suspects = np.argsort(-found)[: np.count_nonzero(found > ALLOWED)]
         verdicts = {
             int(j): _second_look(session, name, point, int(j)) for j in suspects[:SECOND_LOOKS]
         }
-        errors[symbol] = float(differences.max())
-        worst[symbol] = int(differences.argmax())
+        errors[symbol], worst[symbol] = float(found.max()), int(found.argmax())
         beyond[symbol] = len(suspects)
         wrong[symbol] = tuple(sorted(j for j, v in verdicts.items() if v == "fail"))
         undecided |= "inconclusive" in verdicts.values() or len(suspects) > SECOND_LOOKS
@@ -80,59 +82,76 @@ def check_columns(session: Session) -> Columns:
     return Columns(verdict, STEP, ALLOWED, errors, worst, beyond, wrong)
 
 
-Column = Callable[[Array], Array]
+def _matrices(session: Session, point: Point) -> Iterator[tuple[str, str, Callable[[], Sides]]]:
+    """Symbol, argument name and sides of every matrix that has both."""
+    given, trusted = session.functions, session.trusted
+    jacobian: list[Array] = []
 
+    def J() -> Array:
+        if not jacobian:
+            F, theta = given["outputs"], point.theta
+            columns = [_along(F, theta, _unit(point, j)).ravel() for j in range(point.n)]
+            jacobian.append(np.array(columns).T)
+        return jacobian[0]
 
-def _matrices(session: Session, point: Point) -> list[tuple[str, str, Column, Column]]:
-    """Symbol, argument name, the user's column and the one by differences, where both exist."""
-    given, n = session.functions, point.n
-    matrices: list[tuple[str, str, Column, Column]] = []
+    def of_J() -> Sides:
+        return lambda j: point.jvp(_unit(point, j)).ravel(), lambda j: J()[:, j]
 
-    def along(function: Callable[[Array], Array], origin: Array, direction: Array) -> Array:
-        size = float(np.abs(direction).max()) or 1.0
-        t = STEP / size
-        difference: Array = function(origin + t * direction) - function(origin - t * direction)
-        quotient: Array = difference / (2 * t)
-        return quotient
-
-    if session.trusted("outputs"):
+    def of_Jt() -> Sides:
         # [Jᵀ]_ji = [J e_j]_i: the columns of J by differences are the rows of Jᵀ.
-        J = np.array([along(given["outputs"], point.theta, e).ravel() for e in np.eye(n)]).T
+        w = point.random_vector("vjp")
+        Jtw, expected = point.vjp(w), J().T @ w.ravel()
+        return lambda j: Jtw[j : j + 1], lambda j: expected[j : j + 1]
+
+    def of_G() -> Sides:
+        def column(j: int) -> Array:
+            w = _along(point.grad_loss, point.outputs, J()[:, j].reshape(point.outputs.shape))
+            product: Array = J().T @ w.ravel() + point.l2 * _unit(point, j)
+            return product
+
+        return lambda j: point.ggnvp(_unit(point, j)), column
+
+    def of_H() -> Sides:
+        return (
+            lambda j: point.hvp(_unit(point, j)),
+            lambda j: _along(given["gradient"], point.theta, _unit(point, j)),
+        )
+
+    if trusted("outputs"):
         if "jvp" in given:
-            matrices.append(
-                ("J", "jvp", lambda e: point.jvp(e).ravel(), lambda e: J[:, e.argmax()])
-            )
+            yield "J", "jvp", of_J
         if "vjp" in given:
-            w = session.rng.standard_normal(point.outputs.shape)
-            Jtw = cache(lambda: point.vjp(w))
-            matrices.append(
-                ("Jᵀ", "vjp", lambda e: Jtw()[e != 0], lambda e: J.T[e != 0] @ w.ravel())
-            )
-        if "ggnvp" in given and session.trusted("loss_gradient"):
-            z = point.outputs
+            yield "Jᵀ", "vjp", of_Jt
+        if "ggnvp" in given and trusted("loss_gradient"):
+            yield "G", "ggnvp", of_G
+    if "hvp" in given and trusted("gradient"):
+        yield "H", "hvp", of_H
 
-            def ggn_column(e: Array) -> Array:
-                w = along(point.grad_loss, z, J[:, e.argmax()].reshape(z.shape))
-                column: Array = J.T @ w.ravel() + point.l2 * e
-                return column
 
-            matrices.append(("G", "ggnvp", point.ggnvp, ggn_column))
-    if "hvp" in given and session.trusted("gradient"):
+def _unit(point: Point, j: int) -> Array:
+    e = np.zeros(point.n)
+    e[j] = 1.0
+    return e
 
-        def gradient(theta: Array) -> Array:
-            return given["gradient"](theta, shape=(n,))
 
-        matrices.append(("H", "hvp", point.hvp, lambda e: along(gradient, point.theta, e)))
-    return matrices
+def _along(function: Callable[[Array], Array], origin: Array, direction: Array) -> Array:
+    """Central difference whose largest entry moves by ε."""
+    t = STEP / (float(np.abs(direction).max()) or 1.0)
+    difference: Array = function(origin + t * direction) - function(origin - t * direction)
+    derivative: Array = difference / (2 * t)
+    return derivative
 
 
 def _second_look(session: Session, name: str, point: Point, j: int) -> Verdict:
-    direction = Direction(f"e_{j}", "", np.eye(1, point.n, j)[0])
+    direction = Direction(f"e_{j}", "", _unit(point, j))
     sizes = session.sizes.get(name, Sizes(0.0, 0.0))
-    verdicts: set[Verdict] = {
-        compare(oracle, point, session.blocks, sizes, lambda: None, direction).verdict
-        for oracle in session.oracles(name)
-    }
+    try:
+        verdicts = {
+            compare(oracle, point, session.blocks, sizes, lambda: None, direction).verdict
+            for oracle in session.oracles(name)
+        }
+    except CallFailed:
+        return "inconclusive"
     if "fail" in verdicts:
         return "fail"
     return "pass" if verdicts == {"pass"} else "inconclusive"

@@ -189,13 +189,11 @@ def _judge_exact(product: Array, truth: Exact, where: slice, tolerance: Toleranc
 
 def _refine(whole: Judgement, point: Point, sizes: Sizes) -> Judgement:
     """Name what makes the noise matter: tiny weights, or a product that has all but vanished."""
-    if whole.cause not in ("noise", "saturation"):
-        return whole
     cause: Cause = whole.cause
-    if root_mean_square(point.theta) < TINY_WEIGHTS:
-        cause = "tiny weights"
-    elif whole.scale < VANISHED * sizes.reference:
+    if whole.verdict == "inconclusive" and whole.scale < VANISHED * sizes.reference:
         cause = "saturation"
+    if cause in ("noise", "saturation") and root_mean_square(point.theta) < TINY_WEIGHTS:
+        cause = "tiny weights"
     return dataclasses.replace(whole, cause=cause)
 
 

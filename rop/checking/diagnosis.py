@@ -17,8 +17,9 @@ from rop.checking.truths import Exact
 if TYPE_CHECKING:
     from rop.checking.session import Session
 
-# Relative misfit below which an explanation is given as one.
-EXPLAINS = 1e-5
+# Share of the discrepancy that an explanation may leave, and the error of a factor that has a name.
+EXPLAINS = 1e-2
+NAMED = 1e-5
 
 
 def diagnose(name: str, comparisons: Sequence[Comparison], session: "Session") -> list[str]:
@@ -37,6 +38,8 @@ def diagnose(name: str, comparisons: Sequence[Comparison], session: "Session") -
     list of str
     """
     failed = [c for c in comparisons if c.verdict == "fail"]
+    if name == "value":
+        return _penalty(failed, session)
     if all(c.verdict == "pass" for c in comparisons if c.theta == 0):
         return [_stale(failed[0], name, session)]
     whole = next((c for c in failed if not _block(c)), failed[0])
@@ -61,16 +64,26 @@ def _block(comparison: Comparison) -> bool:
 
 
 def _factor(failed: Sequence[Comparison]) -> float | None:
-    """The common factor of all failing comparisons, if there is one."""
+    """The common factor of all failing comparisons, if there is one; one number has always one."""
     ratios = [c.ratio for c in failed]
-    if not np.all(np.isfinite(ratios)) or not ratios:
+    if sum(c.product.size for c in failed) < 2 or not np.all(np.isfinite(ratios)):
         return None
     ratio = float(np.median(ratios))
-    for c in failed:
-        misfit = np.linalg.norm(c.product - ratio * c.truth)
-        if misfit > EXPLAINS * max(np.linalg.norm(c.product), np.linalg.norm(c.truth)):
-            return None
-    return ratio
+    return ratio if all(_fits(ratio * c.truth, c.product, c.truth) for c in failed) else None
+
+
+def _fits(explanation: Array, product: Array, truth: Array) -> bool:
+    left = np.linalg.norm(product - explanation)
+    return bool(left <= EXPLAINS * np.linalg.norm(product - truth))
+
+
+def _penalty(failed: Sequence[Comparison], session: "Session") -> list[str]:
+    """A multiple of |θ|²/2 in f that l2= does not account for."""
+    sizes = [float(p.theta @ p.theta) / 2 for p in session.points]
+    excess = [float((c.product - c.truth)[0]) / (sizes[c.theta] or 1.0) for c in failed]
+    if len(excess) < 2 or np.ptp(excess) > EXPLAINS * max(map(abs, excess)):
+        return []
+    return [f"f has {excess[0]:.6g}/2 |theta|² more than L and l2= account for: set l2="]
 
 
 def _name_factor(ratio: float, name: str, session: "Session", point: Point) -> str:
@@ -100,7 +113,7 @@ def _name_factor(ratio: float, name: str, session: "Session", point: Point) -> s
         ]
     found = ""
     for value, text in named:
-        if abs(ratio - value) <= EXPLAINS * max(abs(value), 1e-3):
+        if abs(ratio - value) <= NAMED * max(abs(value), 1e-3):
             found = text.replace(" ?", "?")
     return found
 
@@ -119,16 +132,15 @@ def _other_products(whole: Comparison, name: str, session: "Session", point: Poi
     fisher = _empirical_fisher(session, point, direction)
     if fisher is not None:
         candidates["the empirical Fisher matrix times v"] = fisher
-    size = np.linalg.norm(whole.product)
+    product, right = whole.product, whole.truth
     for text, vector in candidates.items():
-        factor = _project(whole.product, vector)
-        if factor and np.linalg.norm(whole.product - factor * vector) <= EXPLAINS * size:
-            times = "" if abs(factor - 1) < EXPLAINS else f"{factor:.6g} times "
+        factor = _project(product, vector)
+        if factor and _fits(factor * vector, product, right):
+            times = "" if abs(factor - 1) < NAMED else f"{factor:.6g} times "
             return [f"this is {times}{text}, not {symbol[name]}"]
-    rest = whole.product - whole.truth
     for text, vector in (("v", whole.vector), ("theta", point.theta)):
-        factor = _project(rest, vector)
-        if factor and np.linalg.norm(rest - factor * vector) <= EXPLAINS * np.linalg.norm(rest):
+        factor = _project(product - right, vector)
+        if factor and _fits(right + factor * vector, product, right):
             sign = "-" if factor < 0 else "+"
             return [
                 f"this is {symbol[name]} {sign} {abs(factor):.6g} {text}: "
@@ -177,14 +189,12 @@ def _missing_blocks(whole: Comparison, session: "Session") -> list[str]:
         block, truth = whole.product[session.blocks[name]], whole.truth[session.blocks[name]]
         if not block.any():
             findings.append(f"block {name} is zero")
-        elif np.linalg.norm(block - part.ratio * truth) <= EXPLAINS * np.linalg.norm(block):
+        elif _fits(part.ratio * truth, block, truth):
             findings.append(f"block {name} is {part.ratio:.6g} times the true one")
         elif name in session.shapes and len(session.shapes[name]) == 2:
             shape = session.shapes[name]
             transposed = (truth.reshape(shape).T.ravel(), truth.reshape(shape[::-1]).T.ravel())
-            if any(
-                np.linalg.norm(block - t) <= EXPLAINS * np.linalg.norm(block) for t in transposed
-            ):
+            if any(_fits(t, block, truth) for t in transposed):
                 findings.append(f"block {name} is transposed")
     return findings
 

@@ -57,7 +57,7 @@ class Judgement:
     def slope(self) -> float:
         """Order in h at which the error falls above the noise; nan if it falls by no power of h."""
         clear = self.errors > 10 * np.maximum(self.noises, 1e-13)
-        if clear.sum() < 2:
+        if clear.sum() < 3:
             return float("nan")
         h, error = np.log10(self.steps[clear]), np.log10(self.errors[clear])
         order, constant = np.polyfit(h, error, 1)
@@ -151,7 +151,7 @@ def _cause(central: Array, noise: Array, kinks: Array) -> Cause:
     """Why differences neither confirm nor convict: they are rough beyond their noise, or noisy."""
     changes = _norms(np.diff(central, axis=0))
     rough = (changes[1:] > 10 * noise[2:]) & (changes[1:] > 0.5 * changes[:-1])
-    return "kink" if rough.any() or kinks[-1] > 10 * noise[-1] else "noise"
+    return "kink" if rough.any() or (kinks > 10 * noise[1:]).any() else "noise"
 
 
 def _plateau(

@@ -14,10 +14,11 @@ from rop.checking.findings import SYMBOLS
 from rop.checking.lines import Array
 from rop.checking.report import Columns, Identity, Report
 from rop.checking.scale import weigh
-from rop.checking.session import RECORDABLE, Session
+from rop.checking.session import Session
 from rop.checking.verdicts import overall, unchecked
 from rop.errors import RopTypeError, RopValueError
 
+RECORDABLE = ("gradient", "jvp", "ggnvp", "hvp")
 Function = Callable[..., npt.ArrayLike]
 Product = Function | npt.ArrayLike
 
@@ -118,7 +119,7 @@ def check_products(
     }  # fmt: skip
     recorded = None if directions is None else _as_directions(directions, point.size)
     functions = {
-        name: Guarded(name, _as_function(name, function, recorded))
+        name: Guarded(name, _as_function(name, function, recorded), not callable(function))
         for name, function in given.items()
         if function is not None
     }

@@ -19,7 +19,6 @@ from rop.checking.verdicts import NOTHING_TO_COMPARE, conclude
 
 # Definitions, which nothing can check, and products, in the order in which they come to be trusted.
 DEFINITIONS = ("outputs", "value", "loss")
-RECORDABLE = ("gradient", "jvp", "ggnvp", "hvp")
 PRODUCTS = ("jvp", "vjp", "loss_gradient", "gradient", "loss_hvp", "ggnvp", "hvp")
 
 
@@ -93,12 +92,12 @@ class Session:
             self._is_function(name)
             and name not in self.broken
             and not {"random", "stale"} & self.functions[name].faults.keys()
-            and (name not in self.products or not self.products[name].wrong)
+            and (name in DEFINITIONS or name not in self.products or not self.products[name].wrong)
         )
 
     def _is_function(self, name: str) -> bool:
         """Whether a function is given, and not only what it once returned."""
-        return name in self.functions and not (self.recorded and name in RECORDABLE)
+        return name in self.functions and not self.functions[name].recorded
 
     def oracles(self, name: str) -> list[Oracle]:
         """The best oracle whose needs are trusted, and the zero-residual one with it."""
@@ -218,12 +217,12 @@ class Session:
                 self.functions[name](theta)
 
     def _directions(self, oracle: Oracle, point: Point) -> list[Direction]:
-        if self.recorded is not None:
-            return self.recorded
         if oracle.product == "value":
             return [Direction("theta", "", point.theta)]
         if oracle.space == "outputs":
             return output_directions(point.outputs.shape, self.rng, 2 - point.index)
+        if self.recorded is not None:
+            return self.recorded
         directions = theta_directions(point.n, self.blocks, self.rng, 2 - point.index)
         # The second θ is there for stale caches, which show along any direction.
         return directions if point.index == 0 else directions[:1]

@@ -1,9 +1,13 @@
-"""A network in plain NumPy whose every derivative rule is a method that a test can replace by a wrong one."""
+"""A network in plain NumPy whose every derivative rule is a method that tests can replace."""
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
 
 def _logistic(z):
