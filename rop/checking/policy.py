@@ -62,7 +62,7 @@ class Judgement:
         h, error = np.log10(self.steps[clear]), np.log10(self.errors[clear])
         order, constant = np.polyfit(h, error, 1)
         straight = np.abs(error - order * h - constant).max() < 0.2
-        return float(order) if straight and order > 0 else float("nan")
+        return float(order) if straight and order > 0.5 else float("nan")
 
 
 class Differences(Protocol):

@@ -5,6 +5,9 @@ import pytest
 
 from rop.checking import check_products, from_jax, from_torch
 
+# What torch.func uses inside.
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
+
 SHAPES = ((6, 5), (6,), (4, 6), (4,))
 N = 9
 
@@ -112,7 +115,7 @@ def functions(request):
 
 def test_right_products_pass_in_float64(functions, problem):
     report = check_products(problem[2], **functions)
-    assert report.ok, report
+    assert report.ok, str(report)
     assert report.warnings == ()
     assert max(c.error for p in report.products.values() for c in p.comparisons) < 1e-8
 
@@ -150,4 +153,4 @@ def test_ctypes_functions_need_no_adapter():
         gradient=lambda theta: np.array([libm.cos(x) for x in theta]),
         hvp=lambda theta, v: np.array([-libm.sin(x) for x in theta]) * v,
     )
-    assert report.ok, report
+    assert report.ok, str(report)

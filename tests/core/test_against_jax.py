@@ -53,7 +53,7 @@ def test_products(sharded, model):
 
 
 @pytest.mark.slow
-@examples(1000)
+@examples(400)
 @given(model=models(largest=25))
 def test_products_of_many_graphs(sharded, model):
     _check_products(model, sharded)
