@@ -236,6 +236,25 @@ class Execution:
         return self._parts[size]
 
 
+class Lease:
+    """An execution on loan from its objective: it goes back when nobody holds the lease any more.
+
+    Parameters
+    ----------
+    execution : Execution
+        What is lent.
+    release : callable
+        Takes it back.
+    """
+
+    def __init__(self, execution: Execution, release: Callable[[Execution], None]) -> None:
+        self.execution = execution
+        self._release = release
+
+    def __del__(self) -> None:
+        self._release(self.execution)
+
+
 def _quietly(run: Callable[[Array, Array], Any], nothing: Array) -> None:
     """Run a stage on the present thread: overflow shows in its values, not as a warning."""
     with np.errstate(all="ignore"):

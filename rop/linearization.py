@@ -53,7 +53,9 @@ class Linearization:
         self.n: int = objective.n
         theta.flags.writeable = False
         self._algorithms = objective.algorithms
-        self._execution = objective.execution(cases, engine, theta.dtype, "products")
+        # Everything that is handed out is a copy: the memory may serve the next linearization.
+        self._lease = objective.lease(cases, engine, theta.dtype, "products")
+        self._execution = self._lease.execution
         self._execution.load(theta, batch)
         self._stage = self._execution.stage
         rows = cases if objective.z.per_case else 1
@@ -64,11 +66,6 @@ class Linearization:
         }
         self._ready: set[str] = set()
         self._stage(self._algorithms.forward)
-
-    def __del__(self) -> None:
-        # Everything that was handed out is a copy: the memory may serve the next linearization.
-        if hasattr(self, "_execution"):
-            self.objective.release(self._execution)
 
     def __repr__(self) -> str:
         return (
@@ -357,6 +354,11 @@ class Linearization:
     def _convexify(self) -> None:
         """Make L'' positive semidefinite, case by case, where the loss asks for it (sec. 6.3)."""
         L2 = self.loss_hessians("raw_loss_hvp")
+        if not np.isfinite(L2).all():
+            raise RopValueError(
+                "LossGraph: L'' is not finite (NaN or inf) at these outputs, so it cannot be "
+                "convexified; use a smaller theta, or rewrite the loss so that it does not overflow"
+            )
         values, vectors = np.linalg.eigh(L2)
         if self._algorithms.convex == "shift":
             shift = np.maximum(0.0, -values[:, :1])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import threading
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
@@ -15,7 +17,7 @@ from rop.algorithms import Algorithms
 from rop.arrays import checked_batch, finite, numbers, real
 from rop.engines.memory import Layouts
 from rop.errors import RopTypeError, RopValueError
-from rop.execution import Execution, Purpose, mean_loss
+from rop.execution import Execution, Lease, Purpose, mean_loss
 from rop.graph import Node, Shape, ancestors
 from rop.linearization import Linearization
 from rop.losses import Loss, LossGraph
@@ -99,6 +101,8 @@ class Objective:
         self.n: int = ends[-1]
         self.layouts = Layouts()
         self._spare: list[Execution] = []
+        # Reentrant: the garbage collector may take back one execution while another is lent.
+        self._lock = threading.RLock()
 
     def __repr__(self) -> str:
         return (
@@ -250,27 +254,25 @@ class Objective:
         """
         values, kind = self._theta(theta, dtype, must_be_finite=False)
         arrays, cases = self._batch(batch, kind)
-        execution = self.execution(cases, engine, kind, "value")
-        execution.load(values, arrays)
-        execution.stage(self.algorithms.value_program)
-        result = mean_loss(execution, self, values, cases)
-        self.release(execution)
-        return result
+        lease = self.lease(cases, engine, kind, "value")
+        lease.execution.load(values, arrays)
+        lease.execution.stage(self.algorithms.value_program)
+        return mean_loss(lease.execution, self, values, cases)
 
-    def execution(
-        self, cases: int, engine: str, dtype: np.dtype[Any], purpose: Purpose
-    ) -> Execution:
-        """Memory and bound programs for a batch: what was released last, or new."""
-        for i, spare in enumerate(self._spare):
-            if spare.key == (cases, engine, dtype, purpose):
-                return self._spare.pop(i)
-        return Execution(self, cases, engine, dtype, purpose)
+    def lease(self, cases: int, engine: str, dtype: np.dtype[Any], purpose: Purpose) -> Lease:
+        """Lend memory and bound programs for a batch: what came back last, or new."""
+        with self._lock:
+            for i, spare in enumerate(self._spare):
+                if spare.key == (cases, engine, dtype, purpose):
+                    return Lease(self._spare.pop(i), self._take_back)
+        return Lease(Execution(self, cases, engine, dtype, purpose), self._take_back)
 
-    def release(self, execution: Execution) -> None:
+    def _take_back(self, execution: Execution) -> None:
         """Keep an execution for the next batch of its size, unless it holds much memory."""
         if sum(execution.memory.values()) <= _SPARE_BYTES:
-            self._spare.append(execution)
-            del self._spare[:-_SPARES]
+            with self._lock:
+                self._spare.append(execution)
+                del self._spare[:-_SPARES]
 
     def _theta(
         self, theta: ArrayLike, dtype: DTypeLike | None, must_be_finite: bool = True
@@ -323,7 +325,8 @@ def _ordered(found: list[Node], params: Iterable[Node] | None) -> list[Node]:
     for node in chosen:
         if not isinstance(node, Node) or node.kind != "param":
             raise RopTypeError(f"params: expected parameters, made by rop.param, got {node!r}")
-    left_out = [node.name for node in found if node not in chosen]
+    listed = set(chosen)
+    left_out = [node.name for node in found if node not in listed]
     if left_out:
         raise RopValueError(f"params: z depends on {left_out} too; list every parameter")
     if not chosen:
@@ -333,7 +336,7 @@ def _ordered(found: list[Node], params: Iterable[Node] | None) -> list[Node]:
 
 def _refuse_duplicates(nodes: list[Node]) -> None:
     names = [str(node.name) for node in nodes]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, times in Counter(names).items() if times > 1)
     if twice:
         raise RopValueError(
             f"two different nodes are called {twice[0]!r}; give every parameter and data node a "

@@ -106,14 +106,13 @@ def linear(point: Point, name: str, first: Array, second: Array, sizes: Sizes) -
     precision = point.functions[name].precision
     a, b = point.product(name, first), point.product(name, second)
     both = point.product(name, first + 2 * second)
-    size = np.linalg.norm(a) + 2 * np.linalg.norm(b)
-    error = float(np.linalg.norm(both - a - 2 * b)) / (float(size) or 1.0)
+    size = float(np.linalg.norm(a) + 2 * np.linalg.norm(b)) or 1.0
+    error = float(np.linalg.norm(both - a - 2 * b)) / size
     findings = []
-    # Where most of a product cancels, its rounding errors are those of what it was made from.
-    # Where it is the rounding residue of zero, they are all there is.
-    residue = EPSILON[precision] * np.linalg.norm(first)
-    natural = max(sizes.reference, float(residue) / CANCELLATION[precision])
-    cancelled = CANCELLATION[precision] * natural / (sizes.whole or 1.0)
+    # Where most of a product cancels, its rounding errors are those of what it was made from; and
+    # where it is the rounding residue of zero, they are all there is.
+    residue = EPSILON[precision] * float(np.linalg.norm(first) + 2 * np.linalg.norm(second))
+    cancelled = max(CANCELLATION[precision] * sizes.reference, residue) / size
     if error > max(NOT_LINEAR, cancelled):
         findings.append(Finding("not linear", f"not linear: A(v + 2w) - Av - 2Aw is {error:.1e}"))
     elif error > max(ADDITIVE[precision], cancelled):

@@ -19,6 +19,8 @@ Batch = Mapping[str, npt.NDArray[np.generic]]
 REORDERED = 1e-8
 # A product of ones with softmax's L'', relative to that of other vectors.
 NULL = 1e-12
+# Per unit of the direction, a product below which it may be the rounding residue of zero.
+RESIDUE, SINGLE_RESIDUE = 1e-7, 1e-4
 # float32 against float64, beside a hundred times what rounding the inputs changes.
 SINGLE = 1e-2
 # Relative rounding of an input to float32.
@@ -69,7 +71,7 @@ class _Identities:
         # What has all but vanished differs by the rounding of what it is made from.
         self.unit = float(np.linalg.norm(self.V[:, 0]))
         self.floors = {
-            name: max(1e-3 * sizes.reference, 1e-7 * self.unit)
+            name: max(1e-3 * sizes.reference, RESIDUE * self.unit)
             for name, sizes in session.sizes.items()
         }
         self.at = objective.linearize(theta, batch, engine)
@@ -105,7 +107,7 @@ class _Identities:
         if not self.found:
             self.found = self.products(self.at)
         return max(
-            _difference(self.found[name], product, self.floors.get(name, 1e-7 * self.unit))
+            _difference(self.found[name], product, self.floors.get(name, RESIDUE * self.unit))
             for name, product in other.items()
         )
 
@@ -141,7 +143,7 @@ class _Identities:
             block = self.rng.standard_normal((*self.at.outputs.shape, self.V.shape[1]))
         product = getattr(self.at, name)
         columns = [product(np.ascontiguousarray(block[..., k])) for k in range(block.shape[-1])]
-        floor = self.floors.get(name, 1e-7 * self.unit)
+        floor = self.floors.get(name, RESIDUE * self.unit)
         return _difference(product(block), np.stack(columns, axis=-1), floor)
 
     def other_engine(self, engine: str) -> float:
@@ -174,8 +176,8 @@ class _Identities:
             for where, dtype in ((theta, None), (nearby, None), (theta, np.float32))
         )
         return max(
-            _difference(product, single[name].astype(np.float64), 1e-5 * self.unit)
-            - 100 * _difference(product, moved[name], 1e-5 * self.unit)
+            _difference(product, single[name].astype(np.float64), SINGLE_RESIDUE * self.unit)
+            - 100 * _difference(product, moved[name], SINGLE_RESIDUE * self.unit)
             for name, product in double.items()
         )
 

@@ -58,8 +58,9 @@ def bind(
 
     def run(input: Array, output: Array) -> None:
         source[...] = input[: len(source)]
-        for act in actions:
-            act()
+        with np.errstate(all="ignore"):
+            for act in actions:
+                act()
         output[: len(result)] = result
 
     return run

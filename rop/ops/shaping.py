@@ -16,7 +16,7 @@ import numpy as np
 from rop.errors import RopTypeError, RopValueError
 from rop.graph import Node, Operand, Shape, as_node, user_line
 from rop.ops.families import Linear, misfit
-from rop.ops.kernels import Array, scaled, view
+from rop.ops.kernels import Array, Kernel, scaled, view
 
 Axis: TypeAlias = int | tuple[int, ...] | None
 
@@ -122,6 +122,8 @@ class Concatenate(Linear):
     """a = (z₁, z₂, ...) along an axis:  Ra = (Rz₁, Rz₂, ...),  dz_i = da's part."""
 
     operands = None
+    maps: list[Kernel]
+    adjoints: list[Kernel]
 
     def __init__(self, *shapes: Shape, axis: int) -> None:
         ends = np.cumsum([shape[axis] for shape in shapes]).tolist()
@@ -135,8 +137,8 @@ class Concatenate(Linear):
         part = f"[{', '.join(map(_key_text, key))}]"
         taken, _ = view(self.shape, lambda a: a[(*key, ...)], f"{{0}}{part}")
         put = taken.adjoint(0, "{0}", int(np.prod(self.shape)))
-        self.adjoints = [*self.adjoints, taken]
-        self.maps = [*self.maps, replace(put, disjoint=True, whole=False, part=part)]
+        self.adjoints.append(taken)
+        self.maps.append(replace(put, disjoint=True, whole=False, part=part))
 
 
 class Stack(Concatenate):
