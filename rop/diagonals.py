@@ -24,7 +24,7 @@ def diagonal(at: Linearization, method: str, seed: int | np.random.Generator) ->
         "exact": lambda: _exact(at),
         "chapelle-erhan": lambda: _chapelle_erhan(at, np.random.default_rng(seed)),
         # ∇L has the 1/N of the mean: (1/N) Σ sq(∇f_i) = N Σ sq(∇f_i / N), erratum M59.
-        "empirical-fisher": lambda: at.cases * at.squares(at.loss_gradient()[..., None]),
+        "empirical-fisher": lambda: len(at.outputs) * at.squares(at.loss_gradient()[..., None]),
     }
     if method not in methods:
         raise RopValueError(f"diagonal: expected one of {list(methods)}, got {method!r}")

@@ -220,9 +220,9 @@ class Linearization:
         Returns
         -------
         ndarray, (N, n)
-            Their mean, plus l2 θ, is the gradient.
+            Their mean, plus l2 θ, is the gradient. One row where the outputs have no case axis.
         """
-        return self.rows(self.cases * self.loss_gradient()[..., None])[:, 0]
+        return self.rows(self._output_shape[0] * self.loss_gradient()[..., None])[:, 0]
 
     def diagonal(self, method: str = "exact", seed: int | np.random.Generator = 0) -> NDArray[Any]:
         """Diagonal of G, or an estimate of it, l2 included (sec. 11.2-11.4).

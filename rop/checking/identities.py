@@ -119,10 +119,9 @@ def linear(point: Point, name: str, first: Array, second: Array, sizes: Sizes) -
         message = f"loses digits: linear only to {error:.1e}; a float32 constant or cast inside?"
         findings.append(Finding("digits", message))
     if name in SYMMETRIC and not findings:
-        scale = np.linalg.norm(first) * np.linalg.norm(b) + np.linalg.norm(second) * np.linalg.norm(
-            a
-        )
-        gap = abs(float(np.vdot(second, a) - np.vdot(first, b))) / (float(scale) or 1.0)
+        norm = np.linalg.norm
+        scale = float(norm(first) * norm(b) + norm(second) * norm(a)) or 1.0
+        gap = abs(float(np.vdot(second, a) - np.vdot(first, b))) / scale
         if gap > max(SYMMETRY[precision], cancelled):
             findings.append(Finding("not symmetric", f"not symmetric: wᵀAv - vᵀAw is {gap:.1e}"))
     if name == "ggnvp":
