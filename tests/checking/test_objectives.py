@@ -32,19 +32,26 @@ def check_model(model, **settings):
     return check(model.objective, model.theta, model.batch, seed=model.seed, **settings)
 
 
-@given(random_graphs.models(own_ops=False))
+@given(random_graphs.models())
 @random_graphs.examples(40)
 def test_random_graphs_raise_no_alarm(model):
     report = check_model(model, engine=("numba", "numpy")[model.seed % 2])
-    assert report.verdict != "fail", report
+    assert report.verdict != "fail", str(report)
 
 
 @pytest.mark.slow
-@given(random_graphs.models(own_ops=False))
+@given(random_graphs.models())
 @random_graphs.examples(1000)
 def test_a_thousand_random_graphs_raise_no_alarm(model):
     report = check_model(model, engine=("numba", "numpy")[model.seed % 2])
-    assert report.verdict != "fail", report
+    assert report.verdict != "fail", str(report)
+
+
+def test_outputs_that_all_cases_share():
+    p, t = rop.param("p", 2), rop.data("t", 2)
+    objective = rop.Objective(p, rop.LossGraph(rop.sum(rop.softplus(p) - t * p)))
+    report = check(objective, np.ones(2), {"t": np.eye(2)})
+    assert report.ok, str(report)
 
 
 @pytest.mark.parametrize("loss", [rop.SquaredError, rop.SigmoidCrossEntropy])
