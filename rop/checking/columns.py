@@ -11,7 +11,7 @@ from rop.checking.lines import Array
 from rop.checking.point import Point
 from rop.checking.report import Columns
 from rop.checking.session import Session
-from rop.checking.sizes import Sizes
+from rop.checking.sizes import NO_SIZES
 from rop.checking.tolerance import Verdict
 from rop.errors import RopValueError
 
@@ -144,7 +144,7 @@ def _along(function: Callable[[Array], Array], origin: Array, direction: Array) 
 
 def _second_look(session: Session, name: str, point: Point, j: int) -> Verdict:
     direction = Direction(f"e_{j}", "", _unit(point, j))
-    sizes = session.sizes.get(name, Sizes(0.0, 0.0))
+    sizes = session.sizes.get(name, NO_SIZES)
     try:
         verdicts = {
             compare(oracle, point, session.blocks, sizes, lambda: None, direction).verdict

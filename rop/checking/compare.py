@@ -64,11 +64,7 @@ def compare(
     precision = coarsest(functions[name].precision for name in oracle.needs)
     product_precision = functions[oracle.product].precision
     tolerance = Tolerance.of(
-        precision,
-        product_precision,
-        sizes.whole,
-        sizes.reference,
-        float(np.linalg.norm(direction.vector)),
+        precision, product_precision, sizes.whole, sizes.reference, sizes.residue
     )
     in_theta = oracle.space == "theta" and product.shape == (point.n,) and point.n > 1
     parts = blocks if in_theta and len(blocks) > 1 and not direction.block else {}

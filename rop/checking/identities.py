@@ -9,7 +9,6 @@ from rop.checking.calls import Guarded
 from rop.checking.lines import Array
 from rop.checking.point import Point
 from rop.checking.sizes import Sizes
-from rop.checking.tolerance import EPSILON
 
 LINEAR = ("jvp", "vjp", "loss_hvp", "ggnvp", "hvp")
 SYMMETRIC = ("loss_hvp", "ggnvp", "hvp")
@@ -109,10 +108,8 @@ def linear(point: Point, name: str, first: Array, second: Array, sizes: Sizes) -
     size = float(np.linalg.norm(a) + 2 * np.linalg.norm(b)) or 1.0
     error = float(np.linalg.norm(both - a - 2 * b)) / size
     findings = []
-    # Where most of a product cancels, its rounding errors are those of what it was made from; and
-    # where it is the rounding residue of zero, they are all there is.
-    residue = EPSILON[precision] * float(np.linalg.norm(first) + 2 * np.linalg.norm(second))
-    cancelled = max(CANCELLATION[precision] * sizes.reference, residue) / size
+    # Where most of a product cancels, its rounding errors are those of what it was made from.
+    cancelled = max(CANCELLATION[precision] * sizes.reference, sizes.residue) / size
     if error > max(NOT_LINEAR, cancelled):
         findings.append(Finding("not linear", f"not linear: A(v + 2w) - Av - 2Aw is {error:.1e}"))
     elif error > max(ADDITIVE[precision], cancelled):

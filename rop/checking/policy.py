@@ -13,7 +13,6 @@ from rop.checking.tolerance import VANISHING, Cause, Tolerance, Verdict
 # The ladder of steps. The first three decide most comparisons; the finest ones serve functions
 # with dense kinks or with structure below 1e-8, as long as rounding leaves them any digit.
 FIRST_STEPS = (1e-3, 1e-4, 1e-5)
-STEPS = tuple(10.0**-k for k in range(2, 9))
 ALL_STEPS = tuple(10.0**-k for k in range(2, 13))
 
 

@@ -14,7 +14,7 @@ from rop.checking.identities import LINEAR, Finding, linear, repeatable
 from rop.checking.lines import Array
 from rop.checking.oracles import ORACLES, Oracle
 from rop.checking.point import Point
-from rop.checking.sizes import Sizes, measure_sizes
+from rop.checking.sizes import NO_SIZES, Sizes, measure_sizes
 from rop.checking.verdicts import NOTHING_TO_COMPARE, conclude
 
 # Definitions, which nothing can check, and products, in the order in which they come to be trusted.
@@ -191,7 +191,7 @@ class Session:
 
     def _sizes(self, name: str, point: Point) -> Sizes:
         if self.recorded is not None or not self._has_arguments(name):
-            return Sizes(0.0, 0.0)
+            return NO_SIZES
         return measure_sizes(point, name, point.random_vector(name))
 
     def _compare(self, oracle: Oracle, point: Point, sizes: Sizes) -> list[Comparison]:

@@ -8,6 +8,10 @@ from rop.checking.calls import CallFailed
 from rop.checking.lines import Array
 from rop.checking.point import Point
 
+EPSILON = float(np.finfo(np.float64).eps)
+# A product that is smaller, per unit of the direction, at every θ tried is a zero, rounded.
+ROUNDED_ZERO = 100 * EPSILON
+
 
 @dataclass(frozen=True)
 class Sizes:
@@ -19,10 +23,24 @@ class Sizes:
         At this θ.
     reference : float
         The largest at this θ and at smaller multiples of it.
+    unit : float
+        Norm of the direction.
     """
 
     whole: float
     reference: float
+    unit: float
+
+    @property
+    def residue(self) -> float:
+        """Size of the rounding errors that stand in for a zero, or 0 for a product that is none."""
+        if self.reference > ROUNDED_ZERO * self.unit:
+            return 0.0
+        return max(10 * self.reference, EPSILON * self.unit)
+
+
+# Of a product about which nothing is known.
+NO_SIZES = Sizes(0.0, 0.0, 0.0)
 
 
 def measure_sizes(point: Point, name: str, direction: Array) -> Sizes:
@@ -51,4 +69,4 @@ def measure_sizes(point: Point, name: str, direction: Array) -> Sizes:
         except CallFailed:
             if factor == 1.0:
                 raise
-    return Sizes(norms[0], max(norms))
+    return Sizes(norms[0], max(norms), float(np.linalg.norm(direction)))

@@ -54,7 +54,7 @@ class Tolerance:
         product_precision: str = "float64",
         whole: float = 0.0,
         reference: float = 0.0,
-        unit: float = 0.0,
+        residue: float = 0.0,
     ) -> "Tolerance":
         """Tolerances that follow from dtypes and sizes.
 
@@ -66,14 +66,14 @@ class Tolerance:
             Norm of the whole product, of which this may be a part.
         reference : float
             Norm of the product where nothing is saturated.
-        unit : float
-            Norm of the direction: a product of it below ε is the rounding residue of zero.
+        residue : float
+            Size of rounding errors that stand in for a product that is zero.
         """
         floor = FLOAT32_PRODUCT if product_precision == "float32" else 0.0
         return cls(
             max(PASSING[precision], floor),
             max(RESOLVED[precision], floor),
             LARGEST_EXCUSE[precision],
-            max(VANISHING * whole, EPSILON[product_precision] * unit),
+            max(VANISHING * whole, residue),
             VANISHING * reference,
         )
