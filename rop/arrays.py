@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from math import isfinite
 from typing import Any
 
@@ -55,10 +56,10 @@ def finite(name: str, array: Array, where: Any = None) -> None:
         Turns the index of an element into words.
     """
     # The sum of squares is finite unless an element is not, or it overflows: then look closer.
-    flat = array.reshape(-1)
-    with np.errstate(over="ignore", invalid="ignore"):
-        if isfinite(np.dot(flat, flat)):
-            return
+    flat = array if array.ndim == 1 else array.reshape(-1)
+    dot = _dots()[array.dtype.char]
+    if flat.size < 2**31 and isfinite(dot(flat, flat)):
+        return
     bad = np.argwhere(~np.isfinite(array))
     if len(bad):
         index = tuple(int(i) for i in bad[0])
@@ -67,6 +68,14 @@ def finite(name: str, array: Array, where: Any = None) -> None:
             f"{name}: {len(bad)} of {array.size} elements are NaN or inf, the first is "
             f"{array[index]} at {position}"
         )
+
+
+@cache
+def _dots() -> dict[str, Any]:
+    """BLAS's scalar products, which unlike NumPy's raise no warnings when they overflow."""
+    from scipy.linalg.blas import ddot, sdot
+
+    return {"f": sdot, "d": ddot}
 
 
 def checked_batch(

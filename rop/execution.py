@@ -73,11 +73,14 @@ class Execution:
     def load(self, theta: Array, batch: Mapping[str, NDArray[Any]]) -> None:
         """Copy a θ (n,) and a batch into the shards; what was computed before is void."""
         self._done.clear()
-        self.shards[0].buffers["theta"][...] = theta
-        for name, array in batch.items():
-            for shard in self.shards:
-                buffer = shard.buffers[f"data {name}"]
-                buffer[...] = array[shard.rows].reshape(-1)
+
+        def load(shard: Shard) -> None:
+            if shard is self.shards[-1]:
+                shard.buffers["theta"][...] = theta
+            for name, array in batch.items():
+                shard.buffers[f"data {name}"][...] = array[shard.rows].reshape(-1)
+
+        run_all([partial(load, shard) for shard in self.shards])
 
     def stage(self, program: Program) -> None:
         """Run a program that belongs to θ and the batch, unless that is done."""
@@ -148,7 +151,7 @@ class Execution:
                 if parts is None:
                     made = self._cut(output, shard)
                 else:
-                    made = parts[i]
+                    made = parts[i - 1] if i else output
                 tasks.append(partial(run, mine, made))
             run_all(tasks)
             if parts is not None:
@@ -232,7 +235,7 @@ class Execution:
 
     def _parts_of(self, size: int) -> Array:
         if size not in self._parts:
-            self._parts[size] = np.empty((len(self.shards), size), self._dtype)
+            self._parts[size] = np.empty((len(self.shards) - 1, size), self._dtype)
         return self._parts[size]
 
 
@@ -262,11 +265,11 @@ def _quietly(run: Callable[[Array, Array], Any], nothing: Array) -> None:
 
 
 def _collect(output: Array, parts: Array, plus: tuple[float, Array] | None) -> None:
-    """Sum up the shards' parts, in a fixed order and each thread its own stretch."""
+    """Add the other shards' parts to the first's, in a fixed order, each thread its own stretch."""
     from rop.engines.tape import collect
 
-    factor, vector = (0.0, parts[0]) if plus is None else plus
-    edges = np.linspace(0, len(output), len(parts) + 1).astype(int).tolist()
+    factor, vector = (0.0, output) if plus is None else plus
+    edges = np.linspace(0, len(output), len(parts) + 2).astype(int).tolist()
     run_all(
         [
             partial(collect, output[a:b], parts[:, a:b], output.dtype.type(factor), vector[a:b])

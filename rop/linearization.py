@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rop.arrays import finite, real
+from rop.engines.memory import results
 from rop.errors import RopValueError
 from rop.execution import Space, mean_loss
 from rop.ops.kernels import Array
@@ -87,7 +88,7 @@ class Linearization:
     def gradient(self) -> NDArray[Any]:
         """∇f: (n,), by algorithm 1."""
         self._stage(self._algorithms.loss_gradient)
-        result = np.empty(self.n, self.dtype)
+        result = results.empty(self.n, self.dtype)
         plus = (self.objective.l2, self.theta) if self.objective.l2 else None
         nothing = np.empty(0, self.dtype)
         self._execution.product("gradient", 1, nothing, result, "theta", "theta", plus)
@@ -310,9 +311,11 @@ class Linearization:
         l2 = self.objective.l2 if penalty else 0.0
         shape = self._shapes[result]
         if many is None:
-            flat, output = array.reshape(-1), np.empty(shape, self.dtype)
+            output = results.empty(shape, self.dtype)
+            flat = array if array.ndim == 1 else array.reshape(-1)
+            made = output if output.ndim == 1 else output.reshape(-1)
             plus = (l2, flat) if l2 else None
-            self._execution.product(name, 1, flat, output.reshape(-1), source, result, plus)
+            self._execution.product(name, 1, flat, made, source, result, plus)
             return output
         output = np.empty((*shape, many), self.dtype)
         for start, stop in self._execution.chunks(name, many):

@@ -143,17 +143,18 @@ class TableLoss(Loss):
             )
 
     def value(self, emit: Emit, target: Target, a: State, z: Node) -> None:
-        def rule(z: Array, t: Array, *weights: Array) -> Array:
-            each: Array = self.elements(z, t)
-            for weight in weights:
-                own = self.aligned(weight, z.ndim)
-                each = each * own.reshape(own.shape[: each.ndim])
-            case_losses: Array = each.reshape(len(each), -1).sum(axis=1)
-            return case_losses
-
         emit.begin(z, "loss")
         text = f"{self.name}({{0}}, {{1}})"
-        emit(target, Call(rule, text), a[z], *[a[node] for node in self.given])
+        kernel = Map(self.elements, text) if self.by_element else Call(self.elements, text)
+        groups = self.weight_shape(z.shape)
+        each = emit.temporary("losses", groups, kernel, a[z], a[self.t])
+        letters = _LETTERS[: len(groups)]
+        if self.weight is None:
+            emit(target, einsum(f"{letters}->", (groups,), "sum({0})"), each)
+        else:
+            own, shape = letters[len(groups) - len(self.weight.shape) :], self.weight.shape
+            summed = einsum(f"{own},{letters}->", (shape, groups), "{0} · {1}")
+            emit(target, summed, a[self.weight], each)
 
     def gradient(self, emit: Emit, a: State, z: Node, N: Value) -> State:
         """∇L = c (p - t), with c = weight / N (table 2; erratum M29: not -(p - t))."""
@@ -225,7 +226,8 @@ class SigmoidCrossEntropy(TableLoss):
         return p
 
     def elements(self, z: Array, t: Array) -> Array:
-        each: Array = np.logaddexp(np.zeros((), z.dtype), z) - t * z
+        # log(1 + exp z) without overflow.
+        each: Array = np.maximum(z, 0.0) + np.log1p(np.exp(-np.abs(z))) - t * z
         return each
 
     def root(self, p: Array, v: Array) -> Array:

@@ -17,8 +17,10 @@ import numpy as np
 from rop.engines import tape
 from rop.engines.calls import python_step
 from rop.engines.lowering import nest
+from rop.engines.maps import expression_of, map_rows
 from rop.engines.memory import Shard
 from rop.engines.rows import rows_of
+from rop.ops.expressions import Expression
 from rop.ops.kernels import Array, Loops
 from rop.planning import Plan
 from rop.program import Program, Step
@@ -32,11 +34,17 @@ Run: TypeAlias = Callable[[Array, Array], Any]
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A run of steps as the tape machine reads them, and the names of the buffers they refer to."""
+    """A run of steps as the tape machine reads them, and the names of the buffers they refer to.
+
+    The last two buffers are the table's own: constants of functions of single elements, and room
+    for what these compute on their way.
+    """
 
     rows: Array
     coefficients: Array
     buffers: tuple[str, ...]
+    constants: Array
+    scratch: int
 
 
 def threads() -> int:
@@ -68,7 +76,8 @@ def shards(cases: int, flops: float) -> int:
 def bind(program: Program, layout: Plan, shard: Shard, directions: int = 1) -> Run:
     """Make a function that runs a program; see the NumPy engine's.
 
-    Steps in Python (elementwise functions, ops outside the families) come between tables.
+    Steps in Python (ops outside the families, functions that are more than NumPy's) come between
+    tables.
     """
     if shard.dtype not in layout.compiled:
         layout.compiled[shard.dtype] = list(_compiled(program, layout, shard, directions))
@@ -91,34 +100,46 @@ def bind(program: Program, layout: Plan, shard: Shard, directions: int = 1) -> R
 def _compiled(
     program: Program, layout: Plan, shard: Shard, directions: int
 ) -> Iterator[Table | Step]:
-    for in_python, steps in groupby(program.steps, _runs_in_python):
+    dtype = shard.dtype
+    for in_python, steps in groupby(program.steps, lambda step: _runs_in_python(step, dtype)):
         if in_python:
             yield from steps
             continue
-        numbers = {"input": tape.INPUT, "output": tape.OUTPUT}
+        numbers = {"input": tape.INPUT, "output": tape.OUTPUT, "constants of maps": 2, "scratch": 3}
         rows: list[list[int]] = []
         coefficients: list[float] = []
+        constants: list[float] = []
+        scratch = 0
         for step in steps:
-            new = _rows(step, layout, shard, directions, numbers)
+            expression = expression_of(step, dtype)
+            if expression is None:
+                new = _rows(step, layout, shard, directions, numbers)
+            else:
+                new = _map(expression, step, layout, shard, directions, numbers, constants)
+                scratch = max(scratch, (len(new) - 2) * tape.BLOCK)
             rows += new
             c = step.kernel.coefficient if isinstance(step.kernel, Loops) else 1.0
             coefficients += [c] * len(new)
         yield Table(
             np.array(rows, dtype=np.int64),
-            np.array(coefficients, dtype=shard.dtype),
+            np.array(coefficients, dtype=dtype),
             tuple(numbers),
+            np.array(constants, dtype=dtype),
+            scratch,
         )
 
 
-def _runs_in_python(step: Step) -> bool:
-    return not (step.kernel is None or isinstance(step.kernel, Loops))
+def _runs_in_python(step: Step, dtype: np.dtype[Any]) -> bool:
+    compiled = step.kernel is None or isinstance(step.kernel, Loops)
+    return not compiled and expression_of(step, dtype) is None
 
 
 def _machine(table: Table, shard: Shard) -> Run:
     machine, rows, coefficients = tape.run, table.rows, table.coefficients
     gemm = tape.gemm_address(shard.dtype)
     # Named here, the buffers live as long as the function that holds their addresses.
-    buffers = [shard.buffers[name] for name in table.buffers[2:]]
+    own = [table.constants, np.empty(table.scratch, shard.dtype)]
+    buffers = own + [shard.buffers[name] for name in table.buffers[4:]]
     addresses = np.array([0, 0, *(buffer.ctypes.data for buffer in buffers)], dtype=np.int64)
 
     def run(input: Array, output: Array, buffers: list[Array] = buffers) -> None:
@@ -141,6 +162,24 @@ def _python(step: Step, layout: Plan, shard: Shard, directions: int) -> Run:
         python_step(step, layout, held, directions)()
 
     return run
+
+
+def _map(
+    expression: Expression,
+    step: Step,
+    layout: Plan,
+    shard: Shard,
+    directions: int,
+    numbers: dict[str, int],
+    constants: list[float],
+) -> list[list[int]]:
+    """The rows of a function of single elements."""
+    arrays = []
+    for value in (step.target, *step.operands):
+        name, offset = shard.locate(value, layout, directions)
+        arrays.append((numbers.setdefault(name, len(numbers)), offset))
+    elements = step.target.elements(shard.cases, directions)
+    return list(map_rows(expression, elements, arrays, (2, constants), 3, shard.dtype))
 
 
 def _rows(

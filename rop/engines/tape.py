@@ -26,8 +26,11 @@ STRIDES = EXTENTS + OUTER_LOOPS
 LAST = STRIDES + 3 * OUTER_LOOPS
 WIDTH = LAST + 8
 
-# Kinds of rows.
-ZERO, COPY, MULTIPLY, GEMM = 0, 1, 2, 3
+# Kinds of rows. The APPLY rows that follow a MAP are run on one block of elements after the other.
+ZERO, COPY, MULTIPLY, GEMM, MAP, APPLY = 0, 1, 2, 3, 4, 5
+
+BLOCK = 4096
+"""Elements of a block: what functions compute on their way stays in the nearest cache."""
 
 INPUT, OUTPUT = 0, 1
 """The first two buffers are the product's input and output, which change from run to run."""
@@ -96,6 +99,48 @@ def _call_gemm(typingctx, function, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta
         return context.get_dummy_value()
 
     return signature, codegen
+
+
+@intrinsic
+def _call_loop(typingctx, function, arguments, count, strides, data):
+    """Call the inner loop of a NumPy function: (char **, npy_intp *, npy_intp *, void *)."""
+    signature = types.void(*(types.int64,) * 5)
+
+    def codegen(context, builder, signature, given):
+        byte = cgutils.voidptr_t
+        kind = ir.FunctionType(ir.VoidType(), [byte] * 4)
+        loop = builder.inttoptr(given[0], kind.as_pointer())
+        builder.call(loop, [builder.inttoptr(value, byte) for value in given[1:]])
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@njit(**_COMPILE)
+def _map(rows, n, base, size):
+    """Run APPLY rows on n elements, block by block.
+
+    Of each of its three arrays, a row says where it begins, whether it is walked (or is a constant,
+    or scratch space that every block uses again), and its stride in elements.
+    """
+    places = np.empty(3, np.int64)
+    strides = np.empty(3, np.int64)
+    count = np.empty(1, np.int64)
+    for first in range(0, n, BLOCK):
+        count[0] = min(BLOCK, n - first)
+        for s in range(len(rows)):
+            row = rows[s]
+            for i in range(3):
+                start = row[OFFSET + i] + first * row[STRIDES + i]
+                places[i] = base[row[BUFFER + i]] + start * size
+                strides[i] = row[EXTENTS + i] * size
+            _call_loop(
+                row[LAST],
+                places.ctypes.data,
+                count.ctypes.data,
+                strides.ctypes.data,
+                row[LAST + 1],
+            )
 
 
 @njit(**_COMPILE)
@@ -180,8 +225,14 @@ def run(table, coefficients, addresses, input, output, gemm):
     base[OUTPUT] = output.ctypes.data
     at = np.zeros(3, np.int64)
     count = np.zeros(OUTER_LOOPS, np.int64)
-    for s in range(len(table)):
+    s = -1
+    while s + 1 < len(table):
+        s += 1
         row = table[s]
+        if row[KIND] == MAP:
+            _map(table[s + 1 : s + 1 + row[LAST]], row[LAST + 1], base, size)
+            s += row[LAST]
+            continue
         kind, add, outer, c = row[KIND], row[ADD] != 0, row[OUTER], coefficients[s]
         for i in range(3):
             at[i] = base[row[BUFFER + i]] + row[OFFSET + i] * size
@@ -242,11 +293,13 @@ def run(table, coefficients, addresses, input, output, gemm):
 
 @njit(**_COMPILE)
 def collect(result, parts, factor, v):
-    """Result = sum of the parts + factor · v, in one pass over memory."""
+    """Result += sum of the parts + factor · v, in one pass over memory."""
     for i in range(len(result)):
-        total = factor * v[i]
+        total = result[i]
         for p in range(len(parts)):
             total += parts[p, i]
+        if factor != 0:
+            total += factor * v[i]
         result[i] = total
 
 

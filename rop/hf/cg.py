@@ -1,104 +1,21 @@
 """The preconditioned conjugate gradient method, algorithm 2, for any operator."""
 
 from collections import deque
-from collections.abc import Callable, Container, Sequence
-from dataclasses import dataclass, field
-from math import isfinite, sqrt
-from typing import Literal, Protocol, TypeAlias
+from collections.abc import Container, Sequence
+from math import inf, isfinite, sqrt
 
 import numpy as np
 
 from rop.errors import RopValueError
-from rop.hf.vectors import Vector, axpy, dot, norm
-
-Operator: TypeAlias = Callable[[Vector], Vector]
-Reason: TypeAlias = Literal["progress", "residual", "steps", "negative curvature", "not finite"]
-
-
-@dataclass(frozen=True)
-class Iterate:
-    """An iterate x of CG that was kept: its number of steps and q(x), with q(0) = 0."""
-
-    steps: int
-    x: Vector
-    q: float
-
-
-@dataclass
-class Progress:
-    """What a stopping rule sees after each step.
-
-    Attributes
-    ----------
-    x : ndarray, shape (n,)
-        The present iterate; it changes in place, copy it to keep it.
-    q : list of float
-        q(x_0), ..., q(x_j).
-    residual : float
-        ‖Ax - b‖, from CG's recursion.
-    """
-
-    x: Vector
-    q: list[float]
-    residual: float
-
-    @property
-    def steps(self) -> int:
-        """The number of steps done, j."""
-        return len(self.q) - 1
-
-
-class StopRule(Protocol):
-    """Says after a step why CG should stop, or None to go on."""
-
-    def __call__(self, progress: Progress, /) -> Reason | None:
-        """Judge the run so far."""
-
-
-@dataclass(frozen=True)
-class Solution:
-    """What a run of CG found.
-
-    Attributes
-    ----------
-    iterates : list of Iterate
-        The wanted iterates in order of their steps; the last iterate always ends the list.
-    reason : str
-        Why CG stopped: "progress", "residual", "steps", "negative curvature", "not finite",
-        or what a stopping rule said.
-    q : list of float
-        q(x_0), ..., q(x_steps).
-    residual : float
-        ‖Ax - b‖ at the end, from CG's recursion.
-    products : int
-        Products with A that were computed.
-    """
-
-    iterates: list[Iterate]
-    reason: Reason
-    q: list[float] = field(repr=False)
-    residual: float
-    products: int
-
-    @property
-    def x(self) -> Vector:
-        """The last iterate."""
-        return self.iterates[-1].x
-
-    @property
-    def steps(self) -> int:
-        """The number of steps of CG."""
-        return self.iterates[-1].steps
-
-    @property
-    def usable(self) -> bool:
-        """Whether the last iterate has q(x) < q(0) = 0, which a warm start does not ensure."""
-        return self.reason != "not finite" and self.q[-1] < 0
+from rop.hf.ball import Ball
+from rop.hf.curvature import Curvature, Operator, as_operator
+from rop.hf.solution import Iterate, Progress, Reason, Solution, StopRule
+from rop.hf.vectors import Vector, descend, dot, norm, turn
 
 
 @np.errstate(over="ignore", invalid="ignore")  # what is not finite is a reason to stop
 def pcg(
-    operator: Operator,
+    operator: Curvature,
     b: Vector,
     x0: Vector | None = None,
     preconditioner: Operator | None = None,
@@ -108,15 +25,19 @@ def pcg(
     stops: Sequence[StopRule] = (),
     store: Container[int] = (),
     keep: int | None = None,
+    radius: float = inf,
+    downhill: bool = False,
 ) -> Solution:
     """Minimise q(x) = ½xᵀAx - bᵀx by algorithm 2, for a symmetric positive definite A.
 
     The residual is r = Ax - b, the gradient of q (errata M11, M14). CG also stops, before the
-    step, where pᵀAp <= 0 or where A yields NaN or infinity (erratum M14).
+    step, where pᵀAp <= 0 or where A yields NaN or infinity (erratum M14). With a radius it is the
+    method of Steihaug and Toint (sec. 8.6): it stops on the boundary of {‖x‖_P <= r} where a step
+    leaves it, or where pᵀAp <= 0, which then is no obstacle.
 
     Parameters
     ----------
-    operator : callable, (n,) -> (n,)
+    operator : callable, (n,) -> (n,), or matrix or LinearOperator, shape (n, n)
         v ↦ Av. It may return the same buffer each time.
     b : ndarray, shape (n,), float32 or float64
         The right-hand side; in HF -∇f. Its dtype is that of all vectors.
@@ -134,6 +55,11 @@ def pcg(
         The step numbers whose iterates are wanted, such as ``range(10, 250, 10)``.
     keep : int, optional
         The most iterates to hold in memory; the earliest are dropped.
+    radius : float
+        r of the trust region, in the norm of the preconditioner P; only with a start from 0.
+    downhill : bool
+        Where already the first direction has pᵀAp <= 0, take one step along it, which is that of
+        steepest descent, as truncated Newton methods do (Nocedal & Wright 2006, alg. 7.1).
 
     Returns
     -------
@@ -143,16 +69,24 @@ def pcg(
     Raises
     ------
     RopValueError
-        If the preconditioner is not positive definite, that is rᵀP⁻¹r < 0.
+        If the preconditioner is not positive definite, that is rᵀP⁻¹r < 0, if the operator's shape
+        is not (n, n), or if there is a radius and a start.
     """
+    if radius < inf and x0 is not None:
+        raise RopValueError(
+            "pcg: with a radius CG must start from 0, or the norm of x need not grow (sec. 8.6); "
+            "leave x0 out"
+        )
+    product = as_operator(operator, b.size)
     max_steps = 10 * b.size if max_steps is None else max_steps
     x = np.zeros_like(b) if x0 is None else x0.astype(b.dtype)
-    r = -b if x0 is None else operator(x) - b
+    r = -b if x0 is None else product(x) - b
     y = r if preconditioner is None else preconditioner(r)
     p = -y
     ry = _squared_norm(r, y)
     progress = Progress(x, [(dot(r, x) - dot(b, x)) / 2], norm(r))
     enough = residual * norm(b)
+    ball = None if radius == inf else Ball(radius, ry)
     iterates: deque[Iterate] = deque(maxlen=keep)
     products = 0 if x0 is None else 1
 
@@ -160,31 +94,45 @@ def pcg(
         reason = _reason(progress, ry, enough, max_steps, stops)
         if reason is not None:
             break
-        Ap = operator(p)
+        Ap = product(p)
         products += 1
         pAp = dot(p, Ap)
         if not isfinite(pAp):
             reason = "not finite"
             break
+        if ball is not None and not (pAp > 0 and ball.holds(ry / pAp)):
+            _finish(ball.exit(), p, Ap, ry, pAp, progress, r)
+            reason = "boundary"
+            break
         if pAp <= 0:
+            if downhill and progress.steps == 0 and x0 is None:
+                _finish(ry / -pAp if pAp else 1.0, p, Ap, ry, pAp, progress, r)
             reason = "negative curvature"
             break
         alpha = ry / pAp
-        axpy(alpha, p, x)
-        axpy(alpha, Ap, r)
+        rr = descend(alpha, p, Ap, x, r)
         # q(x + αp) = q(x) - ½α rᵀy, as pᵀr = -rᵀy: no product with x or b is needed.
         progress.q.append(progress.q[-1] - alpha * ry / 2)
         y = r if preconditioner is None else preconditioner(r)
-        previous, ry = ry, _squared_norm(r, y)
-        progress.residual = sqrt(ry) if y is r else norm(r)
-        p *= p.dtype.type(ry / previous)
-        axpy(-1.0, y, p)
+        previous, ry = ry, rr if y is r else _squared_norm(r, y)
+        progress.residual = sqrt(rr)
+        turn(ry / previous, y, p)
+        if ball is not None:
+            ball.advance(alpha, ry / previous, ry)
         if progress.steps in store:
             iterates.append(Iterate(progress.steps, x.copy(), progress.q[-1]))
 
     if not iterates or iterates[-1].steps < progress.steps:
         iterates.append(Iterate(progress.steps, x, progress.q[-1]))
     return Solution(list(iterates), reason, progress.q, progress.residual, products)
+
+
+def _finish(
+    alpha: float, p: Vector, Ap: Vector, ry: float, pAp: float, progress: Progress, r: Vector
+) -> None:
+    """Take a last step along p whose length is not CG's own."""
+    progress.residual = sqrt(descend(alpha, p, Ap, progress.x, r))
+    progress.q.append(progress.q[-1] + alpha * (alpha * pAp / 2 - ry))
 
 
 def _squared_norm(r: Vector, y: Vector) -> float:

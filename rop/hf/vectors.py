@@ -1,24 +1,29 @@
-"""Scalar products and in-place updates of parameter vectors, the only arithmetic that CG adds.
+"""Scalar products and updates of parameter vectors, the only arithmetic that CG adds.
 
 Vectors may be float32; their scalar products are accumulated in float64, because CG's step
-lengths and the progress of q are small differences of large sums.
+lengths and the progress of q are small differences of large sums. What CG does to the same vectors
+is done in one pass over memory, by all cores where the vectors are long.
 """
 
+from collections.abc import Callable
+from functools import cache, partial
 from math import sqrt
+from types import ModuleType
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from rop.engines.parallel import run_all
+
 Vector: TypeAlias = npt.NDArray[np.floating[Any]]
 
-# A block this long stays in the first cache levels, its float32 sum is good to about 1e-7, and
-# BLAS does not wake threads for it.
-_BLOCK = 8192
+# Two vectors this long fill the nearest caches: a second core then shortens the way to memory.
+_LONG = 2**18
 
 
 def dot(a: Vector, b: Vector) -> float:
-    """Return aᵀb, summed over blocks in float64.
+    """Return aᵀb, summed in float64.
 
     Parameters
     ----------
@@ -30,11 +35,7 @@ def dot(a: Vector, b: Vector) -> float:
     float
         The scalar product.
     """
-    if a.size <= _BLOCK:
-        return float(np.dot(a, b))
-    return sum(
-        float(np.dot(a[i : i + _BLOCK], b[i : i + _BLOCK])) for i in range(0, a.size, _BLOCK)
-    )
+    return _by_stretches(_compiled().dot, a, b)
 
 
 def norm(a: Vector) -> float:
@@ -65,5 +66,64 @@ def axpy(scalar: float, x: Vector, y: Vector) -> None:
     y : ndarray, shape (n,)
         The vector that changes.
     """
-    for i in range(0, y.size, _BLOCK):
-        y[i : i + _BLOCK] += scalar * x[i : i + _BLOCK]
+    _by_stretches(partial(_compiled().axpy, y.dtype.type(scalar)), x, y)
+
+
+def descend(alpha: float, p: Vector, Ap: Vector, x: Vector, r: Vector) -> float:
+    """Take CG's step: add αp to x and αAp to the residual r, in place.
+
+    Parameters
+    ----------
+    alpha : float
+        α.
+    p, Ap : ndarray, shape (n,)
+        The direction, and its product with A.
+    x, r : ndarray, shape (n,)
+        The iterate and its residual, which change.
+
+    Returns
+    -------
+    float
+        rᵀr of the new residual.
+    """
+    return _by_stretches(partial(_compiled().descend, x.dtype.type(alpha)), p, Ap, x, r)
+
+
+def turn(beta: float, y: Vector, p: Vector) -> None:
+    """Make CG's next direction in place: p = βp - y.
+
+    Parameters
+    ----------
+    beta : float
+        β.
+    y : ndarray, shape (n,)
+        The preconditioned residual.
+    p : ndarray, shape (n,)
+        The direction, which changes.
+    """
+    _by_stretches(partial(_compiled().turn, p.dtype.type(beta)), y, p)
+
+
+@cache
+def _compiled() -> ModuleType:
+    from rop.engines import vectors
+
+    return vectors
+
+
+def _by_stretches(function: Callable[..., float | None], *vectors: Vector) -> float:
+    """Run a function on stretches of vectors at the same time; returns the sum of its results."""
+    n = vectors[0].size
+    if n < _LONG:
+        return function(*vectors) or 0.0
+    from rop.engines.numba import threads
+
+    edges = np.linspace(0, n, threads() + 1).astype(int).tolist()
+    totals = [0.0] * threads()
+
+    def work(i: int) -> None:
+        stretch = slice(edges[i], edges[i + 1])
+        totals[i] = function(*[vector[stretch] for vector in vectors]) or 0.0
+
+    run_all([partial(work, i) for i in range(threads())])
+    return sum(totals)

@@ -94,7 +94,7 @@ class Elu(Elementwise):
 
     @staticmethod
     def d2s(z: Array, ds: Array) -> Array:
-        return np.where(z > 0.0, 0.0, 1.0) * ds
+        return np.heaviside(-z, 1.0) * ds
 
 
 class Exp(Elementwise):

@@ -1,0 +1,51 @@
+"""Compiled updates of parameter vectors, each in one pass over memory, for stretches of them."""
+
+# mypy: disable-error-code="untyped-decorator,no-untyped-def"
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+_COMPILE: dict[str, Any] = {
+    "nogil": True,
+    "cache": True,
+    "error_model": "numpy",
+    "fastmath": {"reassoc", "contract", "nsz"},
+}
+
+
+@njit(**_COMPILE)
+def dot(a, b):
+    """Return aᵀb, summed in float64."""
+    total = 0.0
+    for i in range(len(a)):
+        total += np.float64(a[i]) * np.float64(b[i])
+    return total
+
+
+@njit(**_COMPILE)
+def axpy(scalar, x, y):
+    """Add scalar · x to y."""
+    for i in range(len(y)):
+        y[i] += scalar * x[i]
+
+
+@njit(**_COMPILE)
+def descend(alpha, p, Ap, x, r):
+    """Add αp to x and αAp to r; returns rᵀr."""
+    total = 0.0
+    for i in range(len(x)):
+        x[i] += alpha * p[i]
+        r[i] += alpha * Ap[i]
+        total += np.float64(r[i]) * np.float64(r[i])
+    return total
+
+
+@njit(**_COMPILE)
+def turn(beta, y, p):
+    """Make p = βp - y."""
+    for i in range(len(p)):
+        p[i] = beta * p[i] - y[i]
