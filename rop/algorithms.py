@@ -6,7 +6,7 @@ that is the activity caching of sec. 7.1.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -33,6 +33,10 @@ class Algorithms:
         The loss L.
     parameters : sequence of Node
         The parameters, in the order in which they make up θ.
+    hidden : sequence of Node
+        Units whose changes structural damping penalises (sec. 8.4).
+    distance : {"squared", "matching"}
+        How their changes are measured.
 
     Attributes
     ----------
@@ -48,22 +52,32 @@ class Algorithms:
         da_i and s''(z_i)·da_i, for Hv.
     """
 
-    def __init__(self, z: Node, loss: Loss, parameters: Sequence[Node]) -> None:
+    def __init__(
+        self,
+        z: Node,
+        loss: Loss,
+        parameters: Sequence[Node],
+        hidden: Sequence[Node] = (),
+        distance: str = "squared",
+    ) -> None:
         self.z = z
         self.loss = loss
         self.parameters = parameters
-        self.nodes = ancestors(z, *loss.given)
+        self.hidden = hidden
+        self.distance = distance
+        self.nodes = ancestors(z, *loss.given, *hidden)
         self.network = ancestors(z)
         everything = dict.fromkeys([*parameters, *self.nodes])
         self.names = node_names(list(everything), z)
         self.active = descendants(self.network, parameters)
-        apart = {z, *loss.given}
+        apart = {z, *loss.given, *hidden}
         self._into = sums(self.nodes, apart)
         self._memo: dict[tuple[Node, str], Value] = {}
         self.forward, self.loss_value = Program("forward"), Program("loss value")
         self.loss_gradient = Program("loss gradient")
         self.loss_curvature, self.adjoints = Program("loss curvature"), Program("adjoints")
         self.cases = Value("1/N", (), False, place=Place("cases"))
+        self.strength = Value("μ/N", (), False, place=Place("strength"))
         self.size = 0
         self.a = self._leaves()
         self.d: State = State()
@@ -77,15 +91,20 @@ class Algorithms:
         Parameters
         ----------
         name : str
-            "gradient", "jvp", "vjp", "loss_hvp", "ggnvp", "hvp"; "rows" (vjp for each case apart)
-            or "squares" (sum over cases and directions of the squares of "rows").
+            "gradient", "jvp", "vjp", "loss_hvp", "ggnvp", "hvp"; "structural" (ggnvp with
+            structural damping); "rows" (vjp for each case apart) or "squares" (sum over cases and
+            directions of the squares of "rows"), "structural squares".
 
         Returns
         -------
         Program
         """
         if name not in self._products:
-            build = {"rows": self._rows, "squares": self._squares}[name]
+            build: dict[str, Callable[[], Program]] = {
+                "rows": self._rows,
+                "squares": self._squares,
+                "structural squares": lambda: self._squares(self.hidden),
+            }[name]
             self._products[name] = build().needed()
         return self._products[name]
 
@@ -151,6 +170,8 @@ class Algorithms:
             "loss_hvp": self._loss_hvp("loss_hvp", self.convex is not None),
             "ggnvp": self._curvature("ggnvp"),
         }
+        if self.hidden:
+            self._products["structural"] = self._curvature("structural", hidden=self.hidden)
         d = State({z: self.d[z]})
         reverse(self.network, self._emit(self.adjoints), self.a, d, self.active)
         self._products["hvp"] = self._curvature("hvp", d)
@@ -264,22 +285,38 @@ class Algorithms:
         else:
             self.loss.hvp(emit, self.a, self.d, z, self.cases, Rz, Target(Rd, z, "Rd"))
 
-    def _curvature(self, name: str, d: State | None = None) -> Program:
+    def _curvature(self, name: str, d: State | None = None, hidden: Sequence[Node] = ()) -> Program:
         """Gv by algorithm 5, or Hv by algorithm 4 when the adjoints d are given."""
-        z = self.z
+        z, network = self.z, ancestors(self.z, *hidden)
         emit = self._emit(Program(name), directional=True)
         R = self._blocks("R", "input", True)
-        r_forward(self.network, emit, self.a, R, self._into)
+        r_forward(network, emit, self.a, R, self._into)
         results = self._blocks("Rd", "output", True)
         Rd = State({node: results[node] for node in self.parameters if node is not z})
         if z in R:
             loss_emit = self._loss_emit(emit.program, directional=True)
             self._loss_curvature(loss_emit, R[z], Rd, self.convex is not None and d is None)
-        r_reverse(
-            self.network, emit, self.a, R, d or State(), Rd, self.active, curvature=d is not None
-        )
+        for node in hidden:
+            self._structural_damping(emit, node, R, Rd)
+        active = descendants(network, self.parameters)
+        r_reverse(network, emit, self.a, R, d or State(), Rd, active, curvature=d is not None)
         self._results(emit, Rd, "Rd", results)
         return emit.program
+
+    def _structural_damping(self, emit: Emit, node: Node, R: State, Rd: State) -> None:
+        """Rdh += μ Rh; with the matching loss Rdx += μ s'(x) Rx, which is μ Rh too (M47)."""
+        emit.begin(node, "structural")
+        letters = "abcdefghijklmnopqrstuvwxyz"[: len(node.shape)]
+        times = einsum(f"{letters},->{letters}", (node.shape, ()), "{1} {0}")
+        emit(Target(Rd, self.damped_at(node), "Rd"), times, R[node], self.strength)
+
+    def slope(self, node: Node) -> Value:
+        """s'(x) of an elementwise node, kept for the products."""
+        return self._memo[node, "s'"]
+
+    def damped_at(self, node: Node) -> Node:
+        """Where the term of a hidden unit enters: at its activation, or before the nonlinearity."""
+        return node.parents[0] if self.distance == "matching" else node
 
     def _rows(self) -> Program:
         """Jᵀu with the parameters' adjoints of each case apart: one row of J per case and u."""
@@ -294,11 +331,21 @@ class Algorithms:
         self._results(emit, d, "d", results)
         return emit.program
 
-    def _squares(self) -> Program:
+    def _squares(self, hidden: Sequence[Node] = ()) -> Program:
         """Sum over cases and directions of the squared elements of the rows (alg. 6 and 7)."""
         emit = self._emit(Program("squares"), directional=True, by_case=self.z.per_case)
-        d = State({self.z: self._input("u", self.z)})
-        reverse(self.network, emit, self.a, d, self.active)
+        network, d = ancestors(self.z, *hidden), State({self.z: self._input("u", self.z)})
+        if hidden:
+            # What is given must not be added to, and any of these may come before another.
+            starts = [(self.z, d.pop(self.z))]
+            for i, node in enumerate(hidden):
+                place = Place(f"signs {i}")
+                signs = Value(f"v{i}", node.shape, node.per_case, True, place=place)
+                starts.append((self.damped_at(node), signs))
+            for node, given in starts:
+                emit.begin(node, "structural")
+                emit(Target(d, node, "d"), einsum("i->i", ((node.size,),), "{0}"), given)
+        reverse(network, emit, self.a, d, descendants(network, self.parameters))
         steps = emit.program.steps
         summed = self._emit(Program("squares"))
         results, squared = self._blocks("diag ", "output", False), dict[Value, Value]()

@@ -18,11 +18,18 @@ if TYPE_CHECKING:
 _COLUMNS_BYTES = 2**26
 
 
-def diagonal(at: Linearization, method: str, seed: int | np.random.Generator) -> NDArray[Any]:
+def diagonal(
+    at: Linearization, method: str, seed: int | np.random.Generator, mu: float
+) -> NDArray[Any]:
     """See `Linearization.diagonal`."""
+    if mu and method != "chapelle-erhan":
+        raise RopValueError(
+            f"diagonal: {method!r} leaves structural damping out (mu={mu:g}); use "
+            "'chapelle-erhan', or mu=0"
+        )
     methods: dict[str, Callable[[], NDArray[Any]]] = {
         "exact": lambda: _exact(at),
-        "chapelle-erhan": lambda: _chapelle_erhan(at, np.random.default_rng(seed)),
+        "chapelle-erhan": lambda: _chapelle_erhan(at, np.random.default_rng(seed), mu),
         # ∇L has the 1/N of the mean: (1/N) Σ sq(∇f_i) = N Σ sq(∇f_i / N), erratum M59.
         "empirical-fisher": lambda: len(at.outputs) * at.squares(at.loss_gradient()[..., None]),
     }
@@ -88,13 +95,22 @@ def _exact(at: Linearization) -> NDArray[Any]:
     return total
 
 
-def _chapelle_erhan(at: Linearization, rng: np.random.Generator) -> NDArray[Any]:
-    """One reverse sweep from S v for random signs v, drawn for each case by itself (alg. 7)."""
+def _chapelle_erhan(at: Linearization, rng: np.random.Generator, mu: float) -> NDArray[Any]:
+    """One reverse sweep from S v for random signs v, drawn for each case by itself (alg. 7).
+
+    With structural damping the sweep starts from hidden units as well: as their signs are drawn by
+    themselves, the mean is the diagonal of the sum.
+    """
     S, signs = root(at)
     if (signs < 0).any():
         raise RopValueError(
             "diagonal: 'chapelle-erhan' needs a positive semidefinite L''; use 'exact', or "
             "LossGraph(..., convexify='eigen')"
         )
-    v = rng.choice(np.array([-1.0, 1.0], at.dtype), size=(*at.outputs.shape, 1))
-    return at.squares(S(v))
+    one = np.array([-1.0, 1.0], at.dtype)
+    v = rng.choice(one, size=(*at.outputs.shape, 1))
+    if not mu:
+        return at.squares(S(v))
+    scale = at.dtype.type(np.sqrt(mu / at.cases))
+    hidden = [scale * np.sqrt(w) * rng.choice(one, size=w.shape) for w in at.hidden_weights()]
+    return at.structural_squares(S(v)[..., 0], hidden)

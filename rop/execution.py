@@ -108,6 +108,11 @@ class Execution:
             place = shard.buffers.setdefault(buffer, np.empty(rows.size, self._dtype))
             place[...] = rows.reshape(-1)
 
+    def set_strength(self, mu: float) -> None:
+        """Set μ of structural damping for the next products."""
+        for shard in self.shards:
+            shard.buffers["strength"][0] = mu / self._cases
+
     def product(
         self,
         name: str,
@@ -216,6 +221,7 @@ class Execution:
             shard.buffers["theta"] = theta
             shard.buffers["constants"] = constants
             shard.buffers["cases"] = np.full(1, 1.0 / cases, self._dtype)
+            shard.buffers["strength"] = np.zeros(1, self._dtype)
             for name, shape in objective.data_shapes.items():
                 shard.buffers[f"data {name}"] = np.empty((stop - start) * prod(shape), self._dtype)
             shards.append(shard)
@@ -284,7 +290,7 @@ def engine_named(name: str) -> ModuleType:
     Parameters
     ----------
     name : str
-        "numba" or "numpy".
+        "numba", "numpy", "cuda" or "cuda-tf32".
 
     Returns
     -------
@@ -296,6 +302,10 @@ def engine_named(name: str) -> ModuleType:
     RopValueError
         If there is no such engine.
     """
+    if name in ("cuda", "cuda-tf32"):
+        from rop.engines import cuda
+
+        return cuda
     if name == "numba":
         from rop.engines import numba
 
@@ -304,12 +314,21 @@ def engine_named(name: str) -> ModuleType:
         from rop.engines import numpy
 
         return numpy
-    raise RopValueError(f"engine: expected 'numba' or 'numpy', got {name!r}")
+    raise RopValueError(f"engine: expected 'numba', 'numpy' or 'cuda', got {name!r}")
+
+
+def execution_of(engine: str) -> type[Execution]:
+    """Class of the executions of an engine: those of the CUDA engine keep all on the GPU."""
+    if engine in ("cuda", "cuda-tf32"):
+        from rop.engines.cuda.execution import DeviceExecution
+
+        return DeviceExecution
+    return Execution
 
 
 def mean_loss(execution: Execution, objective: Objective, theta: Array, cases: int) -> float:
     """f(θ) from the losses of the cases, summed in float64, and the penalty."""
-    losses = [shard.array(objective.algorithms.values["loss"]) for shard in execution.shards]
-    total = sum(float(loss.sum(dtype=np.float64)) for loss in losses)
+    losses = execution.values(objective.algorithms.values["loss"])
+    total = float(losses.sum(dtype=np.float64))
     penalty = 0.5 * objective.l2 * float(np.dot(theta, theta)) if objective.l2 else 0.0
     return total / cases + penalty

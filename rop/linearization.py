@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from math import inf
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -156,13 +158,17 @@ class Linearization:
         """
         return self._product("loss_hvp", w, "w", "outputs", "outputs")
 
-    def ggnvp(self, v: ArrayLike) -> NDArray[Any]:
-        """G v = Jᵀ L'' J v + l2 v, by algorithm 5 (errata M27, M28).
+    def ggnvp(self, v: ArrayLike, mu: float = 0.0) -> NDArray[Any]:
+        """G v = Jᵀ L'' J v + l2 v, by algorithm 5 (errata M27, M28); with μ also μ D v (sec. 8.4).
 
         Parameters
         ----------
         v : array_like, (n,) or (n, K)
             Directions.
+        mu : float
+            Strength of structural damping by the objective's hidden units: D is the Gauss-Newton
+            matrix of the mean over cases of the distance d summed over them. In the paper's
+            updates it is λμ (erratum M46).
 
         Returns
         -------
@@ -171,9 +177,14 @@ class Linearization:
         Raises
         ------
         RopTypeError, RopValueError
-            If v does not fit, or is not finite.
+            If v does not fit, or is not finite; if there is a μ but no hidden units.
         """
-        return self._product("ggnvp", v, "v", "theta", "theta", penalty=True)
+        if not mu:
+            return self._product("ggnvp", v, "v", "theta", "theta", penalty=True)
+        self._refuse_strength(mu)
+        with self._execution.lock:
+            self._execution.set_strength(mu)
+            return self._product("structural", v, "v", "theta", "theta", penalty=True)
 
     def hvp(self, v: ArrayLike) -> NDArray[Any]:
         """H v, the exact Hessian product, by algorithm 4 (errata M21, M22).
@@ -225,7 +236,12 @@ class Linearization:
         """
         return self.rows(self._output_shape[0] * self.loss_gradient()[..., None])[:, 0]
 
-    def diagonal(self, method: str = "exact", seed: int | np.random.Generator = 0) -> NDArray[Any]:
+    def diagonal(
+        self,
+        method: str = "exact",
+        seed: int | np.random.Generator = 0,
+        mu: float = 0.0,
+    ) -> NDArray[Any]:
         """Diagonal of G, or an estimate of it, l2 included (sec. 11.2-11.4).
 
         Parameters
@@ -236,6 +252,8 @@ class Linearization:
             erratum M59), which estimates another matrix.
         seed : int or Generator
             Of the random signs.
+        mu : float
+            Strength of structural damping (see `ggnvp`), which "chapelle-erhan" takes into account.
 
         Returns
         -------
@@ -244,11 +262,14 @@ class Linearization:
         Raises
         ------
         RopValueError
-            If there is no such method, or the loss has no PSD L'' to take the root of.
+            If there is no such method, or the loss has no PSD L'' to take the root of; if there is
+            a μ but no hidden units, or the method cannot take it into account.
         """
         from rop import diagonals
 
-        return diagonals.diagonal(self, method, seed)
+        if mu:
+            self._refuse_strength(mu)
+        return diagonals.diagonal(self, method, seed, mu)
 
     @property
     def memory(self) -> dict[str, int]:
@@ -294,6 +315,45 @@ class Linearization:
             self._execution.product("squares", stop - start, flat, part, "outputs", "theta")
             total += part
         return total
+
+    def structural_squares(self, u: ArrayLike, signs: Sequence[Array]) -> NDArray[Any]:
+        """As `squares`, of the rows that arise from u and from one array for each hidden unit.
+
+        Parameters
+        ----------
+        u : array_like, (N, *output shape)
+            A vector of the outputs' space.
+        signs : sequence of ndarray, (N, *shape of the unit)
+            Vectors of the spaces of the hidden units.
+
+        Returns
+        -------
+        ndarray, (n,)
+        """
+        array, _ = self._checked(u, "u", "outputs")
+        total = np.empty(self.n, self.dtype)
+        with self._execution.lock:
+            for i, given in enumerate(signs):
+                self._execution.give(f"signs {i}", given)
+            flat = array.reshape(-1)
+            self._execution.product("structural squares", 1, flat, total, "outputs", "theta")
+        return total
+
+    def hidden_weights(self) -> list[NDArray[Any]]:
+        """Second derivatives of the distance that structural damping measures (erratum M47).
+
+        Returns
+        -------
+        list of ndarray, (N, *shape of the unit)
+            For each hidden unit, with respect to that at which its term enters.
+        """
+        weights = []
+        for node in self.objective.hidden:
+            if self.objective.distance == "matching":
+                weights.append(self._execution.values(self._algorithms.slope(node)))
+            else:
+                weights.append(np.ones((self._output_shape[0], *node.shape), self.dtype))
+        return weights
 
     def _product(
         self,
@@ -344,13 +404,13 @@ class Linearization:
 
     def _prepare(self, name: str) -> None:
         """Compute what a product needs besides the forward sweep: the loss's part, and adjoints."""
-        if name in ("loss_hvp", "raw_loss_hvp", "ggnvp", "hvp"):
+        if name in ("loss_hvp", "raw_loss_hvp", "ggnvp", "structural", "hvp"):
             self._stage(self._algorithms.loss_gradient)
             self._stage(self._algorithms.loss_curvature)
         if name == "hvp":
             self._stage(self._algorithms.adjoints)
-        convexified = self._ready & {"loss_hvp", "ggnvp"}
-        if name in ("loss_hvp", "ggnvp") and self._algorithms.convex and not convexified:
+        convexified = {"loss_hvp", "ggnvp", "structural"}
+        if name in convexified and self._algorithms.convex and not self._ready & convexified:
             self._convexify()
         self._ready.add(name)
 
@@ -386,6 +446,15 @@ class Linearization:
         m = int(np.prod(shape))
         unit = np.broadcast_to(np.eye(m, dtype=self.dtype), (rows, m, m)).reshape(rows, *shape, m)
         return self._product(name, unit, "w", "outputs", "outputs").reshape(rows, m, m)
+
+    def _refuse_strength(self, mu: float) -> None:
+        if not (isinstance(mu, Real) and 0.0 < mu < inf):
+            raise RopValueError(f"mu: expected a finite number >= 0, got {mu!r}")
+        if not self.objective.hidden:
+            raise RopValueError(
+                f"mu: structural damping (mu={mu:g}) needs hidden units; give them to the "
+                "objective: rop.Objective(z, loss, hidden=[h1, h2])"
+            )
 
     def _checked(self, vectors: ArrayLike, what: str, space: Space) -> tuple[Array, int | None]:
         """Return vectors of the engine's dtype, and K if there is an axis of directions."""

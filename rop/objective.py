@@ -7,7 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -17,12 +17,14 @@ from rop.algorithms import Algorithms
 from rop.arrays import checked_batch, finite, numbers, real
 from rop.engines.memory import Layouts
 from rop.errors import RopTypeError, RopValueError
-from rop.execution import Execution, Lease, Purpose, mean_loss
+from rop.execution import Execution, Lease, Purpose, execution_of, mean_loss
 from rop.graph import Node, Shape, ancestors
 from rop.linearization import Linearization
 from rop.losses import Loss, LossGraph
+from rop.ops.elementwise import Sigmoid, Tanh
 from rop.ops.kernels import Array
 from rop.ops.shaping import per_case
+from rop.sweeps import descendants
 
 # Memory of linearizations that are gone, kept for the next ones.
 _SPARES = 3
@@ -43,6 +45,12 @@ class Objective:
     params : sequence of Node, optional
         The parameters in the order in which they make up θ; by default those that z depends on, in
         the order of their creation. One that z does not depend on has gradient 0.
+    hidden : sequence of Node
+        Units that structural damping keeps from changing much, such as the states of an RNN
+        (sec. 8.4); see `Linearization.ggnvp`.
+    distance : {"squared", "matching"}
+        How it measures their change: by the squared error of the activations, or by the loss that
+        matches tanh or the sigmoid, for which (d∘s)'' = s' (erratum M47).
 
     Attributes
     ----------
@@ -67,7 +75,14 @@ class Objective:
     """
 
     def __init__(
-        self, z: Node, loss: Loss, l2: float = 0.0, params: Iterable[Node] | None = None
+        self,
+        z: Node,
+        loss: Loss,
+        l2: float = 0.0,
+        params: Iterable[Node] | None = None,
+        *,
+        hidden: Iterable[Node] = (),
+        distance: Literal["squared", "matching"] = "squared",
     ) -> None:
         if not isinstance(z, Node):
             raise RopTypeError(f"z: expected a node, got {type(z).__name__}")
@@ -80,7 +95,8 @@ class Objective:
         if not math.isfinite(l2) or l2 < 0.0:
             raise RopValueError(f"l2: expected a finite number >= 0, got {l2!r}")
         loss.fit(z)
-        nodes = ancestors(z, *loss.given)
+        self.hidden, self.distance = tuple(hidden), distance
+        nodes = ancestors(z, *loss.given, *self.hidden)
         has_data = any(node.kind == "data" for node in nodes)
         if has_data and not z.per_case and not isinstance(loss, LossGraph):
             z = per_case(z)
@@ -93,6 +109,7 @@ class Objective:
         _refuse_duplicates([*self.parameters, *self._data])
         self.shapes: dict[str, Shape] = {str(p.name): p.shape for p in self.parameters}
         self.data_shapes: dict[str, Shape] = {str(d.name): d.shape for d in self._data}
+        self._refuse_hidden(nodes)
         ends = np.cumsum([p.size for p in self.parameters]).tolist()
         self.slices = {
             str(p.name): slice(end - p.size, end)
@@ -110,10 +127,29 @@ class Objective:
             f"{', '.join(self.shapes)}>"
         )
 
+    def _refuse_hidden(self, nodes: list[Node]) -> None:
+        """Raise RopValueError if structural damping makes no sense at one of the hidden nodes."""
+        if self.distance not in ("squared", "matching"):
+            raise RopValueError(
+                f"distance: expected 'squared' or 'matching', got {self.distance!r}"
+            )
+        moving = descendants(nodes, self.parameters)
+        for node in self.hidden:
+            if node.op is None or node not in moving or node.per_case != self.z.per_case:
+                raise RopValueError(
+                    f"hidden: expected nodes that depend on parameters, and on data if the outputs "
+                    f"do, got {node!r}"
+                )
+            if self.distance == "matching" and not isinstance(node.op, Tanh | Sigmoid):
+                raise RopValueError(
+                    f"hidden: distance='matching' is for tanh and sigmoid units, got {node!r}; "
+                    "use distance='squared'"
+                )
+
     @cached_property
     def algorithms(self) -> Algorithms:
         """The programs of the objective."""
-        return Algorithms(self.z, self.loss, self.parameters)
+        return Algorithms(self.z, self.loss, self.parameters, self.hidden, self.distance)
 
     def init(
         self, method: str = "sparse", seed: int | np.random.Generator = 0, **options: Any
@@ -218,8 +254,8 @@ class Objective:
             The parameters; copied.
         batch : mapping of str to array_like
             (N, *shape) for each data node; copied.
-        engine : {"numba", "numpy"}
-            Engine that runs the programs.
+        engine : {"numba", "numpy", "cuda", "cuda-tf32"}
+            Engine that runs the programs; the last one may round products of float32 to TF32.
         dtype : dtype, optional
             float32 or float64; by default theta's own, float64 for integers.
 
@@ -265,7 +301,8 @@ class Objective:
             for i, spare in enumerate(self._spare):
                 if spare.key == (cases, engine, dtype, purpose):
                     return Lease(self._spare.pop(i), self._take_back)
-        return Lease(Execution(self, cases, engine, dtype, purpose), self._take_back)
+        execution = execution_of(engine)(self, cases, engine, dtype, purpose)
+        return Lease(execution, self._take_back)
 
     def _take_back(self, execution: Execution) -> None:
         """Keep an execution for the next batch of its size, unless it holds much memory."""

@@ -91,6 +91,14 @@ class Step:
     rule: str
 
 
+@dataclass(slots=True)
+class Pieces:
+    """How much of a value that is put together from pieces is written, and since which step."""
+
+    start: int
+    covered: int = 0
+
+
 @dataclass
 class Program:
     """Steps in the order in which they run, and the values that must outlive them.
@@ -103,11 +111,14 @@ class Program:
         The steps.
     keep : set of Value
         Values that other programs read: they stay in memory when the program has ended.
+    written : dict of Value to Pieces
+        What its steps have begun to write.
     """
 
     name: str
     steps: list[Step] = field(default_factory=list)
     keep: set[Value] = field(default_factory=set)
+    written: dict[Value, Pieces] = field(default_factory=dict)
 
     def reads(self) -> set[Value]:
         """Values that the steps read and that no step of this program writes."""
@@ -149,14 +160,6 @@ class Target:
     alone: bool = False
 
 
-@dataclass(slots=True)
-class _Pieces:
-    """How much of a value that is put together from pieces is written, and since which step."""
-
-    start: int
-    covered: int = 0
-
-
 class Emit:
     """Adds steps to a program, in the terms in which ops write their rules.
 
@@ -196,7 +199,7 @@ class Emit:
         self.case_by_case = case_by_case
         self.node: Node
         self.rule = ""
-        self._written: dict[Value, _Pieces] = {}
+        self._written = program.written
 
     def begin(self, node: Node, rule: str) -> None:
         """Name the node and the rule that the next steps belong to."""
@@ -228,7 +231,7 @@ class Emit:
         value = made or self._make(target)
         target.state[target.node] = value
         first = value not in self._written
-        pieces = self._written.setdefault(value, _Pieces(len(self.program.steps)))
+        pieces = self._written.setdefault(value, Pieces(len(self.program.steps)))
         if isinstance(kernel, Loops) and kernel.disjoint and (first or pieces.covered):
             pieces.covered += prod(kernel.extents)
             self._step(kernel, value, values, False)
