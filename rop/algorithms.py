@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rop.checkpointing import Segments, cut
 from rop.graph import Node, ancestors
 from rop.losses import Loss, LossGraph
 from rop.ops.kernels import Loops, einsum, product
-from rop.program import Emit, Place, Program, State, Step, Target, Value, in_node_order
+from rop.planning import schedule
+from rop.program import Emit, Place, Program, State, Step, Target, Value, in_order_of
 from rop.sweeps import descendants, forward, r_forward, r_reverse, reverse, sums
 
 PRODUCTS = ("gradient", "jvp", "vjp", "loss_hvp", "ggnvp", "hvp")
@@ -37,6 +40,9 @@ class Algorithms:
         Units whose changes structural damping penalises (sec. 8.4).
     distance : {"squared", "matching"}
         How their changes are measured.
+    checkpoints : int or "sqrt"
+        Into how many segments the forward sweep is cut, of which only the ends are kept (sec. 7.1);
+        0 keeps everything, "sqrt" needs the least memory.
 
     Attributes
     ----------
@@ -59,14 +65,15 @@ class Algorithms:
         parameters: Sequence[Node],
         hidden: Sequence[Node] = (),
         distance: str = "squared",
+        checkpoints: int | Literal["sqrt"] = 0,
     ) -> None:
         self.z = z
         self.loss = loss
         self.parameters = parameters
         self.hidden = hidden
         self.distance = distance
-        self.nodes = ancestors(z, *loss.given, *hidden)
-        self.network = ancestors(z)
+        self.nodes = schedule(ancestors(z, *loss.given, *hidden))
+        self.network = self._leading_to(z)
         everything = dict.fromkeys([*parameters, *self.nodes])
         self.names = node_names(list(everything), z)
         self.active = descendants(self.network, parameters)
@@ -83,7 +90,10 @@ class Algorithms:
         self.d: State = State()
         self.values: dict[str, Value] = {}
         self._products: dict[str, Program] = {}
+        self.segments: Segments | None = None
         self._build()
+        if checkpoints:
+            self._cut(checkpoints)
 
     def product(self, name: str) -> Program:
         """The program of one product.
@@ -100,12 +110,12 @@ class Algorithms:
         Program
         """
         if name not in self._products:
-            build: dict[str, Callable[[], Program]] = {
+            builders: dict[str, Callable[[], Program]] = {
                 "rows": self._rows,
                 "squares": self._squares,
                 "structural squares": lambda: self._squares(self.hidden),
-            }[name]
-            self._products[name] = build().needed()
+            }
+            self._products[name] = self._with_checkpoints(builders[name]().needed())
         return self._products[name]
 
     @property
@@ -129,6 +139,10 @@ class Algorithms:
         """The numbers of all constants, one after the other."""
         arrays = [node.constant.ravel() for node in self.nodes if node.constant is not None]
         return np.concatenate(arrays) if arrays else np.empty(0)
+
+    def _leading_to(self, *ends: Node) -> list[Node]:
+        network = set(ancestors(*ends))
+        return [node for node in self.nodes if node in network]
 
     def _leaves(self) -> State:
         a, constants = State(), 0
@@ -177,8 +191,8 @@ class Algorithms:
         self._products["hvp"] = self._curvature("hvp", d)
         if self.convex:
             self._products["raw_loss_hvp"] = self._loss_hvp("raw_loss_hvp", False)
-        self.forward.steps = in_node_order(self.forward.steps)
-        self.adjoints.steps = in_node_order(self.adjoints.steps, backwards=True)
+        self.forward.steps = in_order_of(self.nodes, self.forward.steps)
+        self.adjoints.steps = in_order_of(self.nodes[::-1], self.adjoints.steps)
         self._keep()
 
     def _keep(self) -> None:
@@ -198,6 +212,21 @@ class Algorithms:
         self.adjoints.steps = self.adjoints.needed().steps
         self.loss_gradient.steps = self.loss_gradient.needed().steps
         self.loss_curvature.steps = self.loss_curvature.needed().steps
+
+    def _cut(self, checkpoints: int | Literal["sqrt"]) -> None:
+        """Keep the ends of segments only, and recompute the rest within each product."""
+        del self._products["hvp"]
+        stages = (self.loss_value, self.loss_gradient, self.loss_curvature)
+        read = {self.a[self.z]}.union(*(stage.reads() for stage in stages))
+        products = list(self._products.values())
+        self.segments = cut(self.forward, read, products, checkpoints)
+        self.forward.keep = (self.forward.keep & read) | self.segments.checkpoints
+        self._products = {
+            name: self._with_checkpoints(product) for name, product in self._products.items()
+        }
+
+    def _with_checkpoints(self, program: Program) -> Program:
+        return program if self.segments is None else self.segments.recomputing(program)
 
     @cached_property
     def value_program(self) -> Program:
@@ -287,7 +316,7 @@ class Algorithms:
 
     def _curvature(self, name: str, d: State | None = None, hidden: Sequence[Node] = ()) -> Program:
         """Gv by algorithm 5, or Hv by algorithm 4 when the adjoints d are given."""
-        z, network = self.z, ancestors(self.z, *hidden)
+        z, network = self.z, self._leading_to(self.z, *hidden)
         emit = self._emit(Program(name), directional=True)
         R = self._blocks("R", "input", True)
         r_forward(network, emit, self.a, R, self._into)
@@ -333,8 +362,9 @@ class Algorithms:
 
     def _squares(self, hidden: Sequence[Node] = ()) -> Program:
         """Sum over cases and directions of the squared elements of the rows (alg. 6 and 7)."""
-        emit = self._emit(Program("squares"), directional=True, by_case=self.z.per_case)
-        network, d = ancestors(self.z, *hidden), State({self.z: self._input("u", self.z)})
+        name = "structural squares" if hidden else "squares"
+        emit = self._emit(Program(name), directional=True, by_case=self.z.per_case)
+        network, d = self._leading_to(self.z, *hidden), State({self.z: self._input("u", self.z)})
         if hidden:
             # What is given must not be added to, and any of these may come before another.
             starts = [(self.z, d.pop(self.z))]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from math import prod
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Space = Literal["theta", "outputs"]
 Purpose = Literal["value", "products"]
+Checkpoints: TypeAlias = int | Literal["sqrt"]
 
 # So much room for temporaries decides how many directions run at once.
 _DIRECTIONS_BYTES = 2**27
@@ -46,6 +47,8 @@ class Execution:
         float32 or float64.
     purpose : {"value", "products"}
         Whether activations are kept.
+    checkpoints : int or "sqrt"
+        Number of segments of the forward sweep of which only the ends are kept; 0 keeps all.
     """
 
     def __init__(
@@ -55,13 +58,13 @@ class Execution:
         engine: str,
         dtype: np.dtype[Any],
         purpose: Purpose,
+        checkpoints: Checkpoints = 0,
     ) -> None:
         self._engine = engine_named(engine)
-        self._algorithms = objective.algorithms
-        self._layouts = objective.layouts
+        self._algorithms, self._layouts = objective.with_checkpoints(checkpoints)
         self._cases, self._dtype = cases, dtype
         self._per_case = objective.z.per_case
-        self.key = (cases, engine, dtype, purpose)
+        self.key = (cases, engine, dtype, purpose, checkpoints)
         self.shards = self._split(objective)
         if purpose == "products":
             self._refuse_what_does_not_fit()
@@ -100,6 +103,10 @@ class Execution:
         """What a stage has kept, or what was given: (N, *shape) or (1, *shape)."""
         arrays = [shard.array(value) for shard in self.shards]
         return np.concatenate(arrays) if value.per_case else arrays[0].copy()
+
+    def losses(self) -> NDArray[Any]:
+        """The loss of each case: (N,), or (1,) where it does not depend on data."""
+        return self.values(self._algorithms.values["loss"])
 
     def give(self, buffer: str, array: Array) -> None:
         """Hand the shards their cases of an array that programs read from a named place."""
@@ -194,18 +201,23 @@ class Execution:
                     sizes[kind] += buffer.nbytes
         return sizes
 
-    def _refuse_what_does_not_fit(self) -> None:
-        """Raise RopMemoryError if the cached values and a product's temporaries do not fit."""
+    def predicted(self) -> dict[str, int]:
+        """Bytes that will be "cached" for the products, and "work" space, by the memory plans."""
         kept = work = 0
         program, product = self._algorithms.forward, self._algorithms.product("ggnvp")
         for shard in self.shards:
             kept += self._layouts(program, shard.cases).kept
             work += self._layouts(product, shard.cases).work + self._algorithms.size
         size = self._dtype.itemsize
+        return {"cached": kept * size, "work": work * size}
+
+    def _refuse_what_does_not_fit(self) -> None:
+        """Raise RopMemoryError if the cached values and a product's temporaries do not fit."""
+        predicted = self.predicted()
         refuse_if_too_large(
-            {"cached activations": kept * size, "temporaries": work * size},
+            {"cached activations": predicted["cached"], "temporaries": predicted["work"]},
             f"linearize with {self._cases} cases",
-            "use fewer cases at a time, or float32",
+            "use fewer cases at a time, checkpoints='sqrt', or float32",
         )
 
     def _split(self, objective: Objective) -> list[Shard]:
@@ -328,7 +340,7 @@ def execution_of(engine: str) -> type[Execution]:
 
 def mean_loss(execution: Execution, objective: Objective, theta: Array, cases: int) -> float:
     """f(θ) from the losses of the cases, summed in float64, and the penalty."""
-    losses = execution.values(objective.algorithms.values["loss"])
+    losses = execution.losses()
     total = float(losses.sum(dtype=np.float64))
     penalty = 0.5 * objective.l2 * float(np.dot(theta, theta)) if objective.l2 else 0.0
     return total / cases + penalty

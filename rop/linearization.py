@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rop.arrays import finite, real
+from rop.arrays import finite, on_gpu, real
 from rop.engines.memory import results
 from rop.errors import RopValueError
-from rop.execution import Space, mean_loss
+from rop.execution import Checkpoints, Space, mean_loss
 from rop.ops.kernels import Array
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ class Linearization:
         Name of the engine.
     dtype : dtype
         float32 or float64.
+    checkpoints : int or "sqrt"
+        Number of segments of the forward sweep of which only the ends are kept; 0: all is kept.
     """
 
     def __init__(
@@ -50,14 +52,16 @@ class Linearization:
         batch: Mapping[str, NDArray[Any]],
         cases: int,
         engine: str,
+        checkpoints: Checkpoints,
     ) -> None:
         self.objective, self.theta, self.batch = objective, theta, dict(batch)
         self.cases, self.engine, self.dtype = cases, engine, theta.dtype
         self.n: int = objective.n
         theta.flags.writeable = False
-        self._algorithms = objective.algorithms
+        self.checkpoints = checkpoints
+        self._algorithms, _ = objective.with_checkpoints(checkpoints)
         # Everything that is handed out is a copy: the memory may serve the next linearization.
-        self._lease = objective.lease(cases, engine, theta.dtype, "products")
+        self._lease = objective.lease(cases, engine, theta.dtype, "products", checkpoints)
         self._execution = self._lease.execution
         self._execution.load(theta, batch)
         self._stage = self._execution.stage
@@ -187,7 +191,7 @@ class Linearization:
             return self._product("structural", v, "v", "theta", "theta", penalty=True)
 
     def hvp(self, v: ArrayLike) -> NDArray[Any]:
-        """H v, the exact Hessian product, by algorithm 4 (errata M21, M22).
+        """H v, the exact Hessian product, by algorithm 4 (errata M21, M22). Not with checkpoints.
 
         Parameters
         ----------
@@ -203,6 +207,11 @@ class Linearization:
         RopTypeError, RopValueError
             If v does not fit, or is not finite.
         """
+        if self.checkpoints:
+            raise RopValueError(
+                "hvp: it needs the adjoints of all nodes, which checkpoints do not keep; use "
+                "linearize(..., checkpoints=0), fewer cases at a time, or ggnvp"
+            )
         return self._product("hvp", v, "v", "theta", "theta", penalty=True)
 
     @property
@@ -367,9 +376,11 @@ class Linearization:
         if name not in self._ready:
             with self._execution.lock:
                 self._prepare(name)
-        array, many = self._checked(vectors, what, source)
         l2 = self.objective.l2 if penalty else 0.0
         shape = self._shapes[result]
+        if on_gpu(vectors) and np.shape(vectors) == self._shapes[source]:
+            return self._execution.product_on_gpu(name, vectors, what, source, result, shape, l2)
+        array, many = self._checked(vectors, what, source)
         if many is None:
             output = results.empty(shape, self.dtype)
             flat = array if array.ndim == 1 else array.reshape(-1)

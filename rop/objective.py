@@ -16,8 +16,8 @@ from rop import init
 from rop.algorithms import Algorithms
 from rop.arrays import checked_batch, finite, numbers, real
 from rop.engines.memory import Layouts
-from rop.errors import RopTypeError, RopValueError
-from rop.execution import Execution, Lease, Purpose, execution_of, mean_loss
+from rop.errors import RopMemoryError, RopTypeError, RopValueError
+from rop.execution import Checkpoints, Execution, Lease, Purpose, execution_of, mean_loss
 from rop.graph import Node, Shape, ancestors
 from rop.linearization import Linearization
 from rop.losses import Loss, LossGraph
@@ -116,7 +116,7 @@ class Objective:
             for p, end in zip(self.parameters, ends, strict=True)
         }
         self.n: int = ends[-1]
-        self.layouts = Layouts()
+        self._variants: dict[Checkpoints, tuple[Algorithms, Layouts]] = {}
         self._spare: list[Execution] = []
         # Reentrant: the garbage collector may take back one execution while another is lent.
         self._lock = threading.RLock()
@@ -149,7 +149,32 @@ class Objective:
     @cached_property
     def algorithms(self) -> Algorithms:
         """The programs of the objective."""
-        return Algorithms(self.z, self.loss, self.parameters, self.hidden, self.distance)
+        return self.with_checkpoints(0)[0]
+
+    def with_checkpoints(self, checkpoints: Checkpoints) -> tuple[Algorithms, Layouts]:
+        """The programs that keep the ends of so many segments only, and their plans (sec. 7.1).
+
+        Parameters
+        ----------
+        checkpoints : int or "sqrt"
+            Number of segments; 0 keeps everything.
+
+        Returns
+        -------
+        Algorithms, Layouts
+        """
+        with self._lock:
+            if checkpoints not in self._variants:
+                made = Algorithms(
+                    self.z,
+                    self.loss,
+                    self.parameters,
+                    self.hidden,
+                    self.distance,
+                    checkpoints,
+                )
+                self._variants[checkpoints] = made, Layouts()
+            return self._variants[checkpoints]
 
     def init(
         self, method: str = "sparse", seed: int | np.random.Generator = 0, **options: Any
@@ -245,6 +270,7 @@ class Objective:
         batch: Mapping[str, ArrayLike] | None = None,
         engine: str = "numba",
         dtype: DTypeLike | None = None,
+        checkpoints: Checkpoints | None = None,
     ) -> Linearization:
         """Run the forward sweep at θ and keep what the products need (sec. 7.1).
 
@@ -258,6 +284,11 @@ class Objective:
             Engine that runs the programs; the last one may round products of float32 to TF32.
         dtype : dtype, optional
             float32 or float64; by default theta's own, float64 for integers.
+        checkpoints : int or "sqrt", optional
+            Into how many segments the forward sweep is cut; only their ends are kept, and each
+            product recomputes the rest (sec. 7.1). "sqrt" is the number that needs the least
+            memory, 0 keeps everything. By default everything is kept if it fits. There is no `hvp`
+            with checkpoints.
 
         Returns
         -------
@@ -266,13 +297,23 @@ class Objective:
         Raises
         ------
         RopTypeError, RopValueError
-            If θ or the batch do not fit, with the name and the position of what does not.
+            If an argument does not fit, with the name and the position of what does not.
         RopMemoryError
             If there is not enough memory for what is to be kept.
         """
         values, kind = self._theta(theta, dtype)
         arrays, cases = self._batch(batch, kind)
-        return Linearization(self, values, arrays, cases, engine)
+        whole = isinstance(checkpoints, int) and not isinstance(checkpoints, bool)
+        if checkpoints is not None and checkpoints != "sqrt" and not (whole and checkpoints >= 0):
+            raise RopValueError(
+                f"checkpoints: expected a number of segments, 'sqrt' or None, got {checkpoints!r}"
+            )
+        try:
+            return Linearization(self, values, arrays, cases, engine, checkpoints or 0)
+        except RopMemoryError:
+            if checkpoints is not None:
+                raise
+            return Linearization(self, values, arrays, cases, engine, "sqrt")
 
     def value(
         self,
@@ -295,13 +336,20 @@ class Objective:
         lease.execution.stage(self.algorithms.value_program)
         return mean_loss(lease.execution, self, values, cases)
 
-    def lease(self, cases: int, engine: str, dtype: np.dtype[Any], purpose: Purpose) -> Lease:
+    def lease(
+        self,
+        cases: int,
+        engine: str,
+        dtype: np.dtype[Any],
+        purpose: Purpose,
+        checkpoints: Checkpoints = 0,
+    ) -> Lease:
         """Lend memory and bound programs for a batch: what came back last, or new."""
         with self._lock:
             for i, spare in enumerate(self._spare):
-                if spare.key == (cases, engine, dtype, purpose):
+                if spare.key == (cases, engine, dtype, purpose, checkpoints):
                     return Lease(self._spare.pop(i), self._take_back)
-        execution = execution_of(engine)(self, cases, engine, dtype, purpose)
+        execution = execution_of(engine)(self, cases, engine, dtype, purpose, checkpoints)
         return Lease(execution, self._take_back)
 
     def _take_back(self, execution: Execution) -> None:

@@ -6,7 +6,7 @@ share one place, and sums what several steps add to one target.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import TypeAlias
@@ -320,6 +320,7 @@ class Emit:
         return same and value.shape == node.shape
 
 
-def in_node_order(steps: Iterable[Step], backwards: bool = False) -> list[Step]:
+def in_order_of(nodes: Sequence[Node], steps: Iterable[Step]) -> list[Step]:
     """Sort steps by their nodes, so that what is computed once per θ follows its operands."""
-    return sorted(steps, key=lambda step: -step.node.order if backwards else step.node.order)
+    order = {node: i for i, node in enumerate(nodes)}
+    return sorted(steps, key=lambda step: order[step.node])
