@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from rop.errors import RopTypeError, RopValueError
+from rop.folding import Loop, folded
 from rop.objective import Objective
 from rop.ops.kernels import Loops
 from rop.program import Step
@@ -84,20 +85,32 @@ class Listing:
     each: tuple[Line, ...]
 
     def __str__(self) -> str:
-        blocks = [("once for each θ and batch", self.once), ("for each product", self.each)]
-        lines = [line for _, block in blocks for line in block]
-        wide = max((len(line.formula) for line in lines), default=0)
-        shapes = max((len(line.shape) for line in lines), default=0)
         text = [self.title]
-        for heading, block in blocks:
-            if block:
+        blocks = {"once for each θ and batch": self.once, "for each product": self.each}
+        tables = {
+            heading: folded([(line.formula, line.shape, ", ".join(line.rules)) for line in block])
+            for heading, block in blocks.items()
+        }
+        shown = [row for table in tables.values() for entry in table for row in _rows(entry)]
+        wide = max((len(formula) for formula, _, _ in shown), default=0)
+        shapes = max((len(shape) for _, shape, _ in shown), default=0)
+        for heading, table in tables.items():
+            if table:
                 text.append(f"\n  {heading}")
-            for line in block:
-                rules = ", ".join(line.rules)
-                text.append(f"    {line.formula:<{wide}}   {line.shape:>{shapes}}   {rules}")
+            for entry in table:
+                if isinstance(entry, Loop):
+                    text.append(f"    for k = 0, ..., {entry.rounds - 1}:")
+                for formula, shape, rules in _rows(entry):
+                    text.append(f"    {formula:<{wide}}   {shape:>{shapes}}   {rules}")
         return "\n".join(text)
 
     __repr__ = __str__
+
+
+def _rows(entry: tuple[str, ...] | Loop) -> list[tuple[str, ...]]:
+    if isinstance(entry, Loop):
+        return [(f"  {formula}", *rest) for formula, *rest in entry.rows]
+    return [entry]
 
 
 def explain(objective: Objective, product: str = "ggnvp") -> Listing:
@@ -113,7 +126,7 @@ def explain(objective: Objective, product: str = "ggnvp") -> Listing:
     Returns
     -------
     Listing
-        Prints as text; holds the lines.
+        Prints as text, in which the steps of a recurrence are folded into a loop; holds the lines.
 
     Raises
     ------
