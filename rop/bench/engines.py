@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,6 @@ import rop
 from rop.bench.contestants import Contestant
 from rop.bench.workloads import CG_LAMBDA, CG_STEPS, FeedForward, Model, Problem, Workload
 from rop.hf.cg import pcg
-from rop.hf.vectors import axpy
 
 _ACTIVATIONS: dict[str, Callable[[rop.Node], rop.Node]] = {
     "sigmoid": rop.sigmoid,
@@ -80,12 +80,8 @@ def contestant(workload: Workload, problem: Problem, engine: str) -> Contestant:
     def gradient() -> NDArray[Any]:
         return f.linearize(theta, batch, engine=engine, dtype=dtype).gradient()
 
-    def damped(p: NDArray[Any]) -> NDArray[Any]:
-        Ap = at.ggnvp(p)
-        axpy(CG_LAMBDA, p, Ap)
-        return Ap
-
     def conjugate_gradient() -> NDArray[Any]:
+        damped = partial(at.ggnvp, lam=CG_LAMBDA)
         return pcg(damped, -at.gradient(), max_steps=CG_STEPS).x
 
     calls: dict[str, Callable[[], Any]] = {

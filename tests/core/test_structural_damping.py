@@ -109,3 +109,14 @@ def test_bad_input():
         rop.Objective(objective.z, objective.loss, hidden=[rop.data("y", 3)])
     with pytest.raises(rop.RopValueError, match="distance: expected"):
         rop.Objective(objective.z, objective.loss, hidden=hidden, distance="cosine")
+
+
+@pytest.mark.parametrize("K", [None, 2])
+def test_tikhonov_damping_in_the_product(engine, K):
+    objective, _ = recurrent("squared")
+    objective = rop.Objective(objective.z, objective.loss, l2=0.1, hidden=objective.hidden)
+    theta, batch, rng = numbers(objective)
+    at = objective.linearize(theta, batch, engine)
+    v = rng.normal(size=objective.n if K is None else (objective.n, K))
+    for mu in (0.0, 0.3):
+        assert np.allclose(at.ggnvp(v, mu, lam=0.7), at.ggnvp(v, mu) + 0.7 * v, rtol=1e-13)
