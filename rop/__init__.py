@@ -6,7 +6,7 @@ Gv and Hv, checkers that tell whether such products are right, and a Hessian-fre
 
 from importlib.metadata import version
 
-from rop import datasets, hf, init, nets, ops, plot
+from rop import datasets, hf, init, museum, nets, ops, plot
 from rop.checking import check, check_products
 from rop.drawing import draw
 from rop.errors import RopError, RopMemoryError, RopTypeError, RopValueError
@@ -77,6 +77,7 @@ __all__ = [
     "matmul",
     "mean",
     "multiply",
+    "museum",
     "negative",
     "nets",
     "ops",

@@ -30,8 +30,27 @@ def real(name: str, values: ArrayLike, dtype: np.dtype[Any]) -> Array:
         return np.asarray(numbers(name, values), dtype=dtype, order="C")
 
 
+def on_gpu(values: Any) -> bool:
+    """Whether an array lies on a GPU, such as those of CuPy, PyTorch and JAX."""
+    if isinstance(values, np.ndarray):
+        return False
+    # Arrays of Numba's simulator have no interface, but are copied as those on a GPU are.
+    if getattr(values, "__cuda_array_interface__", None) or hasattr(values, "copy_to_host"):
+        return True
+    device = getattr(values, "__dlpack_device__", None)
+    return device is not None and device()[0] in _GPU
+
+
+# DLPack's numbers of CUDA memory and of CUDA's managed memory.
+_GPU = (2, 13)
+
+
 def numbers(name: str, values: ArrayLike) -> Array:
     """Make an array of real numbers of any dtype; raises RopTypeError if they are not."""
+    if on_gpu(values):
+        from rop.engines.cuda.arrays import fetched
+
+        values = fetched(values)
     try:
         array = np.asarray(values)
     except (TypeError, ValueError) as error:

@@ -1,17 +1,14 @@
-"""The command line: `rop demo`, `rop check`, `rop bench`, `rop info`."""
+"""The command line: `rop demo`, `rop check`, `rop train`, `rop figure`, `rop bench`, `rop info`."""
 
 from __future__ import annotations
 
 import argparse
-import importlib
-import importlib.util
 import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from rop.errors import RopError, RopValueError
+from rop.errors import RopError
 
 PASS, FAIL, INCONCLUSIVE = 0, 1, 2
 """Exit codes; 2 also stands for bad usage."""
@@ -36,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _demo(commands.add_parser("demo", help="train a network by Hessian-free optimization"))
     _check(commands.add_parser("check", help="check the derivative products of an objective"))
+    _train(commands.add_parser("train", help="train an experiment of the papers by HF"))
+    _figure(commands.add_parser("figure", help="run a study and draw it: the papers' figures"))
     _bench(commands.add_parser("bench", help="measure against bare GEMMs, JAX and PyTorch"))
     _info(commands.add_parser("info", help="show versions, cores, BLAS, and what is missing"))
     given = parser.parse_args(arguments)
@@ -72,23 +71,21 @@ def _demo(parser: argparse.ArgumentParser) -> None:
 
 
 def _check(parser: argparse.ArgumentParser) -> None:
-    def run(given: argparse.Namespace) -> int:
-        from rop.checking import check
+    from rop.checking.command import add_arguments
 
-        objective, theta, batch = _made_by(given.factory)
-        report = check(objective, theta, batch, full=given.full, seed=given.seed)
-        print(report.to_json() if given.json else report)
-        return {"pass": PASS, "fail": FAIL, "inconclusive": INCONCLUSIVE}[report.verdict]
+    add_arguments(parser)
 
-    parser.add_argument(
-        "factory",
-        metavar="MODULE:FACTORY",
-        help="a function that returns (objective, theta, batch), such as model.py:build",
-    )
-    parser.add_argument("--full", action="store_true", help="every column of G (sec. 7.2)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the directions")
-    parser.add_argument("--json", action="store_true", help="print the report as JSON")
-    parser.set_defaults(run=run)
+
+def _train(parser: argparse.ArgumentParser) -> None:
+    from rop.experiments.command import add_train
+
+    add_train(parser)
+
+
+def _figure(parser: argparse.ArgumentParser) -> None:
+    from rop.experiments.command import add_figure
+
+    add_figure(parser)
 
 
 def _bench(parser: argparse.ArgumentParser) -> None:
@@ -107,33 +104,6 @@ def _info(parser: argparse.ArgumentParser) -> None:
         return PASS
 
     parser.set_defaults(run=run)
-
-
-def _made_by(name: str) -> tuple[Any, Any, Any]:
-    """Call the factory that a command line names."""
-    source, colon, function = name.rpartition(":")
-    if not colon:
-        raise RopValueError(f"expected MODULE:FACTORY, such as model.py:build, got {name!r}")
-    if source.endswith(".py"):
-        spec = importlib.util.spec_from_file_location(Path(source).stem, source)
-        if spec is None or spec.loader is None or not Path(source).exists():
-            raise RopValueError(f"there is no file {source}")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    else:
-        try:
-            module = importlib.import_module(source)
-        except ModuleNotFoundError as error:
-            raise RopValueError(f"cannot import {source}: {error}") from None
-    factory = getattr(module, function, None)
-    if not callable(factory):
-        raise RopValueError(f"{source} has no function {function!r}")
-    made = factory()
-    if not isinstance(made, tuple) or len(made) != 3:
-        raise RopValueError(
-            f"{name} must return (objective, theta, batch), got {type(made).__name__}"
-        )
-    return made
 
 
 if __name__ == "__main__":

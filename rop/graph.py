@@ -49,12 +49,15 @@ class Node:
         The name of a data or parameter node; any node can be given one by `named`.
     constant : ndarray or None
         The values of a constant.
+    line : str
+        Where in the user's own file it was built.
     """
 
     __slots__ = (
         "__weakref__",
         "constant",
         "kind",
+        "line",
         "name",
         "op",
         "order",
@@ -83,6 +86,7 @@ class Node:
         self.constant = constant
         self.per_case: bool = kind == "data" or any(parent.per_case for parent in parents)
         self.order = next(_creation)
+        self.line = user_line()
 
     @property
     def size(self) -> int:

@@ -1,7 +1,8 @@
 """Where the optimisation starts: random initialisations of the parameters, by name.
 
 A matrix is (out, in) as in ``W @ x`` and a kernel (out, in, ...): each of the out units is
-connected to everything in the other axes. Vectors and scalars are biases, which start at 0.
+connected to everything in the other axes. Vectors and scalars are biases, which start at 0. The
+schemes for recurrent nets know the parameters of `rop.nets.rnn` by their names.
 """
 
 from __future__ import annotations
@@ -109,7 +110,111 @@ def normal(shapes: Shapes, rng: np.random.Generator, *, std: float = 0.1) -> Val
     return parameters
 
 
-SCHEMES: dict[str, Callable[..., Values]] = {"sparse": sparse, "glorot": glorot, "normal": normal}
+def recurrent(
+    shapes: Shapes,
+    rng: np.random.Generator,
+    *,
+    connections: int = 15,
+    scale: float = 1.0,
+    inputs: float = 0.25,
+) -> Values:
+    """Draw the sparse weights of recurrent nets of the code for Martens & Sutskever (2011).
+
+    Each unit gets a few connections of variance scale²/connections, so that W_hh has a spectral
+    radius of about the scale: that code suggests 1.2 for all problems, and 1.5 is chaotic.
+
+    Parameters
+    ----------
+    shapes : mapping of str to tuple of int
+        Shapes of the parameters of `rop.nets.rnn` by name.
+    rng : numpy.random.Generator
+        Source of the connections and their weights.
+    connections : int
+        Incoming connections of a unit.
+    scale : float
+        Factor of all weights, h_0's among them.
+    inputs : float
+        Further factor of W_xh.
+
+    Returns
+    -------
+    dict of str to ndarray of float64
+        The parameters; h_0 is drawn as the weights from one unit that is always on.
+
+    Raises
+    ------
+    RopValueError
+        If an option is not positive or there is no W_hh.
+    """
+    _check_positive(connections=connections, scale=scale, inputs=inputs)
+    _check_recurrent("recurrent", shapes)
+    std = scale / math.sqrt(connections)
+    parameters = sparse(shapes, rng, connections=connections, std=std)
+    if "W_xh" in parameters:
+        parameters["W_xh"] *= inputs
+    if "h_0" in parameters:
+        h_0 = {"h_0": (1, *shapes["h_0"])}
+        parameters["h_0"] = sparse(h_0, rng, connections=connections, std=std)["h_0"][0]
+    return parameters
+
+
+def spectral(
+    shapes: Shapes,
+    rng: np.random.Generator,
+    *,
+    connections: int = 15,
+    radius: float = 1.1,
+    inputs: float = 0.1,
+    outputs: float = 0.1,
+) -> Values:
+    """Draw W_hh with a given spectral radius, as echo-state networks do (Sutskever et al. 2013).
+
+    A radius slightly above 1 keeps what enters the hidden state in circulation for long, without
+    making the dynamics chaotic.
+
+    Parameters
+    ----------
+    shapes : mapping of str to tuple of int
+        Shapes of the parameters of `rop.nets.rnn` by name.
+    rng : numpy.random.Generator
+        Source of the connections and their weights.
+    connections : int
+        Incoming connections of a unit from the hidden units.
+    radius : float
+        Largest absolute value of W_hh's eigenvalues.
+    inputs : float
+        Standard deviation of the dense W_xh: 0.001 for addition and multiplication, 0.1 for
+        memorization.
+    outputs : float
+        Standard deviation of all other matrices, which are dense as well.
+
+    Returns
+    -------
+    dict of str to ndarray of float64
+        The parameters; h_0 and biases are 0.
+
+    Raises
+    ------
+    RopValueError
+        If an option is not positive or there is no W_hh.
+    """
+    _check_positive(connections=connections, radius=radius, inputs=inputs, outputs=outputs)
+    _check_recurrent("spectral", shapes)
+    parameters = normal(shapes, rng, std=outputs)
+    W_hh = sparse({"W_hh": shapes["W_hh"]}, rng, connections=connections)["W_hh"]
+    parameters["W_hh"] = W_hh * (radius / np.abs(np.linalg.eigvals(W_hh)).max())
+    if "W_xh" in parameters:
+        parameters["W_xh"] *= inputs / outputs
+    return parameters
+
+
+SCHEMES: dict[str, Callable[..., Values]] = {
+    "sparse": sparse,
+    "glorot": glorot,
+    "normal": normal,
+    "recurrent": recurrent,
+    "spectral": spectral,
+}
 
 
 def initialize(
@@ -159,6 +264,15 @@ def _zeros(shapes: Shapes) -> Values:
 
 def _weights(parameters: Values) -> Iterable[NDArray[np.float64]]:
     return (values for values in parameters.values() if values.ndim >= 2)
+
+
+def _check_recurrent(scheme: str, shapes: Shapes) -> None:
+    rows, columns = (*shapes.get("W_hh", ()), 0, 0)[:2]
+    if not rows == columns > 0:
+        raise RopValueError(
+            f"initialisation {scheme!r} is for recurrent nets, with a square matrix W_hh as in "
+            f"rop.nets.rnn; got {', '.join(shapes)}"
+        )
 
 
 def _check_positive(**options: float) -> None:

@@ -162,8 +162,8 @@ class Linearization:
         """
         return self._product("loss_hvp", w, "w", "outputs", "outputs")
 
-    def ggnvp(self, v: ArrayLike, mu: float = 0.0) -> NDArray[Any]:
-        """G v = Jᵀ L'' J v + l2 v, by algorithm 5 (errata M27, M28); with μ also μ D v (sec. 8.4).
+    def ggnvp(self, v: ArrayLike, mu: float = 0.0, lam: float = 0.0) -> NDArray[Any]:
+        """G v = Jᵀ L'' J v + l2 v, by algorithm 5 (errata M27, M28); damped: (G + μD + λI) v.
 
         Parameters
         ----------
@@ -171,8 +171,10 @@ class Linearization:
             Directions.
         mu : float
             Strength of structural damping by the objective's hidden units: D is the Gauss-Newton
-            matrix of the mean over cases of the distance d summed over them. In the paper's
-            updates it is λμ (erratum M46).
+            matrix of the mean over cases of the distance d summed over them (sec. 8.4). In the
+            paper's updates it is λμ (erratum M46).
+        lam : float
+            λ of Tikhonov damping (sec. 8.1), which costs no pass over memory here.
 
         Returns
         -------
@@ -183,12 +185,13 @@ class Linearization:
         RopTypeError, RopValueError
             If v does not fit, or is not finite; if there is a μ but no hidden units.
         """
+        lam += self.objective.l2
         if not mu:
-            return self._product("ggnvp", v, "v", "theta", "theta", penalty=True)
+            return self._product("ggnvp", v, "v", "theta", "theta", lam)
         self._refuse_strength(mu)
         with self._execution.lock:
             self._execution.set_strength(mu)
-            return self._product("structural", v, "v", "theta", "theta", penalty=True)
+            return self._product("structural", v, "v", "theta", "theta", lam)
 
     def hvp(self, v: ArrayLike) -> NDArray[Any]:
         """H v, the exact Hessian product, by algorithm 4 (errata M21, M22). Not with checkpoints.
@@ -212,7 +215,7 @@ class Linearization:
                 "hvp: it needs the adjoints of all nodes, which checkpoints do not keep; use "
                 "linearize(..., checkpoints=0), fewer cases at a time, or ggnvp"
             )
-        return self._product("hvp", v, "v", "theta", "theta", penalty=True)
+        return self._product("hvp", v, "v", "theta", "theta", self.objective.l2)
 
     @property
     def G(self) -> CurvatureOperator:
@@ -284,6 +287,11 @@ class Linearization:
     def memory(self) -> dict[str, int]:
         """Bytes: "theta", "batch", "cached" (kept for the products), "work" (temporaries)."""
         return self._execution.memory
+
+    @property
+    def predicted_memory(self) -> dict[str, int]:
+        """Bytes that the memory plans foresee, before anything is allocated: "cached", "work"."""
+        return self._execution.predicted()
 
     def rows(self, u: ArrayLike) -> NDArray[Any]:
         """J_iᵀ u_i for every case i apart, not summed over the cases.
@@ -371,28 +379,33 @@ class Linearization:
         what: str,
         source: Space,
         result: Space,
-        penalty: bool = False,
+        lam: float = 0.0,
     ) -> NDArray[Any]:
         if name not in self._ready:
             with self._execution.lock:
                 self._prepare(name)
-        l2 = self.objective.l2 if penalty else 0.0
         shape = self._shapes[result]
-        if on_gpu(vectors) and np.shape(vectors) == self._shapes[source]:
-            return self._execution.product_on_gpu(name, vectors, what, source, result, shape, l2)
+        if on_gpu(vectors) and self.engine in ("cuda", "cuda-tf32"):
+            from rop.engines.cuda.arrays import empty, received
+
+            given = received(what, vectors, self.dtype, self._shapes[source])
+            found: NDArray[Any] = empty(shape, self.dtype)
+            plus = (lam, given) if lam else None
+            self._execution.product(name, 1, given, found.reshape(-1), source, result, plus)
+            return found
         array, many = self._checked(vectors, what, source)
         if many is None:
             output = results.empty(shape, self.dtype)
             flat = array if array.ndim == 1 else array.reshape(-1)
             made = output if output.ndim == 1 else output.reshape(-1)
-            plus = (l2, flat) if l2 else None
+            plus = (lam, flat) if lam else None
             self._execution.product(name, 1, flat, made, source, result, plus)
             return output
         output = np.empty((*shape, many), self.dtype)
         for start, stop in self._execution.chunks(name, many):
             self._block(name, array[..., start:stop], output[..., start:stop], source, result)
-        if l2:
-            output += self.dtype.type(l2) * array
+        if lam:
+            output += self.dtype.type(lam) * array
         return output
 
     def _block(self, name: str, block: Array, output: Array, source: Space, result: Space) -> None:

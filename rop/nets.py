@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import TypeAlias
 
+import numpy as np
+
 from rop.errors import RopTypeError, RopValueError
 from rop.graph import Node, data, param
-from rop.ops import elu, relu, sigmoid, softplus, tanh
+from rop.ops import elu, relu, sigmoid, softplus, stack, tanh
 
 Activation: TypeAlias = str | Callable[[Node], Node]
 
@@ -97,6 +99,78 @@ def autoencoder(sizes: Sequence[int], activation: Activation = "sigmoid") -> tup
     return x, _layers(code, decoder, s, first=len(encoder))
 
 
+def rnn(
+    sizes: Sequence[int],
+    steps: int,
+    activation: Activation = "tanh",
+    *,
+    at: int | Iterable[int] | None = None,
+    biases: bool = True,
+) -> tuple[Node, Node, list[Node]]:
+    """Build a recurrent net, unrolled over time (sec. 3), with linear outputs.
+
+    h_τ = s(W_xh x_τ + W_hh h_{τ-1} + b_h) and z_τ = W_hz h_τ + b_z for τ = 1 ... T. The initial
+    state h_0 is a parameter. Sequences that are shorter than T are filled up with anything, and the
+    loss is given a weight that is zero where they have ended.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Number of inputs, of hidden units and of outputs at each step.
+    steps : int
+        T, the length of the longest sequence.
+    activation : str or callable
+        s, any elementwise function: a key of `ACTIVATIONS`, or what makes a node of a node.
+    at : int or iterable of int, optional
+        The steps that have outputs, as indices from 0; -1 is the last. By default all have.
+    biases : bool
+        Whether there are b_h and b_z; sec. 3 has none, the experiments have (erratum M7).
+
+    Returns
+    -------
+    x : Node
+        The sequence of inputs, data named "x" of shape (steps, inputs).
+    z : Node
+        The outputs before any nonlinearity: (steps, outputs), or one row for each index of `at`,
+        or (outputs,) for a single one. The parameters are W_xh, W_hh, W_hz (all named from-to,
+        erratum M6) and h_0, and with biases b_h and b_z.
+    h : list of Node
+        The states h_1, ..., h_T up to the last that matters: what structural damping is for
+        (sec. 8.4).
+
+    Raises
+    ------
+    RopTypeError, RopValueError
+        If sizes are not three positive integers, steps is not one, an index is not one of a step,
+        or the activation is unknown.
+
+    Examples
+    --------
+    >>> x, z, h = rnn([2, 100, 1], steps=50, at=-1)
+    >>> x.shape, z.shape, len(h)
+    ((50, 2), (1,), 50)
+    """
+    s = _function(activation)
+    inputs, hidden, outputs = _checked(sizes, exactly=3)
+    T = _positive("steps", steps)
+    read = _steps(range(T) if at is None else at, T)
+    x = data("x", (T, inputs))
+    W_xh, W_hh = param("W_xh", (hidden, inputs)), param("W_hh", (hidden, hidden))
+    h_0, W_hz = param("h_0", hidden), param("W_hz", (outputs, hidden))
+    if biases:
+        b_h, b_z = param("b_h", hidden), param("b_z", outputs)
+    # Step by step: products over all T at once would copy every state in and out of one array.
+    h, states, outputs_at = h_0, [], {}
+    for step in range(max(read) + 1):
+        y = W_xh @ x[step] + W_hh @ h
+        h = s(y + b_h if biases else y).named(f"h_{step + 1}")
+        states.append(h)
+        if step in read:
+            outputs_at[step] = W_hz @ h + b_z if biases else W_hz @ h
+    z = [outputs_at[step] for step in read]
+    return x, z[0] if isinstance(at, int | np.integer) else stack(z), states
+
+
 def _layers(y: Node, widths: list[int], s: Callable[[Node], Node], first: int = 1) -> Node:
     """Continue from y with layers whose number starts at first; the last of them is linear."""
     for layer, (inputs, outputs) in enumerate(pairwise(widths), first):
@@ -123,7 +197,7 @@ def _function(activation: Activation) -> Callable[[Node], Node]:
     return ACTIVATIONS[activation]
 
 
-def _checked(sizes: Sequence[int]) -> list[int]:
+def _checked(sizes: Sequence[int], exactly: int | None = None) -> list[int]:
     try:
         widths = [operator.index(size) for size in sizes]
     except TypeError as error:
@@ -132,4 +206,31 @@ def _checked(sizes: Sequence[int]) -> list[int]:
         ) from error
     if len(widths) < 2 or min(widths) < 1:
         raise RopValueError(f"sizes must be two or more positive integers, got {sizes!r}")
+    if exactly is not None and len(widths) != exactly:
+        raise RopValueError(f"sizes must be {exactly} positive integers, got {sizes!r}")
     return widths
+
+
+def _positive(name: str, number: int) -> int:
+    try:
+        count = operator.index(number)
+    except TypeError as error:
+        raise RopTypeError(f"{name} must be an integer, got {number!r}") from error
+    if count < 1:
+        raise RopValueError(f"{name} must be at least 1, got {number!r}")
+    return count
+
+
+def _steps(at: int | Iterable[int], T: int) -> list[int]:
+    """Indices of steps, counted from the first."""
+    try:
+        indices = [operator.index(i) for i in ([at] if isinstance(at, int | np.integer) else at)]
+    except TypeError as error:
+        raise RopTypeError(
+            f"at must be the index of a step, or several, as in range(45, 50); got {at!r}"
+        ) from error
+    if not indices or not all(-T <= i < T for i in indices):
+        raise RopValueError(
+            f"at must hold indices of the {T} steps, from 0 or from -1 backwards; got {at!r}"
+        )
+    return [i % T for i in indices]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Any, Literal
 
@@ -335,6 +335,27 @@ class Objective:
         lease.execution.load(values, arrays)
         lease.execution.stage(self.algorithms.value_program)
         return mean_loss(lease.execution, self, values, cases)
+
+    def scipy(
+        self, batch: Mapping[str, ArrayLike] | None = None, **options: Any
+    ) -> dict[str, Callable[..., Any]]:
+        """Functions for `scipy.optimize.minimize`: its arguments ``fun``, ``jac`` and ``hessp``.
+
+        Parameters
+        ----------
+        batch : mapping of str to array_like
+            The batch.
+        **options
+            Of `rop.interop.scipy_functions`.
+
+        Returns
+        -------
+        dict of str to callable
+            For ``minimize(x0=theta, method="trust-krylov", **objective.scipy(batch))``.
+        """
+        from rop.interop import scipy_functions
+
+        return scipy_functions(self, batch, **options)
 
     def lease(
         self,

@@ -217,13 +217,13 @@ def spectrum(matrix: ArrayLike, path: str | Path | None = None) -> Figure:
 
 
 def _start(record: Iteration) -> tuple[float, str]:
-    """The f(θ) that the values of CG-backtracking compare with, and what to say about it."""
+    """The f(θ) that the values of the selection compare with, and what to say about it."""
     cases = record.cases
-    if cases.selection == cases.gradient:
+    if record.f_selection is None or cases.selection == cases.gradient:
         return record.f_before, ""
     if cases.selection == cases.curvature:
-        return record.f_curvature[0], " on the curvature's cases"
-    return record.f_before, f" on {cases.selection.size:,} cases, up to a constant"
+        return record.f_selection, " on the curvature's cases"
+    return record.f_selection, f" on {cases.selection.size:,} cases"
 
 
 def _symmetric(matrix: ArrayLike) -> NDArray[np.floating]:

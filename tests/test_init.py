@@ -5,9 +5,17 @@ import pytest
 from scipy import stats
 
 from rop.errors import RopTypeError, RopValueError
-from rop.init import SCHEMES, glorot, initialize, normal, sparse
+from rop.init import SCHEMES, glorot, initialize, normal, recurrent, sparse, spectral
 
-SHAPES = {"W1": (400, 60), "b1": (400,), "W2": (7, 400), "K": (6, 4, 5, 5), "c": ()}
+SHAPES = {
+    "W1": (400, 60),
+    "b1": (400,),
+    "W2": (7, 400),
+    "K": (6, 4, 5, 5),
+    "c": (),
+    "W_hh": (30, 30),
+}
+RNN = {"W_xh": (100, 4), "W_hh": (100, 100), "h_0": (100,), "W_hz": (3, 100), "b_h": (100,)}
 
 
 def plausible(sample, distribution):
@@ -72,7 +80,7 @@ def test_normal_has_the_standard_deviation():
 
 
 def test_unknown_schemes_and_options_are_named_with_the_known_ones():
-    with pytest.raises(RopValueError, match="one of sparse, glorot, normal; got 'xavier'"):
+    with pytest.raises(RopValueError, match="one of sparse, glorot, normal, .*; got 'xavier'"):
         initialize("xavier", SHAPES)
     with pytest.raises(RopTypeError, match="no option 'scale'; it has connections, std"):
         initialize("sparse", SHAPES, scale=2)
@@ -82,8 +90,51 @@ def test_unknown_schemes_and_options_are_named_with_the_known_ones():
 
 @pytest.mark.parametrize(
     ("scheme", "option", "value"),
-    [("sparse", "connections", 0), ("sparse", "std", -1.0), ("normal", "std", float("nan"))],
+    [
+        ("sparse", "connections", 0),
+        ("sparse", "std", -1.0),
+        ("normal", "std", float("nan")),
+        ("recurrent", "scale", 0.0),
+        ("spectral", "radius", -1.1),
+    ],
 )
 def test_options_must_be_positive(scheme, option, value):
     with pytest.raises(RopValueError, match=f"{option} must be positive, got {value!r}"):
         initialize(scheme, SHAPES, **{option: value})
+
+
+def test_recurrent_scales_15_connections_and_the_inputs_further():
+    parameters = recurrent(RNN, np.random.default_rng(0), scale=1.2, inputs=0.25)
+    for name, std in [("W_hh", 1.2), ("W_hz", 1.2), ("W_xh", 0.25 * 1.2)]:
+        W = parameters[name]
+        assert np.all(np.count_nonzero(W, axis=1) == min(15, W.shape[1]))
+        assert plausible(W[W != 0], stats.norm(0, std / np.sqrt(15)))
+    assert np.count_nonzero(parameters["h_0"]) == 15
+    assert not parameters["b_h"].any()
+
+
+def test_recurrent_has_a_spectral_radius_of_about_its_scale():
+    radii = [
+        np.abs(np.linalg.eigvals(recurrent(RNN, np.random.default_rng(seed))["W_hh"])).max()
+        for seed in range(20)
+    ]
+    assert np.mean(radii) == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize("radius", [0.9, 1.1])
+def test_spectral_has_exactly_its_radius(radius):
+    parameters = spectral(RNN, np.random.default_rng(0), radius=radius, inputs=0.001, outputs=0.2)
+    W = parameters["W_hh"]
+    assert np.abs(np.linalg.eigvals(W)).max() == pytest.approx(radius, rel=1e-10)
+    assert np.all(np.count_nonzero(W, axis=1) == 15)
+    assert plausible(parameters["W_xh"].ravel(), stats.norm(0, 0.001))
+    assert plausible(parameters["W_hz"].ravel(), stats.norm(0, 0.2))
+    assert not parameters["h_0"].any()
+    assert not parameters["b_h"].any()
+
+
+@pytest.mark.parametrize("scheme", ["recurrent", "spectral"])
+@pytest.mark.parametrize("shapes", [{"W1": (3, 2)}, {"W_hh": (3, 2)}, {"W_hh": (3,)}])
+def test_recurrent_schemes_want_a_square_matrix_of_recurrent_weights(scheme, shapes):
+    with pytest.raises(RopValueError, match="with a square matrix W_hh"):
+        initialize(scheme, shapes)

@@ -1,39 +1,79 @@
 """Hessian-free optimization: algorithm 3 out of small exchangeable policies."""
 
 from rop.hf import recipes
-from rop.hf.backtracking import Backtracking, Every, LastIterate, Powers
+from rop.hf.backtracking import Backtracking, Best, Every, LastIterate, Powers
 from rop.hf.batches import Batches
-from rop.hf.cg import Solution, pcg
-from rop.hf.damping import LevenbergMarquardt, Tikhonov, reduction_ratio
+from rop.hf.cg import pcg
+from rop.hf.comparison import Difference, compare
+from rop.hf.damping import Tikhonov, Undamped
+from rop.hf.gltr import LanczosTrustRegion, gltr
+from rop.hf.jacobi import ChapelleErhan, ExactDiagonal, GivenDiagonal
+from rop.hf.journal import Log, read_log
+from rop.hf.krylov import KrylovDescent
+from rop.hf.levenberg_marquardt import LevenbergMarquardt, reduction_ratio
 from rop.hf.line_search import Armijo
 from rop.hf.optimizer import HessianFree, State
 from rop.hf.preconditioners import EmpiricalFisher, NoPreconditioner
-from rop.hf.recipes import Recipe
+from rop.hf.recipe import Recipe
 from rop.hf.record import Iteration
-from rop.hf.run import Result, minimize
-from rop.hf.stopping import ConjugateGradient, RelativeProgress
+from rop.hf.replaying import ReplayError, replay
+from rop.hf.result import Result
+from rop.hf.run import minimize
+from rop.hf.scale_sensitive import Reparameterized, ScaleSensitive
+from rop.hf.schedules import Ramp
+from rop.hf.solution import Solution
+from rop.hf.stopping import ConjugateGradient, ObjectiveRise, RelativeProgress
+from rop.hf.streams import Stream
+from rop.hf.structural import Structural
+from rop.hf.subproblem import Subproblem
+from rop.hf.tables import columns, table
+from rop.hf.trust_region import TrustRegion
 
 __all__ = [
     "Armijo",
     "Backtracking",
     "Batches",
+    "Best",
+    "ChapelleErhan",
     "ConjugateGradient",
+    "Difference",
     "EmpiricalFisher",
     "Every",
+    "ExactDiagonal",
+    "GivenDiagonal",
     "HessianFree",
     "Iteration",
+    "KrylovDescent",
+    "LanczosTrustRegion",
     "LastIterate",
     "LevenbergMarquardt",
+    "Log",
     "NoPreconditioner",
+    "ObjectiveRise",
     "Powers",
+    "Ramp",
     "Recipe",
     "RelativeProgress",
+    "Reparameterized",
+    "ReplayError",
     "Result",
+    "ScaleSensitive",
     "Solution",
     "State",
+    "Stream",
+    "Structural",
+    "Subproblem",
     "Tikhonov",
+    "TrustRegion",
+    "Undamped",
+    "columns",
+    "compare",
+    "gltr",
     "minimize",
     "pcg",
+    "read_log",
     "recipes",
     "reduction_ratio",
+    "replay",
+    "table",
 ]

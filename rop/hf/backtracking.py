@@ -3,10 +3,10 @@
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from math import ceil, inf, isnan
-from typing import Protocol
+from typing import ClassVar, Literal, Protocol
 
 from rop.errors import RopValueError
-from rop.hf.cg import Iterate
+from rop.hf.solution import Iterate
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Choice:
     iterate : Iterate
         The chosen iterate.
     f : tuple of (int, float)
-        Steps and f(θ + x) of every iterate that was tried, in the order of the trials.
+        Steps and f(θ + x), or M(x), of every iterate that was tried, in the order of the trials.
     """
 
     iterate: Iterate
@@ -87,6 +87,10 @@ class Choice:
 
 class Selection(Protocol):
     """Says which iterates CG should keep and picks the update among them."""
+
+    @property
+    def by(self) -> Literal["f", "model"]:
+        """What is compared on the selection's cases."""
 
     def wanted(self, most: int, /) -> Collection[int]:
         """Return the numbers of steps whose iterates CG should keep."""
@@ -98,6 +102,8 @@ class Selection(Protocol):
 @dataclass(frozen=True)
 class LastIterate:
     """Take CG's last iterate as the update, as algorithm 3 does."""
+
+    by: ClassVar[Literal["f", "model"]] = "f"
 
     def wanted(self, most: int, /) -> Collection[int]:
         """Return nothing: the last iterate is always kept.
@@ -144,6 +150,7 @@ class Backtracking:
         Which iterates CG keeps.
     """
 
+    by: ClassVar[Literal["f", "model"]] = "f"
     schedule: Powers | Every = field(default_factory=Powers)
 
     def wanted(self, most: int, /) -> Collection[int]:
@@ -186,3 +193,58 @@ class Backtracking:
                 break
             best, lowest = iterate, value
         return Choice(best, tuple(tried))
+
+
+@dataclass(frozen=True)
+class Best:
+    """Take the best of all kept iterates on the selection's cases (sec. 8.7, second recipe of 13).
+
+    Parameters
+    ----------
+    schedule : Powers or Every
+        Which iterates CG keeps.
+    by : str
+        "f" for f(θ + x), or "model" for the undamped M(x) with the selection cases' own gradient
+        and curvature, at one product for each iterate.
+    """
+
+    schedule: Powers | Every = field(default_factory=Every)
+    by: Literal["f", "model"] = "f"
+
+    def __post_init__(self) -> None:
+        if self.by not in ("f", "model"):
+            raise RopValueError(f'Best: by must be "f" or "model", got {self.by!r}')
+
+    def wanted(self, most: int, /) -> Collection[int]:
+        """Return the numbers of steps whose iterates CG should keep.
+
+        Parameters
+        ----------
+        most : int
+            The largest number of steps of CG.
+
+        Returns
+        -------
+        collection of int
+            The schedule's steps.
+        """
+        return self.schedule.steps(most)
+
+    def choose(self, iterates: Sequence[Iterate], f: Callable[[Iterate], float], /) -> Choice:
+        """Pick the iterate with the lowest value; of equal ones the last.
+
+        Parameters
+        ----------
+        iterates : sequence of Iterate
+            The iterates that CG kept, in order of their steps.
+        f : callable, Iterate -> float
+            f(θ + x) or M(x) at an iterate x; NaN counts as infinite.
+
+        Returns
+        -------
+        Choice
+            The best iterate, and all values.
+        """
+        tried = [(iterate, f(iterate)) for iterate in reversed(iterates)]
+        best, _ = min(tried, key=lambda pair: inf if isnan(pair[1]) else pair[1])
+        return Choice(best, tuple((iterate.steps, value) for iterate, value in tried))

@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from rop.errors import RopValueError
+from rop.hf.schedules import Ramp, extremes, value_at
 
 
 @dataclass(frozen=True)
@@ -98,40 +99,55 @@ class Batches:
     Iteration k takes the next ``gradient`` cases, and of these the next ``curvature`` cases each
     time the data have been gone through. With the gradient on all data, the default, this is the
     partition of Martens' code: chunk k mod (number of chunks). The choice is a function of k
-    alone, so a run can be resumed or replayed anywhere.
+    alone, so a run can be resumed or replayed anywhere. Each size may be a `Ramp`: batches that
+    grow are the simplest remedy against updates that overfit them (sec. 12.2).
 
     Parameters
     ----------
-    gradient : int or float
+    gradient : int, float or Ramp
         Cases of the gradient and of the line search: a number, or a fraction of the data.
-    curvature : int or float
+    curvature : int, float or Ramp
         Cases of the curvature and of ρ, fixed for a whole run of CG: a number, or a fraction of
         the gradient's cases.
-    selection : int or float
+    selection : int, float or Ramp
         Cases on which CG's iterates are compared: a number, or a fraction of the gradient's
         cases. The fewer, the cheaper (sec. 8.7).
     seed : int or None
         Shuffles the data once; None keeps their order, which avoids copies.
     chunk : int
         Most cases that the gradient and f work on at a time, which bounds the memory (sec. 7.1).
+    selection_from : str
+        Where the selection's cases are: the first of the "gradient"'s or of the "curvature"'s, or
+        "outside", those that follow the curvature's (the second recipe of sec. 13).
+    held_out : int, float, Ramp or None
+        Cases on which f is watched, and nothing else: those that follow the gradient's, a number
+        or a fraction of the data. None where the gradient sees all data.
     """
 
-    gradient: int | float = 1.0
-    curvature: int | float = 1.0
-    selection: int | float = 1.0
+    gradient: int | float | Ramp = 1.0
+    curvature: int | float | Ramp = 1.0
+    selection: int | float | Ramp = 1.0
     seed: int | None = 0
     chunk: int = 1000
+    selection_from: Literal["gradient", "curvature", "outside"] = "gradient"
+    held_out: int | float | Ramp | None = None
 
     def __post_init__(self) -> None:
-        for name in ("gradient", "curvature", "selection"):
-            size = getattr(self, name)
-            if not (size >= 1 if isinstance(size, int | np.integer) else 0 < size <= 1):
-                raise RopValueError(
-                    f"Batches: {name} must be a number of cases (an int of at least 1) or a "
-                    f"fraction (a float above 0, at most 1.0), got {size!r}"
-                )
+        for name in ("gradient", "curvature", "selection", "held_out"):
+            setting = getattr(self, name)
+            for size in () if setting is None else extremes(setting):
+                if not (size >= 1 if isinstance(size, int | np.integer) else 0 < size <= 1):
+                    raise RopValueError(
+                        f"Batches: {name} must be a number of cases (an int of at least 1) or a "
+                        f"fraction (a float above 0, at most 1.0), got {size!r}"
+                    )
         if self.chunk < 1:
             raise RopValueError(f"Batches: chunk must be at least 1, got {self.chunk}")
+        if self.selection_from not in ("gradient", "curvature", "outside"):
+            raise RopValueError(
+                'Batches: selection_from must be "gradient", "curvature" or "outside", got '
+                f"{self.selection_from!r}"
+            )
 
     def draw(self, iteration: int, total: int) -> "Draw":
         """Return the cases of one iteration.
@@ -146,30 +162,57 @@ class Batches:
         Returns
         -------
         Draw
-            The cases of gradient, curvature and selection.
+            The cases of gradient, curvature and selection, and the held-out ones.
+
+        Raises
+        ------
+        RopValueError
+            If the selection's cases should be outside the curvature's, which are all there are.
         """
-        size = _size(self.gradient, total)
-        gradient = Cases(iteration * size % total, size, total, self.seed)
-        part = _size(self.curvature, size)
+        seen = self._seen(iteration, total)
+        size = _size(self.gradient, total, iteration)
+        gradient = Cases(seen % total, size, total, self.seed)
+        part = _size(self.curvature, size, iteration)
         parts = -(-size // part)
         # The last part ends with the gradient's cases, sharing some with the part before it.
-        offset = min(iteration // (total // size) % parts * part, size - part)
-        return Draw(
-            gradient,
-            gradient.stretch(offset, part),
-            gradient.stretch(0, _size(self.selection, size)),
-        )
+        curvature = gradient.stretch(min(seen // total % parts * part, size - part), part)
+        chosen = _size(self.selection, size, iteration)
+        if self.selection_from == "outside":
+            if part == total:
+                raise RopValueError(
+                    "Batches: selection_from='outside' needs cases outside the curvature's, which "
+                    f"are all {total}; make curvature or gradient smaller"
+                )
+            selection = curvature.stretch(part, min(chosen, total - part))
+        elif self.selection_from == "curvature":
+            selection = curvature.stretch(0, min(chosen, part))
+        else:
+            selection = gradient.stretch(0, chosen)
+        held_out = None
+        if self.held_out is not None and size < total:
+            beside = min(_size(self.held_out, total, iteration), total - size)
+            held_out = gradient.stretch(size, beside)
+        return Draw(gradient, curvature, selection, held_out)
+
+    def _seen(self, iteration: int, total: int) -> int:
+        """Return how many cases all earlier gradients saw."""
+        changing = self.gradient.end if isinstance(self.gradient, Ramp) else 0
+        ramp = sum(_size(self.gradient, total, k) for k in range(min(iteration, changing)))
+        constant = _size(self.gradient, total, changing)
+        return ramp + max(iteration - changing, 0) * constant
 
 
 @dataclass(frozen=True)
 class Draw:
-    """The cases of one iteration's gradient, curvature and selection."""
+    """The cases of one iteration's gradient, curvature and selection, and the held-out ones."""
 
     gradient: Cases
     curvature: Cases
     selection: Cases
+    held_out: Cases | None = None
 
 
-def _size(wanted: int | float, of: int) -> int:
+def _size(setting: int | float | Ramp, of: int, iteration: int) -> int:
+    wanted = value_at(setting, iteration)
     cases = int(wanted) if isinstance(wanted, int | np.integer) else round(wanted * of)
     return min(max(cases, 1), of)

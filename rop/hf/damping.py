@@ -1,92 +1,174 @@
-"""Damping of the quadratic model: Tikhonov's λI and the Levenberg-Marquardt rule for λ."""
+"""Damping of the quadratic model by penalties on δ: the interface, Tikhonov's λI, and none."""
 
 from dataclasses import dataclass, field
-from math import inf
+from typing import Protocol
 
 from rop.errors import RopValueError
-from rop.hf.cg import Operator
+from rop.hf.curvature import Operator
+from rop.hf.levenberg_marquardt import LevenbergMarquardt
 from rop.hf.vectors import Vector, axpy, dot
+from rop.linearization import Linearization
 
 
-def reduction_ratio(f_before: float, f_after: float, q: float) -> float:
-    """Return ρ = Δf / q(δ), the reduction of f over the predicted one (sec. 8.5, erratum M1).
+class Penalty(Protocol):
+    """(λ/2) δᵀDδ at one θ, for a damping matrix D (sec. 8.3)."""
 
-    Parameters
-    ----------
-    f_before, f_after : float
-        f(θ) and f(θ + δ) on the same data.
-    q : float
-        q(δ) = ∇fᵀδ + ½δᵀBδ, with q(0) = 0.
+    def damp(self, product: Operator, lam: float, /) -> Operator:
+        """Return v ↦ Bv + λDv; the results of ``product`` are changed in place."""
 
-    Returns
-    -------
-    float
-        ρ; -inf where f rose or is not a number, which a positive q would turn into praise
-        (erratum M48), and where q = 0.
-    """
-    if not f_after <= f_before or q == 0:
-        return -inf
-    return (f_after - f_before) / q
+    def diagonal(self, lam: float, /) -> Vector | float:
+        """Return the diagonal of λD, or an estimate of it."""
+
+    def penalty(self, delta: Vector, lam: float, /) -> float:
+        """Return (λ/2) δᵀDδ, by which the damped model exceeds the undamped one at δ."""
+
+
+class Damping(Protocol):
+    """Makes the penalty at each θ and adapts its strengths λ and μ."""
+
+    @property
+    def lam(self) -> float:
+        """λ at the first iteration."""
+
+    @property
+    def mu(self) -> float:
+        """μ at the first iteration (sec. 8.4)."""
+
+    @property
+    def rule(self) -> LevenbergMarquardt | None:
+        """The rule by which λ is adapted; None leaves it as it is."""
+
+    def structural(self, lam: float, mu: float, /) -> float:
+        """Return the strength of structural damping, which the product Gv takes (sec. 8.4)."""
+
+    def prepare(self, at: Linearization, mu: float, seed: int, /) -> Penalty:
+        """Return the penalty at θ on the curvature's cases, with μ; seed is for estimates."""
+
+    def adapt(self, lam: float, mu: float, rho: float, /) -> tuple[float, float]:
+        """Return the next λ and μ; ρ is -inf after a failed update."""
 
 
 @dataclass(frozen=True)
-class LevenbergMarquardt:
-    """The rule that adapts λ: down where the model predicts f well, up where badly (sec. 8.5).
+class Undamped:
+    """No penalty: B̂ = B. λ is 0 and stays so; other means must keep updates in bounds (sec. 8)."""
 
-    Parameters
-    ----------
-    poor, good : float
-        λ rises if ρ < poor and falls if ρ > good.
-    raise_by, lower_by : float
-        The factors.
-    lowest, highest : float
-        λ stays within these bounds.
-    """
+    lam = 0.0
+    mu = 0.0
+    rule = None
 
-    poor: float = 1 / 4
-    good: float = 3 / 4
-    raise_by: float = 3 / 2
-    lower_by: float = 2 / 3
-    lowest: float = 1e-10
-    highest: float = 1e10
+    def structural(self, lam: float, mu: float, /) -> float:
+        """Return 0; see `Damping`."""
+        return 0.0
 
-    def __post_init__(self) -> None:
-        if not (self.poor < self.good and self.raise_by >= 1 >= self.lower_by > 0):
-            raise RopValueError(
-                "LevenbergMarquardt: expected poor < good and raise_by >= 1 >= lower_by > 0, got "
-                f"poor={self.poor}, good={self.good}, raise_by={self.raise_by}, "
-                f"lower_by={self.lower_by}"
-            )
-        if not 0 <= self.lowest <= self.highest:
-            raise RopValueError(
-                "LevenbergMarquardt: expected 0 <= lowest <= highest, got "
-                f"lowest={self.lowest}, highest={self.highest}"
-            )
-
-    def update(self, lam: float, rho: float) -> float:
-        """Return the next λ.
+    def prepare(self, at: Linearization, mu: float, seed: int, /) -> Penalty:
+        """Return a penalty of nothing.
 
         Parameters
         ----------
-        lam : float
-            The present λ.
-        rho : float
-            The reduction ratio; NaN counts as poor.
+        at : Linearization
+            The objective at θ.
+        mu : float
+            0.
+        seed : int
+            Not needed.
 
         Returns
         -------
-        float
-            λ · lower_by, λ · raise_by or λ, within the bounds.
+        Penalty
+            λI, which λ = 0 makes nothing.
         """
-        if rho > self.good:
-            lam *= self.lower_by
-        elif not rho >= self.poor:
-            lam *= self.raise_by
-        return min(max(lam, self.lowest), self.highest)
+        return Identity()
+
+    def adapt(self, lam: float, mu: float, rho: float, /) -> tuple[float, float]:
+        """Return 0 and 0.
+
+        Parameters
+        ----------
+        lam, mu : float
+            0.
+        rho : float
+            The reduction ratio.
+
+        Returns
+        -------
+        tuple of float
+            λ and μ.
+        """
+        return lam, mu
 
 
 @dataclass(frozen=True)
-class Tikhonov:
+class Identity:
+    """The penalty (λ/2)‖δ‖², D = I."""
+
+    def damp(self, product: Operator, lam: float, /) -> Operator:
+        """Return v ↦ Bv + λv; see `Penalty`."""
+        if lam == 0:
+            return product
+
+        def damped(v: Vector) -> Vector:
+            Bv = product(v)
+            axpy(lam, v, Bv)
+            return Bv
+
+        return damped
+
+    def diagonal(self, lam: float, /) -> float:
+        """Return λ, the diagonal of λI; see `Penalty`."""
+        return lam
+
+    def penalty(self, delta: Vector, lam: float, /) -> float:
+        """Return (λ/2)‖δ‖²; see `Penalty`."""
+        return lam * dot(delta, delta) / 2
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """What dampings with a λ of their own have in common: λ, and the rule that adapts it.
+
+    Parameters
+    ----------
+    lam : float
+        λ at the first iteration; well chosen if the first ρ is between 0.75 and 0.95.
+    rule : LevenbergMarquardt
+        How λ is adapted.
+    """
+
+    mu = 0.0
+    lam: float = 1.0
+    rule: LevenbergMarquardt = field(default_factory=LevenbergMarquardt)
+
+    def __post_init__(self) -> None:
+        if not self.rule.lowest <= self.lam <= self.rule.highest:
+            raise RopValueError(
+                f"{type(self).__name__}: lam={self.lam} must lie within the bounds of its rule, "
+                f"{self.rule.lowest} to {self.rule.highest}"
+            )
+
+    def structural(self, lam: float, mu: float, /) -> float:
+        """Return 0; see `Damping`."""
+        return 0.0
+
+    def adapt(self, lam: float, mu: float, rho: float, /) -> tuple[float, float]:
+        """Return the next λ by the rule.
+
+        Parameters
+        ----------
+        lam, mu : float
+            The present strengths.
+        rho : float
+            The reduction ratio; -inf after a failed update.
+
+        Returns
+        -------
+        tuple of float
+            λ as adapted, μ as it was.
+        """
+        return self.rule.update(lam, rho), mu
+
+
+@dataclass(frozen=True)
+class Tikhonov(Adapted, Identity):
     """Tikhonov damping, B̂ = B + λI (sec. 8.1).
 
     λ is on the scale of f: where f is doubled, so must λ be.
@@ -99,67 +181,21 @@ class Tikhonov:
         How λ is adapted.
     """
 
-    lam: float = 1.0
-    rule: LevenbergMarquardt = field(default_factory=LevenbergMarquardt)
-
-    def __post_init__(self) -> None:
-        if not self.rule.lowest <= self.lam <= self.rule.highest:
-            raise RopValueError(
-                f"Tikhonov: lam={self.lam} must lie within the bounds of its rule, "
-                f"{self.rule.lowest} to {self.rule.highest}"
-            )
-
-    def damp(self, product: Operator, lam: float) -> Operator:
-        """Return v ↦ Bv + λv.
+    def prepare(self, at: Linearization, mu: float, seed: int, /) -> Penalty:
+        """Return the penalty, which is the same at every θ.
 
         Parameters
         ----------
-        product : callable, (n,) -> (n,)
-            v ↦ Bv; its result is changed in place.
-        lam : float
-            λ.
+        at : Linearization
+            The objective at θ.
+        mu : float
+            Not needed.
+        seed : int
+            Not needed.
 
         Returns
         -------
-        callable, (n,) -> (n,)
-            The damped operator.
+        Penalty
+            (λ/2)‖δ‖².
         """
-
-        def damped(v: Vector) -> Vector:
-            Bv = product(v)
-            axpy(lam, v, Bv)
-            return Bv
-
-        return damped
-
-    def diagonal(self, lam: float) -> float:
-        """Return the diagonal of λD, which is λ everywhere.
-
-        Parameters
-        ----------
-        lam : float
-            λ.
-
-        Returns
-        -------
-        float
-            λ.
-        """
-        return lam
-
-    def penalty(self, delta: Vector, lam: float) -> float:
-        """Return ½λ‖δ‖², by which the damped model exceeds the undamped one at δ.
-
-        Parameters
-        ----------
-        delta : ndarray, shape (n,)
-            The update δ.
-        lam : float
-            λ.
-
-        Returns
-        -------
-        float
-            The penalty.
-        """
-        return lam * dot(delta, delta) / 2
+        return self

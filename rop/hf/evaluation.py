@@ -1,6 +1,7 @@
 """The objective, its gradient and its linearization on chosen cases of the data."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -9,7 +10,7 @@ import numpy.typing as npt
 
 from rop.errors import RopValueError
 from rop.hf.batches import Cases
-from rop.hf.cg import Iterate, Operator
+from rop.hf.curvature import Operator
 from rop.hf.preconditioners import Preconditioner
 from rop.hf.vectors import Vector, axpy
 from rop.linearization import Linearization
@@ -101,28 +102,20 @@ class Evaluator:
             for piece in cases.pieces(self.chunk)
         )
 
-    def along(self, theta: Vector) -> Callable[[Cases, Iterate], float]:
-        """Return (cases, x) ↦ f(θ + x) for CG's iterates x, each computed once.
+    def penalise(self, l2: float | None) -> None:
+        """Replace the strength of the objective's penalty l2/2 ‖θ‖² (sec. 13).
 
         Parameters
         ----------
-        theta : ndarray, shape (n,)
-            θ.
-
-        Returns
-        -------
-        callable, (Cases, Iterate) -> float
-            f(θ + x) on these cases.
+        l2 : float or None
+            The strength; None leaves it as it is.
         """
-        known: dict[tuple[Cases, int], float] = {}
-
-        def f(cases: Cases, iterate: Iterate) -> float:
-            key = cases, iterate.steps
-            if key not in known:
-                known[key] = self.value(theta + iterate.x, cases)
-            return known[key]
-
-        return f
+        if l2 is not None and l2 != self.objective.l2:
+            # The same graph, programs and memory; only this one number is another.
+            self.objective.algorithms  # noqa: B018
+            self.objective = copy(self.objective)
+            self.objective.l2 = l2
+            self._last = None
 
     def counted(self, product: Operator) -> Operator:
         """Return the product with the curvature, counted among the work.
@@ -145,7 +138,12 @@ class Evaluator:
         return counting
 
     def gradient(
-        self, theta: Vector, cases: Cases, preconditioner: Preconditioner
+        self,
+        theta: Vector,
+        cases: Cases,
+        preconditioner: Preconditioner,
+        seed: int = 0,
+        mu: float = 0.0,
     ) -> tuple[float, Vector, Vector | None]:
         """Return f(θ), ∇f(θ) and the preconditioner's diagonal on some cases.
 
@@ -157,6 +155,10 @@ class Evaluator:
             The cases.
         preconditioner : Preconditioner
             Says which diagonal is wanted, if any.
+        seed : int
+            Of the diagonal's random numbers, which are others for each piece.
+        mu : float
+            The strength of structural damping, for the diagonal.
 
         Returns
         -------
@@ -167,12 +169,12 @@ class Evaluator:
         f = 0.0
         gradient = np.zeros_like(theta)
         diagonal: Vector | None = None
-        for piece in cases.pieces(self.chunk):
+        for number, piece in enumerate(cases.pieces(self.chunk)):
             at = self.linearize(theta, piece)
             share = piece.size / cases.size
             f += share * at.value
             axpy(share, at.gradient(), gradient)
-            estimate = preconditioner.diagonal(at)
+            estimate = preconditioner.diagonal(at, seed + number, mu)
             if estimate is not None:
                 diagonal = np.zeros_like(theta) if diagonal is None else diagonal
                 axpy(share, estimate, diagonal)

@@ -22,7 +22,9 @@ class Step:
     trials : tuple of (float, float)
         Every α tried with its f, in order.
     outcome : str
-        "accepted", "rejected", or "not a descent direction", where only α = 1 was tried.
+        "accepted", "rejected", or "not a descent direction", where only the first α was tried.
+    c : float
+        The constant of the condition f(θ + αδ) <= f(θ) + cα∇fᵀδ.
     """
 
     alpha: float
@@ -30,14 +32,16 @@ class Step:
     slope: float
     trials: tuple[tuple[float, float], ...]
     outcome: Literal["accepted", "rejected", "not a descent direction"]
+    c: float = 0.0
 
 
 @dataclass(frozen=True)
 class Armijo:
-    """Shrink α from 1 until f(θ + αδ) <= f(θ) + cα∇fᵀδ (sec. 8.8).
+    """Shrink α from 1, or the learning rate, until f(θ + αδ) <= f(θ) + cα∇fᵀδ (sec. 8.8).
 
-    Where ∇fᵀδ >= 0 no small α is sure to help and the condition means nothing: then α = 1 is
-    taken if it lowers f, and the update is rejected if not.
+    Where ∇fᵀδ >= 0 no small α is sure to help and the condition means nothing: then the first α is
+    taken if it lowers f, and the update is rejected if not. With c = 0 any decrease will do, as in
+    the authors' code for recurrent nets.
 
     Parameters
     ----------
@@ -66,6 +70,7 @@ class Armijo:
         f_before: float,
         slope: float,
         f_full: float | None = None,
+        first: float = 1.0,
     ) -> Step:
         """Choose α.
 
@@ -78,23 +83,25 @@ class Armijo:
         slope : float
             ∇fᵀδ.
         f_full : float, optional
-            f(θ + δ), if it is known already.
+            f(θ + αδ) at the first α, if it is known already.
+        first : float
+            The first α: the learning rate (sec. 12.2), 1 by default.
 
         Returns
         -------
         Step
             α, f there, and every trial.
         """
-        alpha, value = 1.0, f(1.0) if f_full is None else f_full
+        alpha, value = first, f(first) if f_full is None else f_full
         tried = [(alpha, value)]
         if not slope < 0:
-            if value < f_before:
-                return Step(alpha, value, slope, tuple(tried), "not a descent direction")
-            return Step(0.0, f_before, slope, tuple(tried), "not a descent direction")
+            taken = value < f_before
+            alpha, value = (alpha, value) if taken else (0.0, f_before)
+            return Step(alpha, value, slope, tuple(tried), "not a descent direction", self.c)
         while not value <= f_before + self.c * alpha * slope:
             if len(tried) == self.trials:
-                return Step(0.0, f_before, slope, tuple(tried), "rejected")
+                return Step(0.0, f_before, slope, tuple(tried), "rejected", self.c)
             alpha *= self.shrink
             value = f(alpha)
             tried.append((alpha, value))
-        return Step(alpha, value, slope, tuple(tried), "accepted")
+        return Step(alpha, value, slope, tuple(tried), "accepted", self.c)

@@ -2,56 +2,30 @@
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from math import isfinite, nan
-from typing import Literal, TypeAlias
+from math import inf, isfinite, nan
 
 import numpy as np
 import numpy.typing as npt
 
 from rop.errors import RopValueError
-from rop.hf.cg import Solution
-from rop.hf.damping import reduction_ratio
+from rop.hf import phases
+from rop.hf.along import Along, f_on_held_out, f_on_selection, model
 from rop.hf.evaluation import Data, Evaluator
-from rop.hf.recipes import Recipe
-from rop.hf.record import CGRun, Clock, Iteration, events
+from rop.hf.events import events
+from rop.hf.levenberg_marquardt import reduction_ratio
+from rop.hf.phases import scaled
+from rop.hf.recipe import Recipe
+from rop.hf.record import CGRun, Clock, Iteration
+from rop.hf.state import Ended, State
 from rop.hf.vectors import Vector, dot, norm
-from rop.linearization import Linearization
 from rop.objective import Objective
 
-Ended: TypeAlias = Literal["gradient", "precision", "not finite", "rejected"]
+__all__ = ["Ended", "HessianFree", "State"]
 
 # λ · 1.5⁶⁰ = 4e10 λ: when that many updates in a row fail, more damping is no remedy.
 _MOST_REJECTED = 60
-
-
-@dataclass(frozen=True)
-class State:
-    """All that an iteration hands on to the next; with the data and the recipe, the whole run.
-
-    Attributes
-    ----------
-    iteration : int
-        The number of the next iteration; it also determines the batches.
-    theta : ndarray, shape (n,)
-        θ.
-    lam : float
-        λ.
-    start : ndarray, shape (n,), or None
-        CG's last iterate, from which the next run starts after decay (erratum M16); None is 0.
-    rejected : int
-        How many updates in a row were rejected.
-    f : float
-        f(θ) on the cases of the latest gradient; NaN before the first.
-    """
-
-    iteration: int
-    theta: Vector
-    lam: float
-    start: Vector | None
-    rejected: int
-    f: float
 
 
 class HessianFree(Iterator[Iteration]):
@@ -62,6 +36,12 @@ class HessianFree(Iterator[Iteration]):
     of f, and not a quarter of it came true), "not finite" (f or ∇f at θ), "rejected" (60 updates
     in a row). θ changes only when an iteration is complete and never to a point with a larger f, or
     one that is not a number, on the gradient's cases.
+
+    What goes wrong short of that is said in the record's ``events``, and answered: a full update at
+    which f rises or is not a number has ρ = -inf, which raises λ, as does one that no α makes
+    acceptable, or that is not a descent direction and does not lower f, and then θ stays; where CG
+    meets negative curvature its iterate so far is taken, and where it ends above q(0) = 0 the next
+    run starts from 0; λ stays within the bounds of its rule.
 
     Parameters
     ----------
@@ -125,7 +105,9 @@ class HessianFree(Iterator[Iteration]):
         self.recipe = Recipe() if recipe is None else recipe
         self.gradient_norm = gradient_norm
         self.evaluator = Evaluator(objective, data, engine=engine, chunk=self.recipe.batches.chunk)
-        self.state = State(0, first, self.recipe.damping.lam, None, 0, nan)
+        damping, region = self.recipe.damping, self.recipe.cg.region
+        radius = None if region is None else region.radius
+        self.state = State(0, first, damping.lam, damping.mu, radius, None, 0, nan)
         self.ended: Ended | None = None
         cases = self.evaluator.cases
         if self.recipe.batches.draw(0, cases).curvature.size == 1 < cases:
@@ -146,88 +128,104 @@ class HessianFree(Iterator[Iteration]):
         if self.ended is not None:
             raise StopIteration
         recipe, evaluator, state = self.recipe, self.evaluator, self.state
-        theta, lam = state.theta, state.lam
+        theta, now = state.theta, recipe.settings(state.iteration)
         clock = Clock(evaluator)
+        evaluator.penalise(now.l2)
 
         cases = recipe.batches.draw(state.iteration, evaluator.cases)  # sec. 12
-        f, gradient, diagonal = evaluator.gradient(theta, cases.gradient, recipe.preconditioner)
+        f, gradient, diagonal = phases.gradient(recipe, evaluator, state, cases)
         self.state = replace(state, f=f)
         self.ended = self._converged(f, gradient)
         if self.ended is not None:
             raise StopIteration
         at = evaluator.linearize(theta, cases.curvature)  # serves the whole run of CG, sec. 7.1
+        penalty = recipe.damping.prepare(at, state.mu, state.seed)
         clock.lap("gradient")
 
-        solution = self._solve(at, gradient, diagonal)  # alg. 2
+        along = Along(evaluator, theta)
+        problem = phases.subproblem(
+            recipe, evaluator, state, at, penalty, gradient, diagonal, along, cases
+        )
+        solution = recipe.cg.solve(problem)  # alg. 2
         clock.lap("cg")
 
-        f_at = evaluator.along(theta)
-        choice = recipe.selection.choose(solution.iterates, partial(f_at, cases.selection))
+        by_f = recipe.selection.by == "f"
+        f_or_model = (
+            partial(along.f, cases.selection)
+            if by_f
+            else model(evaluator, theta, cases.selection, recipe.curvature)
+        )
+        choice = recipe.selection.choose(solution.iterates, f_or_model)
         delta = choice.iterate.x
         clock.lap("selection")
 
         same = cases.curvature == cases.gradient
-        f_curvature = f if same else at.value, f_at(cases.curvature, choice.iterate)
-        q = choice.iterate.q - recipe.damping.penalty(delta, lam)
+        f_curvature = f if same else at.value, along.f(cases.curvature, choice.iterate)
+        q = choice.iterate.q - penalty.penalty(delta, state.lam)
         rho = reduction_ratio(*f_curvature, q)  # sec. 8.5, of the full update (erratum M17)
-        lam_next = recipe.damping.rule.update(lam, rho)
+        rho_damped = reduction_ratio(*f_curvature, choice.iterate.q)
         clock.lap("damping")
 
         step = recipe.line_search.search(  # sec. 8.8
-            lambda alpha: evaluator.value(theta + _scaled(alpha, delta), cases.gradient),
+            lambda alpha: evaluator.value(theta + scaled(alpha, delta), cases.gradient),
             f,
             dot(gradient, delta),
-            f_at(cases.gradient, choice.iterate),
+            along.f(cases.gradient, choice.iterate) if now.learning_rate == 1 else None,
+            now.learning_rate,
         )
-        update = _scaled(step.alpha, delta)
+        update = scaled(step.alpha, delta)
         clock.lap("line search")
 
+        rule = recipe.damping.rule
+        judged = rho_damped if rule is not None and rule.model == "damped" else rho
+        judged = judged if step.alpha else -inf  # a failed update asks for more damping
+        lam, mu = recipe.damping.adapt(state.lam, state.mu, judged)
         self.state = State(
             state.iteration + 1,
             theta + update if step.alpha else theta,
-            lam_next,
-            solution.x if solution.usable else None,
+            lam,
+            mu,
+            phases.radius(recipe, state, judged, solution),
+            phases.next_start(recipe, state, solution, delta, partial(along.f, cases.curvature)),
             0 if step.alpha else state.rejected + 1,
             step.f,
         )
         self.ended = self._stalled(f, step.f, q)
+        compared = by_f and bool(choice.f)
+        f_selection = f_on_selection(evaluator, theta, cases, f, at) if compared else None
+        held_out = f_on_held_out(evaluator, theta, self.theta, cases)
         return Iteration(
             number=state.iteration,
             f_before=f,
             f_after=step.f,
             gradient_norm=norm(gradient),
-            lam_before=lam,
-            lam_after=lam_next,
-            cg=CGRun(
-                warm=state.start is not None,
-                steps=solution.steps,
-                reason=solution.reason,
-                q=tuple(solution.q),
-                stored=tuple(iterate.steps for iterate in solution.iterates),
-                residual=solution.residual,
-                products=solution.products,
-            ),
-            f_stored=choice.f,
+            lam_before=state.lam,
+            lam_after=lam,
+            cg=CGRun.of(solution, warm=problem.x0 is not None),
+            f_stored=choice.f if by_f else (),
+            model_stored=() if by_f else choice.f,
+            f_selection=f_selection,
+            f_watched=along.known(cases.curvature),
             chosen=choice.iterate.steps,
             q=q,
             rho=rho,
+            rho_damped=rho_damped,
+            rho_judged=judged,
             f_curvature=f_curvature,
             step=step,
             step_norm=norm(update),
             cases=cases,
-            events=events(solution, rho, lam_next, recipe.damping.rule, step),
+            mu_before=state.mu,
+            mu_after=mu,
+            radius_before=state.radius,
+            radius_after=self.state.radius,
+            f_held_out=held_out,
+            settings=now,
+            thresholds=recipe.thresholds(),
+            events=events(solution, rho, lam, rule, step, held_out),
             seconds=clock.seconds,
             work=clock.work,
         )
-
-    def _solve(self, at: Linearization, gradient: Vector, diagonal: Vector | None) -> Solution:
-        recipe, state = self.recipe, self.state
-        product = at.ggnvp if recipe.curvature == "ggn" else at.hvp
-        A = recipe.damping.damp(self.evaluator.counted(product), state.lam)
-        inverse = recipe.preconditioner.inverse(diagonal, recipe.damping.diagonal(state.lam))
-        start = None if state.start is None else _scaled(recipe.decay, state.start)  # sec. 10
-        wanted = recipe.selection.wanted(recipe.cg.max_steps)
-        return recipe.cg.solve(A, -gradient, start, inverse, wanted)
 
     def _converged(self, f: float, gradient: Vector) -> Ended | None:
         size = norm(gradient)
@@ -240,8 +238,3 @@ class HessianFree(Iterator[Iteration]):
         if -q <= rounding and f_before - f_after < -q / 4:
             return "precision"
         return "rejected" if self.state.rejected >= _MOST_REJECTED else None
-
-
-def _scaled(factor: float, x: Vector) -> Vector:
-    """Return factor · x in x's dtype."""
-    return np.multiply(x, factor, dtype=x.dtype)

@@ -1,23 +1,35 @@
-"""Preconditioners for CG: the empirical Fisher diagonal to a power, or none (sec. 11)."""
+"""Preconditioners for CG: a diagonal to a power, such as the empirical Fisher's, or none (11)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
 from rop.errors import RopValueError
-from rop.hf.cg import Operator
+from rop.hf.curvature import Operator
 from rop.hf.vectors import Vector
 from rop.linearization import Linearization
+from rop.objective import Objective
 
 
 class Preconditioner(Protocol):
-    """Estimates diag(B) along with the gradient and makes P⁻¹ of it."""
+    """Estimates diag(B), and makes P⁻¹ of it and the damping's diagonal."""
 
-    def diagonal(self, at: Linearization, /) -> Vector | None:
-        """Return the estimate of diag(B) on the cases of one linearization."""
+    @property
+    def cases(self) -> Literal["gradient", "curvature"]:
+        """On which cases the diagonal is estimated."""
 
-    def inverse(self, diagonal: Vector | None, damping: Vector | float, /) -> Operator | None:
+    def diagonal(self, at: Linearization, seed: int = 0, mu: float = 0.0, /) -> Vector | None:
+        """Return the estimate of diag(B) on some cases; with μ, structural damping's share."""
+
+    def inverse(
+        self,
+        diagonal: Vector | None,
+        damping: Vector | float,
+        objective: Objective | None = None,
+        /,
+    ) -> Operator | None:
         """Return r ↦ P⁻¹r."""
 
 
@@ -25,16 +37,28 @@ class Preconditioner(Protocol):
 class NoPreconditioner:
     """P = I; what the authors use for recurrent nets (sec. 11.2)."""
 
-    def diagonal(self, at: Linearization, /) -> None:
+    cases: Literal["gradient", "curvature"] = "gradient"
+
+    def diagonal(self, at: Linearization, seed: int = 0, mu: float = 0.0, /) -> None:
         """Return None: nothing is needed.
 
         Parameters
         ----------
         at : Linearization
             The objective at θ on some cases.
+        seed : int
+            Not needed.
+        mu : float
+            Not taken into account.
         """
 
-    def inverse(self, diagonal: Vector | None, damping: Vector | float, /) -> None:
+    def inverse(
+        self,
+        diagonal: Vector | None,
+        damping: Vector | float,
+        objective: Objective | None = None,
+        /,
+    ) -> None:
         """Return None: CG runs without a preconditioner.
 
         Parameters
@@ -43,51 +67,67 @@ class NoPreconditioner:
             Nothing.
         damping : float or ndarray, shape (n,)
             The diagonal of λD.
+        objective : Objective, optional
+            Not needed.
         """
 
 
 @dataclass(frozen=True)
-class EmpiricalFisher:
-    """P = (diag(d) + κI)^ξ, d = diag(F) + l2 + λ diag(D) (sec. 11.2 and 11.3, alg. 6).
+class DiagonalPower:
+    """P = (diag(d) + κ diag(s))^ξ, d = diag(B) + λ diag(D) (sec. 11.2, errata M58, M62).
 
-    diag(F) = (1/N) Σ sq(∇f_i) over the cases of the gradient (erratum M59). d approximates the
-    diagonal of the *damped* curvature, so it contains λ and the weight decay.
+    d approximates the diagonal of the *damped* curvature, so it contains λ and the weight decay.
+    A subclass says where diag(B) comes from.
 
     Parameters
     ----------
     exponent : float
-        ξ between 0 and 1; P tends to I as ξ tends to 0.
+        ξ between 0 and 1; P tends to I as ξ tends to 0. Section 13 calls it ψ.
     kappa : float
-        κ; about 1e-2 times the mean of d where the damping is scale-sensitive, else 0.
+        κ; 0 with Tikhonov damping.
+    relative_kappa : float
+        Adds this times the mean of d to κ; 1e-2 where the damping is scale-sensitive (erratum M67).
+    scale : mapping of str to float, optional
+        s: the coarse scale of each parameter by its name; 1 for those that are not in it.
+    cases : str
+        Estimate on the cases of the "gradient", or of the "curvature".
     """
 
     exponent: float = 0.75
     kappa: float = 0.0
+    relative_kappa: float = 0.0
+    scale: Mapping[str, float] | None = None
+    cases: Literal["gradient", "curvature"] = "curvature"
 
-    def diagonal(self, at: Linearization, /) -> Vector:
-        """Return diag(F) + l2 on the cases of one linearization.
+    def __post_init__(self) -> None:
+        if not (0 <= self.exponent <= 1 and self.kappa >= 0 and self.relative_kappa >= 0):
+            raise RopValueError(
+                f"{type(self).__name__}: expected an exponent between 0 and 1, kappa >= 0 and "
+                f"relative_kappa >= 0, got {self.exponent}, {self.kappa}, {self.relative_kappa}"
+            )
+        if self.cases not in ("gradient", "curvature"):
+            raise RopValueError(
+                f'{type(self).__name__}: cases must be "gradient" or "curvature", got '
+                f"{self.cases!r}"
+            )
 
-        Parameters
-        ----------
-        at : Linearization
-            The objective at θ on some cases.
-
-        Returns
-        -------
-        ndarray, shape (n,)
-            The mean over these cases.
-        """
-        return at.diagonal("empirical-fisher")
-
-    def inverse(self, diagonal: Vector | None, damping: Vector | float, /) -> Operator:
+    def inverse(
+        self,
+        diagonal: Vector | None,
+        damping: Vector | float,
+        objective: Objective | None = None,
+        /,
+    ) -> Operator:
         """Return r ↦ P⁻¹r, which reuses one buffer.
 
         Parameters
         ----------
         diagonal : ndarray, shape (n,)
-            diag(F) + l2.
+            The estimate of diag(B).
         damping : float or ndarray, shape (n,)
             The diagonal of λD.
+        objective : Objective, optional
+            Says where in θ the parameters of ``scale`` are.
 
         Returns
         -------
@@ -97,14 +137,16 @@ class EmpiricalFisher:
         Raises
         ------
         RopValueError
-            If P has an entry that is not positive.
+            If P has an entry that is not positive, or ``scale`` names no parameter.
         """
         assert diagonal is not None
-        P = diagonal + damping + self.kappa
+        d = diagonal + damping
+        kappa = self.kappa + self.relative_kappa * float(d.mean(dtype=np.float64))
+        P = d + kappa * self._scale(d.size, objective)
         if not P.min() > 0:
             raise RopValueError(
-                f"EmpiricalFisher: d + κ must be positive, but its least entry is {P.min():.3g}; "
-                "give kappa > 0, or a damping with a positive lower bound"
+                f"{type(self).__name__}: d + κ must be positive, but its least entry is "
+                f"{P.min():.3g}; give kappa > 0, or a damping with a positive lower bound"
             )
         inverse = (P**-self.exponent).astype(diagonal.dtype, copy=False)
         y = np.empty_like(inverse)
@@ -113,3 +155,48 @@ class EmpiricalFisher:
             return np.multiply(inverse, r, out=y)
 
         return solve
+
+    def _scale(self, n: int, objective: Objective | None) -> Vector | float:
+        if self.scale is None:
+            return 1.0
+        slices = {} if objective is None else objective.slices
+        unknown = sorted(self.scale.keys() - slices.keys())
+        if unknown:
+            raise RopValueError(
+                f"{type(self).__name__}: scale names {unknown}, but the parameters are "
+                f"{list(slices)}"
+            )
+        s = np.ones(n)
+        for name, value in self.scale.items():
+            s[slices[name]] = value
+        return s
+
+
+@dataclass(frozen=True)
+class EmpiricalFisher(DiagonalPower):
+    """diag(B) from the empirical Fisher: (1/N) Σ sq(∇f_i) + l2 (alg. 6, erratum M59).
+
+    It comes along with the gradient at hardly any cost, and never has a zero where the gradient
+    has none. It knows nothing of structural damping. Parameters are those of `DiagonalPower`.
+    """
+
+    cases: Literal["gradient", "curvature"] = "gradient"
+
+    def diagonal(self, at: Linearization, seed: int = 0, mu: float = 0.0, /) -> Vector:
+        """Return diag(F) + l2 on the cases of one linearization.
+
+        Parameters
+        ----------
+        at : Linearization
+            The objective at θ on some cases.
+        seed : int
+            Not needed.
+        mu : float
+            Not taken into account.
+
+        Returns
+        -------
+        ndarray, shape (n,)
+            The mean over these cases.
+        """
+        return at.diagonal("empirical-fisher")

@@ -1,60 +1,17 @@
-"""Recipes: the settings of HF as a composition of policies, and the authors' own (sec. 13)."""
-
-from dataclasses import dataclass, field
-from typing import Literal
+"""Recipes by name: the authors' own of section 13, and the plainest one."""
 
 from rop.errors import RopValueError
-from rop.hf.backtracking import Backtracking, LastIterate, Powers, Selection
+from rop.hf.backtracking import Backtracking, Best, Every, LastIterate, Powers
 from rop.hf.batches import Batches
-from rop.hf.damping import LevenbergMarquardt, Tikhonov
+from rop.hf.damping import Tikhonov, Undamped
+from rop.hf.levenberg_marquardt import LevenbergMarquardt
 from rop.hf.line_search import Armijo
-from rop.hf.preconditioners import EmpiricalFisher, NoPreconditioner, Preconditioner
-from rop.hf.stopping import ConjugateGradient, RelativeProgress
+from rop.hf.preconditioners import EmpiricalFisher
+from rop.hf.recipe import Recipe
+from rop.hf.schedules import Ramp
+from rop.hf.stopping import ConjugateGradient, ObjectiveRise, RelativeProgress
 
-
-@dataclass(frozen=True)
-class Recipe:
-    """The settings of HF, one policy for each open choice of algorithm 3.
-
-    The defaults suit any objective: all data for gradient and curvature, no preconditioner,
-    CG-backtracking, λ from 1 on.
-
-    Parameters
-    ----------
-    batches : Batches
-        The cases of gradient and curvature (sec. 12).
-    curvature : str
-        "ggn" for the generalized Gauss-Newton matrix G, or "hessian" (sec. 6).
-    damping : Tikhonov
-        λ, its matrix and its rule (sec. 8).
-    preconditioner : Preconditioner
-        P (sec. 11).
-    decay : float
-        ζ: CG starts from ζ times the last iterate of the run before (sec. 10, erratum M16).
-    cg : ConjugateGradient
-        The stops of CG (sec. 4).
-    selection : Selection
-        Which iterate becomes the update (sec. 8.7).
-    line_search : Armijo
-        The step length α (sec. 8.8).
-    """
-
-    batches: Batches = field(default_factory=Batches)
-    curvature: Literal["ggn", "hessian"] = "ggn"
-    damping: Tikhonov = field(default_factory=Tikhonov)
-    preconditioner: Preconditioner = field(default_factory=NoPreconditioner)
-    decay: float = 0.95
-    cg: ConjugateGradient = field(default_factory=ConjugateGradient)
-    selection: Selection = field(default_factory=Backtracking)
-    line_search: Armijo = field(default_factory=Armijo)
-
-    def __post_init__(self) -> None:
-        if self.curvature not in ("ggn", "hessian"):
-            raise RopValueError(
-                f'Recipe: curvature must be "ggn" or "hessian", got {self.curvature!r}'
-            )
-        if not 0 <= self.decay <= 1:
-            raise RopValueError(f"Recipe: decay must be between 0 and 1, got {self.decay}")
+__all__ = ["Recipe", "basic", "martens2010", "momentum2012", "validated2012"]
 
 
 def martens2010(
@@ -82,7 +39,7 @@ def martens2010(
     """
     return Recipe(
         batches=Batches(curvature=curvature, seed=None),
-        damping=Tikhonov(lam, LevenbergMarquardt(lowest=1e-20)),
+        damping=Tikhonov(lam, LevenbergMarquardt.martens2010()),
         preconditioner=EmpiricalFisher(exponent=0.75),
         decay=0.95,
         cg=ConjugateGradient(max_steps, RelativeProgress(5e-4, per_step=True)),
@@ -91,14 +48,26 @@ def martens2010(
     )
 
 
-def basic(*, lam: float = 1.0, max_steps: int = 250) -> Recipe:
-    """Return algorithm 3 without extras, with the constants of the 2012 text.
+def validated2012(
+    *,
+    curvature: int | float = 0.25,
+    selection: int | float = 0.25,
+    lam: float = 45.0,
+    max_steps: int = 250,
+) -> Recipe:
+    """Return the second recipe of sec. 13: update and end of CG by data that CG did not see.
 
-    Gradient and curvature on all data, no preconditioner, CG's last iterate as the update, the
-    progress rule of equation 2.
+    As `martens2010`, but CG also stops when f on the curvature's cases is significantly worse than
+    10 steps ago; the update is the iterate with the least M on cases outside the curvature's; and
+    the next run starts from the iterate with the *lowest* f on the curvature's cases (erratum M66),
+    decayed.
 
     Parameters
     ----------
+    curvature : int or float
+        Cases, or fraction, of the curvature.
+    selection : int or float
+        Cases, or fraction of the gradient's, by which the update is selected.
     lam : float
         The first λ.
     max_steps : int
@@ -110,7 +79,90 @@ def basic(*, lam: float = 1.0, max_steps: int = 250) -> Recipe:
         The settings.
     """
     return Recipe(
-        damping=Tikhonov(lam),
-        cg=ConjugateGradient(max_steps, RelativeProgress(1e-4, per_step=False)),
+        batches=Batches(
+            curvature=curvature, selection=selection, selection_from="outside", seed=None
+        ),
+        damping=Tikhonov(lam, LevenbergMarquardt.martens2012()),
+        preconditioner=EmpiricalFisher(exponent=0.75),
+        decay=0.95,
+        cg=ConjugateGradient(
+            max_steps,
+            RelativeProgress(1e-4, per_step=False),
+            rise=ObjectiveRise(every=5, window=10),
+        ),
+        selection=Best(Every(10), by="model"),
+        line_search=Armijo(c=1e-2, shrink=0.8, trials=60),
+        start="best",
+    )
+
+
+def momentum2012(
+    *, batch: int | float = 0.1, lam: float = 1.0, max_steps: int = 40, iterations: int = 1000
+) -> Recipe:
+    """Return the third recipe of sec. 13: short runs of CG on small batches, like momentum.
+
+    Gradient and curvature see the same small batch; CG does 25 to 50 steps and its last iterate is
+    the update; ζ rises to 0.99 and λ is free to go to 0. In the last fifth of the iterations come
+    the remedies of section 12.2 for finer convergence: the learning rate goes down to a tenth, the
+    runs of CG become half as long, and the batches four times as large.
+
+    Parameters
+    ----------
+    batch : int or float
+        Cases, or fraction of the data, of gradient and curvature until the last fifth.
+    lam : float
+        The first λ.
+    max_steps : int
+        CG's limit until the last fifth, 25 to 50.
+    iterations : int
+        How many iterations the run will have.
+
+    Returns
+    -------
+    Recipe
+        The settings.
+    """
+    if iterations < 5:
+        raise RopValueError(f"momentum2012: iterations must be at least 5, got {iterations}")
+    last = iterations - iterations // 5
+    larger = 4 * batch if isinstance(batch, int) else min(4 * batch, 1.0)
+    return Recipe(
+        batches=Batches(gradient=Ramp(batch, larger, last, iterations)),
+        damping=Tikhonov(lam, LevenbergMarquardt(lowest=1e-20)),
+        preconditioner=EmpiricalFisher(exponent=0.75),
+        decay=Ramp(0.95, 0.99, iterations // 2, last),
+        cg=ConjugateGradient(
+            Ramp(max_steps, max(max_steps // 2, 1), last, iterations),
+            RelativeProgress(1e-4, per_step=False),
+        ),
+        selection=LastIterate(),
+        learning_rate=Ramp(1.0, 0.1, last, iterations, geometric=True),
+    )
+
+
+def basic(*, lam: float = 0.0, max_steps: int = 250) -> Recipe:
+    """Return the plainest truncated Newton method: CG from 0 on Hv, and its last iterate.
+
+    Gradient and Hessian on all data, no preconditioner, no warm start. CG stops at a small relative
+    residual, and where it meets negative curvature: there H yields no minimum to go to. The line
+    search keeps f from rising. What it lacks is what the other recipes are made of.
+
+    Parameters
+    ----------
+    lam : float
+        λ of Tikhonov damping, adapted from there on; 0 is no damping at all.
+    max_steps : int
+        CG's limit.
+
+    Returns
+    -------
+    Recipe
+        The settings.
+    """
+    return Recipe(
+        curvature="hessian",
+        damping=Tikhonov(lam) if lam > 0 else Undamped(),
+        decay=0.0,
+        cg=ConjugateGradient(max_steps, progress=None, residual=1e-6, downhill=True),
         selection=LastIterate(),
     )

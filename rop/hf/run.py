@@ -1,88 +1,30 @@
-"""A whole run of HF: `minimize`, its stops, and its result."""
+"""A whole run of HF: `minimize` and its stops."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 import numpy.typing as npt
 
 from rop.hf.evaluation import Data
-from rop.hf.optimizer import HessianFree
+from rop.hf.interrupts import remembered
+from rop.hf.iterations import Iterations
+from rop.hf.journal import Header, Journal, checksum
 from rop.hf.recipes import Recipe
 from rop.hf.record import Iteration
+from rop.hf.result import MESSAGES, Result
+from rop.hf.streams import Stream
 from rop.hf.vectors import Vector
 from rop.objective import Objective
-
-_MESSAGES = {
-    "target": (True, "f reached the target"),
-    "gradient": (True, "the norm of the gradient is small enough"),
-    "precision": (True, "the predicted gain is below the rounding error of f"),
-    "iterations": (True, "all iterations were done"),
-    "seconds": (True, "the time is up"),
-    "callback": (True, "the callback raised StopIteration"),
-    "interrupted": (False, "interrupted from the keyboard; theta is the last complete iteration's"),
-    "not finite": (False, "f or its gradient at theta is not finite; try a smaller initial theta"),
-    "rejected": (
-        False,
-        "too many updates in a row were rejected, whatever the damping; check the products with "
-        "rop.check, or give the gradient more cases",
-    ),
-}
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a run of HF found, in the manner of SciPy's OptimizeResult.
-
-    Attributes
-    ----------
-    theta : ndarray, shape (n,)
-        The best θ, which is the last one: θ never moves where f rises on the gradient's cases.
-    fun : float
-        f at θ on the latest gradient's cases; NaN if no iteration was begun.
-    nit : int
-        The number of iterations.
-    success : bool
-        Whether the run ended as asked for: False if it was interrupted or could not go on.
-    reason : str
-        Why the run ended: "target", "gradient", "precision", "iterations", "seconds",
-        "callback", "interrupted", "not finite" or "rejected".
-    message : str
-        The reason in words.
-    records : list of Iteration
-        Every decision of every iteration.
-    lam : float
-        The last λ.
-    recipe : Recipe
-        The settings.
-    seconds : float
-        Wall time of the run.
-    """
-
-    theta: Vector = field(repr=False)
-    fun: float
-    nit: int
-    success: bool
-    reason: str
-    message: str
-    records: list[Iteration] = field(repr=False)
-    lam: float
-    recipe: Recipe = field(repr=False)
-    seconds: float
-
-    @property
-    def x(self) -> Vector:
-        """θ under SciPy's name."""
-        return self.theta
 
 
 def minimize(
     objective: Objective,
     theta: npt.ArrayLike,
-    data: Data,
+    data: Data | Stream,
     recipe: Recipe | None = None,
     *,
     iterations: int = 100,
@@ -91,6 +33,8 @@ def minimize(
     gradient_norm: float = 0.0,
     callback: Callable[[Iteration, Vector], object] | None = None,
     progress: bool = False,
+    folder: str | Path | None = None,
+    resume: bool = False,
     engine: str = "numba",
     dtype: npt.DTypeLike = np.float32,
 ) -> Result:
@@ -106,12 +50,13 @@ def minimize(
         f.
     theta : ndarray, shape (n,)
         θ_0; it is copied.
-    data : mapping of str to ndarray, shape (N, ...)
-        The training set by the names of the objective's data; empty if it has none.
+    data : mapping of str to ndarray, shape (N, ...), or Stream
+        The training set by the names of the objective's data; empty if it has none. Arrays may be
+        memory-mapped files; a `Stream` draws other cases for each iteration.
     recipe : Recipe, optional
         The settings; those of ``Recipe()`` by default. See `rop.hf.recipes`.
     iterations : int
-        The largest number of iterations.
+        The largest number of iterations, those before a resumption included.
     seconds : float, optional
         Start no iteration after this wall time.
     target : float, optional
@@ -121,7 +66,13 @@ def minimize(
     callback : callable, (Iteration, theta) -> None, optional
         Called after every iteration; it ends the run by raising StopIteration.
     progress : bool
-        Show a line of progress; needs tqdm.
+        Show a line of progress.
+    folder : str or Path, optional
+        Keep the run there, in ``log.jsonl`` and ``state.npz``; see `read_log` and `replay`. It can
+        be killed at any moment and resumed.
+    resume : bool
+        Go on with the run that the folder holds, if it holds one: with the same arguments, θ comes
+        out the same bit by bit.
     engine : str
         The engine of the products: "numba", "numpy" or "cuda".
     dtype : dtype
@@ -135,8 +86,9 @@ def minimize(
     Raises
     ------
     RopValueError
-        If θ does not fit the objective, the data differ in their number of cases, or the dtype
-        is not float32 or float64.
+        If θ does not fit the objective, the data differ in their number of cases, the dtype is
+        not float32 or float64, or the folder holds a run that is not to be resumed, or one of
+        other settings.
 
     Examples
     --------
@@ -145,54 +97,82 @@ def minimize(
     >>> print(result.message, result.fun)  # doctest: +SKIP
     """
     began = perf_counter()
-    run = HessianFree(
-        objective, theta, data, recipe, engine=engine, dtype=dtype, gradient_norm=gradient_norm
+    recipe = Recipe() if recipe is None else recipe
+    run = Iterations(
+        objective,
+        theta,
+        data,
+        recipe,
+        engine=engine,
+        dtype=dtype,
+        gradient_norm=gradient_norm,
     )
-    records: list[Iteration] = []
-    reason = "iterations"
-    with _bar(iterations if seconds is None else None, progress) as show:
-        try:
-            for it in islice(run, iterations):
+    journal = None
+    if folder is not None:
+        header = Header(recipe, engine, np.dtype(dtype).name, checksum(run.state.theta))
+        journal = Journal(Path(folder), header, resume)
+        if journal.state is not None:
+            run.state, run.ended = journal.state, journal.ended
+    records = [] if journal is None else list(journal.records)
+
+    def reached(it: Iteration) -> bool:
+        return target is not None and it.f_after <= target
+
+    state = run.state
+    reason = "target" if records and reached(records[-1]) else ""
+    limit = 0 if reason else max(0, iterations - state.iteration)
+    try:
+        with remembered() as interrupted, _bar(iterations, state.iteration, progress) as show:
+            for it in islice(run, limit):
+                if journal is not None:
+                    journal.commit(it, run.state, run.ended)
                 records.append(it)
+                state = run.state
                 show(it)
                 if callback is not None:
-                    callback(it, run.theta)
-                if target is not None and it.f_after <= target:
+                    callback(it, state.theta)
+                if reached(it):
                     reason = "target"
+                elif interrupted():
+                    reason = "interrupted"
                 elif seconds is not None and perf_counter() - began >= seconds:
                     reason = "seconds"
-                if reason != "iterations":
+                if reason:
                     break
-            else:
-                reason = run.ended or "iterations"
-        except StopIteration:
-            reason = "callback"
-        except KeyboardInterrupt:
-            reason = "interrupted"
-    success, message = _MESSAGES[reason]
+        state = run.state
+        exhausted = "iterations" if state.iteration >= iterations else "data"
+        reason = reason or run.ended or exhausted
+    except StopIteration:
+        reason = "callback"
+    except KeyboardInterrupt:
+        reason = "interrupted"
+    finally:
+        if journal is not None:
+            journal.close()
+    success, message = MESSAGES[reason]
     return Result(
-        theta=run.state.theta,
-        fun=run.state.f,
-        nit=run.state.iteration,
+        theta=state.theta,
+        fun=state.f,
+        nit=state.iteration,
         success=success,
         reason=reason,
         message=message,
         records=records,
-        lam=run.state.lam,
-        recipe=run.recipe,
+        lam=state.lam,
+        recipe=recipe,
         seconds=perf_counter() - began,
     )
 
 
 @contextmanager
-def _bar(iterations: int | None, wanted: bool) -> Iterator[Callable[[Iteration], None]]:
+def _bar(total: int, done: int, wanted: bool) -> Iterator[Callable[[Iteration], None]]:
     """Give a function that shows an iteration on a line of progress, or does nothing."""
     if not wanted:
         yield lambda it: None
         return
     from tqdm import tqdm  # a progress line is all it is needed for
 
-    with tqdm(total=iterations, desc="HF", unit="it") as bar:
+    with tqdm(total=total, initial=done, desc="HF", unit="it") as bar:
 
         def show(it: Iteration) -> None:
             bar.set_postfix_str(

@@ -90,7 +90,7 @@ def test_memory_of_a_long_sequence(engine):
         for at in (plain, thrifty):
             at.gradient()
             at.ggnvp(theta)
-            predicted = at._execution.predicted()
+            predicted = at.predicted_memory
             measured = at.memory
             # The loss's own values, and the summed parts of the shards, come on top.
             assert (
@@ -98,14 +98,14 @@ def test_memory_of_a_long_sequence(engine):
             )
             assert abs(predicted["work"] - measured["work"]) <= 8 * 2 * objective.n * 2
         states = 8 * 20 * 6
-        found[steps] = (thrifty._execution.predicted()["cached"] - 8 * 20 * 2 * steps) / states
+        found[steps] = (thrifty.predicted_memory["cached"] - 8 * 20 * 2 * steps) / states
     assert found[256] <= 2.6 * found[64] and found[256] < 256 / 3
 
 
 def test_chosen_when_memory_is_short(monkeypatch, engine):
     objective = recurrent(200)
     theta, batch, _ = place(objective, 50, 200)
-    needed = objective.linearize(theta, batch, engine)._execution.predicted()
+    needed = objective.linearize(theta, batch, engine).predicted_memory
     monkeypatch.setattr(rop.engines.memory, "_ALWAYS_FITS", 0)
     monkeypatch.setattr(rop.engines.memory, "available", lambda: sum(needed.values()) // 2)
     objective = recurrent(200)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import rop
-from rop.hf.backtracking import Backtracking, Every, LastIterate, Powers
-from rop.hf.cg import Iterate
+from rop.hf.backtracking import Backtracking, Best, Every, LastIterate, Powers
+from rop.hf.solution import Iterate
 
 STEPS = (5, 7, 9, 11, 15)
 ITERATES = [Iterate(steps, np.full(1, float(steps)), -float(steps)) for steps in STEPS]
@@ -75,3 +75,26 @@ def test_powers_that_do_not_grow_are_refused(settings):
 def test_an_interval_of_no_steps_is_refused():
     with pytest.raises(rop.RopError, match="interval >= 1"):
         Every(0)
+
+
+@pytest.mark.parametrize(
+    "values, chosen",
+    [
+        ((5, 1, 2, 0.5, 3), 11),  # backtracking would stop at 11 too
+        ((5, 0.1, 2, 0.5, 3), 7),  # but not look beyond 9 here
+        ((1, 1, 1, 1, 1), 15),
+        ((nan, inf, 2, nan, nan), 9),
+        ((nan, nan, nan, nan, nan), 15),
+    ],
+)
+def test_the_best_of_all_iterates(values, chosen):
+    steps, tried = choose(values, Best())
+    assert steps == chosen
+    assert [s for s, _ in tried] == list(reversed(STEPS))
+    assert list(Best(Every(20)).wanted(50)) == [20, 40]
+
+
+def test_best_goes_by_f_or_by_the_model():
+    assert (Best().by, Best(by="model").by) == ("f", "model")
+    with pytest.raises(rop.RopError, match='by must be "f" or "model"'):
+        Best(by="M")

@@ -7,6 +7,7 @@ import pytest
 
 import rop
 from rop.hf.batches import Batches, Cases
+from rop.hf.schedules import Ramp
 
 
 def picked(cases):
@@ -111,3 +112,50 @@ def test_sizes_that_mean_nothing_are_refused(name, size):
 def test_an_empty_chunk_is_refused():
     with pytest.raises(rop.RopError, match="chunk must be at least 1"):
         Batches(chunk=0)
+
+
+@pytest.mark.parametrize("first, last", [(10, 60), (0.1, 0.6), (60, 10)])
+def test_batches_that_grow_still_go_through_the_data_in_order(first, last):
+    batches = Batches(gradient=Ramp(first, last, 3, 8), curvature=0.5, seed=2)
+    expected = 0
+    for iteration in range(25):
+        draw = batches.draw(iteration, 100)
+        assert draw.gradient.start == expected % 100
+        expected += draw.gradient.size
+        assert draw.curvature.size == round(draw.gradient.size / 2)
+        assert set(picked(draw.curvature)) <= set(picked(draw.gradient))
+    sizes = [batches.draw(k, 100).gradient.size for k in (0, 3, 8, 24)]
+    assert sizes == ([10, 10, 60, 60] if first < last else [60, 60, 10, 10])
+
+
+def test_batches_can_grow_to_all_data():
+    batches = Batches(gradient=Ramp(20, 500, 0, 4), held_out=0.3, seed=None)
+    draws = [batches.draw(k, 100) for k in range(8)]
+    assert [draw.gradient.size for draw in draws][-1] == 100
+    assert draws[0].held_out.size == 30
+    assert draws[-1].held_out is None
+
+
+@pytest.mark.parametrize("gradient, curvature", [(1.0, 0.25), (40, 1.0), (40, 10)])
+def test_cases_outside_the_curvatures_are_outside(gradient, curvature):
+    batches = Batches(gradient, curvature, selection=0.5, selection_from="outside", held_out=0.2)
+    for iteration in range(30):
+        draw = batches.draw(iteration, 100)
+        assert draw.selection.size == draw.gradient.size // 2
+        assert not set(picked(draw.selection)) & set(picked(draw.curvature))
+        if draw.held_out is not None:
+            assert not set(picked(draw.held_out)) & set(picked(draw.gradient))
+            assert draw.held_out.size == 20
+    inside = replace(batches, selection_from="curvature").draw(3, 100)
+    assert set(picked(inside.selection)) <= set(picked(inside.curvature))
+
+
+def test_there_must_be_cases_outside():
+    with pytest.raises(rop.RopError, match="needs cases outside the curvature's, which are all 50"):
+        Batches(selection_from="outside").draw(0, 50)
+    with pytest.raises(rop.RopError, match='must be "gradient", "curvature" or "outside"'):
+        Batches(selection_from="elsewhere")
+    with pytest.raises(rop.RopError, match="Batches: gradient must be a number of cases"):
+        Batches(gradient=Ramp(10, 0, 0, 5))
+    with pytest.raises(rop.RopError, match="Batches: held_out must be a number of cases"):
+        Batches(held_out=0)

@@ -7,6 +7,7 @@ import scipy.sparse.linalg as spla
 import rop
 from rop.hf.cg import pcg
 from rop.hf.stopping import ConjugateGradient
+from rop.hf.subproblem import Subproblem
 from rop.hf.vectors import axpy, dot, norm
 
 
@@ -219,11 +220,11 @@ def test_float32_stays_float32_and_follows_float64():
 def test_the_solver_policy_passes_its_stops_on():
     A, b = positive_definite(60, condition=1e5)
     solver = ConjugateGradient(max_steps=30, progress=None, residual=0.0, keep=2)
-    solution = solver.solve(A.dot, b, None, None, range(10, 31, 5))
+    solution = solver.solve(Subproblem(A, b, store=range(10, 31, 5)))
     assert (solution.reason, solution.steps) == ("steps", 30)
     assert [iterate.steps for iterate in solution.iterates] == [25, 30]
-    assert ConjugateGradient(max_steps=200).solve(A.dot, b, None, None, ()).reason == "progress"
-    loose = ConjugateGradient(progress=None, residual=0.5).solve(A.dot, b, None, None, ())
+    assert ConjugateGradient(max_steps=200).solve(Subproblem(A, b)).reason == "progress"
+    loose = ConjugateGradient(progress=None, residual=0.5).solve(Subproblem(A, b))
     assert loose.reason == "residual"
 
 

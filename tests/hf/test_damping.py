@@ -7,7 +7,8 @@ import pytest
 
 import rop
 from rop.hf.cg import pcg
-from rop.hf.damping import LevenbergMarquardt, Tikhonov, reduction_ratio
+from rop.hf.damping import Tikhonov
+from rop.hf.levenberg_marquardt import LevenbergMarquardt, reduction_ratio
 
 
 def model(n=6, seed=0):

@@ -78,3 +78,19 @@ def test_without_descent_only_the_full_step_is_tried(slope, f_full, alpha):
 def test_a_search_that_cannot_end_is_refused(settings):
     with pytest.raises(rop.RopError, match="Armijo: expected"):
         Armijo(**settings)
+
+
+def test_the_search_starts_from_the_learning_rate():
+    f, calls = counted(lambda alpha: (alpha - 0.1) ** 2)
+    step = Armijo().search(f, 0.01, -0.2, first=0.3)
+    assert calls == [0.3, pytest.approx(0.24), pytest.approx(0.192)]
+    assert (step.alpha, step.outcome) == (pytest.approx(0.192), "accepted")
+    assert step.f <= 0.01 + step.c * step.alpha * step.slope
+    assert [alpha for alpha, _ in step.trials] == calls
+    uphill = Armijo().search(lambda alpha: -alpha, 0.0, 1.0, first=0.3)
+    assert (uphill.alpha, uphill.outcome) == (0.3, "not a descent direction")
+
+
+def test_c_of_0_is_plain_decrease():
+    assert Armijo(c=0.0).search(lambda alpha: 1 - 1e-9, 1.0, -1.0).alpha == 1.0
+    assert Armijo().search(lambda alpha: 1 - 1e-9, 1.0, -1.0).alpha < 1.0

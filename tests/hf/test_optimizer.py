@@ -10,7 +10,8 @@ import rop
 from rop.hf import HessianFree, Recipe, recipes
 from rop.hf.backtracking import Backtracking, Every, LastIterate
 from rop.hf.batches import Batches
-from rop.hf.damping import LevenbergMarquardt, Tikhonov
+from rop.hf.damping import Tikhonov
+from rop.hf.levenberg_marquardt import LevenbergMarquardt
 from rop.hf.line_search import Armijo, Step
 from rop.hf.preconditioners import EmpiricalFisher
 from rop.hf.stopping import ConjugateGradient
@@ -67,14 +68,16 @@ class Spy:
     inner: ConjugateGradient = field(default_factory=ConjugateGradient)
     calls: list = field(default_factory=list)
 
+    region, warm = None, True
+
     @property
     def max_steps(self):
         return self.inner.max_steps
 
-    def solve(self, operator, b, x0, preconditioner, store):
-        solution = self.inner.solve(operator, b, x0, preconditioner, store)
-        self.calls.append((operator, b.copy(), None if x0 is None else x0.copy(), preconditioner))
-        self.calls[-1] += (solution,)
+    def solve(self, problem):
+        solution = self.inner.solve(problem)
+        x0 = None if problem.x0 is None else problem.x0.copy()
+        self.calls.append((problem.A, problem.b.copy(), x0, problem.preconditioner, solution))
         return solution
 
 
@@ -147,12 +150,14 @@ def test_finds_the_end_of_rosenbrocks_valley():
     "recipe",
     [
         Recipe(),
-        recipes.basic(),
+        recipes.basic(lam=1.0),
         recipes.martens2010(lam=1.0),
+        recipes.validated2012(lam=1.0),
+        recipes.momentum2012(batch=20, iterations=15),
         Recipe(Batches(gradient=30, curvature=10, selection=15, seed=4), damping=Tikhonov(0.1)),
         Recipe(curvature="hessian", selection=Backtracking(Every(3))),
     ],
-    ids=["default", "basic", "martens2010", "minibatches", "hessian"],
+    ids=["default", "basic", "martens2010", "validated2012", "momentum2012", "minibatches", "hv"],
 )  # fmt: skip
 def test_every_number_of_a_record_can_be_computed_again(recipe):
     objective, theta, data = classifier()
@@ -165,6 +170,7 @@ def test_every_number_of_a_record_can_be_computed_again(recipe):
         on = {
             name: objective.linearize(old, part(data, cases), engine="numpy")
             for name, cases in vars(it.cases).items()
+            if cases is not None
         }
         assert it.number == number
         assert it.f_before == pytest.approx(on["gradient"].value, rel=1e-12)
@@ -188,22 +194,39 @@ def test_every_number_of_a_record_can_be_computed_again(recipe):
         assert after == pytest.approx(f(delta, "curvature"), rel=1e-10)
         rho = (after - before) / it.q if after <= before else -inf
         assert it.rho == pytest.approx(rho, rel=1e-9)
-        assert it.lam_after == recipe.damping.rule.update(lam, it.rho)
+        rho_damped = (after - before) / it.cg.q[it.chosen] if after <= before else -inf
+        assert it.rho_damped == pytest.approx(rho_damped, rel=1e-9)
+        rule = recipe.damping.rule
+        judged = {"undamped": it.rho, "damped": it.rho_damped}[rule.model]
+        assert it.rho_judged == (judged if it.step.alpha else -inf)
+        assert it.lam_after == rule.update(lam, it.rho_judged)
+        assert it.thresholds["damping.rule.poor"] == rule.poor
         assert it.f_after == pytest.approx(f(it.step.alpha * delta, "gradient"), rel=1e-10)
         if it.step.slope < 0:
             assert it.f_after <= it.f_before + 0.01 * it.step.alpha * it.step.slope
         else:
             assert it.step.outcome == "not a descent direction"
         assert it.step_norm == pytest.approx(it.step.alpha * norm(delta), rel=1e-10)
-        if it.f_stored:
-            tried = dict(it.f_stored)
+        tried = dict(it.f_stored or it.model_stored)
+        if tried:
             assert tried[it.chosen] == min(tried.values())
-            assert tried[it.chosen] == pytest.approx(f(delta, "selection"), rel=1e-10)
             assert list(tried) == [s for s in reversed(it.cg.stored)][: len(tried)]
+        if it.f_stored:
+            assert tried[it.chosen] == pytest.approx(f(delta, "selection"), rel=1e-10)
+            assert it.f_selection == pytest.approx(on["selection"].value, rel=1e-12)
+        elif it.model_stored:
+            g, G = on["selection"].gradient(), on["selection"].G
+            for iterate in iterates:
+                x = iterate.x
+                assert tried[iterate.steps] == pytest.approx(g @ x + x @ (G @ x) / 2, rel=1e-8)
         else:
             assert it.chosen == it.cg.steps
-        assert it.work.products == it.cg.products
-        assert it.work.gradients == 1
+        for steps, value in it.f_watched:
+            kept = [iterate.x for iterate in iterates if iterate.steps == steps]
+            assert all(value == pytest.approx(f(x, "curvature"), rel=1e-10) for x in kept)
+        products = it.cg.products + len(it.model_stored)
+        assert it.work.products == products
+        assert it.work.gradients == 1 + bool(it.model_stored)
         assert set(it.seconds) == {"gradient", "cg", "selection", "damping", "line search"}
         assert str(it).startswith(f"{number:4d}  f ")
         lam = it.lam_after
@@ -285,10 +308,12 @@ def test_an_update_that_is_no_descent_direction_is_rejected_and_said():
 class Backwards:
     """A preconditioner so steep in one entry that CG's single step changes nothing else."""
 
-    def diagonal(self, at, /):
+    cases = "gradient"
+
+    def diagonal(self, at, seed=0, mu=0.0, /):
         return None
 
-    def inverse(self, diagonal, damping, /):
+    def inverse(self, diagonal, damping, objective=None, /):
         return lambda r: np.where(np.arange(r.size) == 0, r, 1e-12 * r)
 
 
@@ -296,7 +321,7 @@ class Backwards:
 class Refuse:
     """A line search that takes nothing."""
 
-    def search(self, f, f_before, slope, f_full=None):
+    def search(self, f, f_before, slope, f_full=None, first=1.0):
         return Step(0.0, f_before, slope, ((1.0, f_full),), "rejected")
 
 

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 
 import rop
+from rop.hf.batches import Cases
 from rop.hf.cg import pcg
+from rop.hf.evaluation import Evaluator
+from rop.hf.jacobi import ChapelleErhan, ExactDiagonal, GivenDiagonal
 from rop.hf.preconditioners import EmpiricalFisher, NoPreconditioner
 from rop.hf.vectors import norm
 from rop.nets import mlp
@@ -81,3 +84,94 @@ def test_it_saves_steps_where_parameters_are_on_different_scales():
     assert preconditioned.steps < plain.steps / 2
     exact = np.linalg.solve(batch["x"].T @ batch["x"] / 200 + lam * np.eye(20), -at.gradient())
     assert norm(preconditioned.x - exact) <= 1e-4 * norm(exact)
+
+
+@pytest.mark.parametrize(
+    "distribution, probes", [("rademacher", 1), ("rademacher", 3), ("gaussian", 1), ("gaussian", 4)]
+)
+def test_chapelle_erhans_estimate_is_unbiased(distribution, probes):
+    objective, theta, batch = classifier(l2=0.2)
+    at = objective.linearize(theta, batch, engine="numpy")
+    policy = ChapelleErhan(probes=probes, distribution=distribution)
+    estimates = np.array([policy.diagonal(at, seed) for seed in range(600)])
+    error = estimates.std(0) / np.sqrt(600)
+    exact = np.diag(at.G.matrix())
+    assert (np.abs(estimates.mean(0) - exact) <= 4.5 * error + 1e-12).all()
+    np.testing.assert_array_equal(policy.diagonal(at, 3), policy.diagonal(at, 3))
+    assert not np.array_equal(estimates[0], estimates[1])
+
+
+def test_signs_have_less_variance_than_gaussian_numbers_and_probes_less_still():
+    objective, theta, batch = classifier()
+    at = objective.linearize(theta, batch, engine="numpy")
+
+    def variance(**settings):
+        policy = ChapelleErhan(**settings)
+        return np.var([policy.diagonal(at, seed) for seed in range(400)], axis=0).sum()
+
+    signs, gaussian = variance(), variance(distribution="gaussian")
+    assert signs < 0.95 * gaussian  # erratum M61
+    assert variance(probes=4) == pytest.approx(signs / 4, rel=0.2)
+    assert variance(probes=4, distribution="gaussian") == pytest.approx(gaussian / 4, rel=0.2)
+
+
+def test_the_exact_diagonal_and_ones_own():
+    objective, theta, batch = classifier(l2=0.2)
+    at = objective.linearize(theta, batch, engine="numpy")
+    exact = np.diag(at.G.matrix())
+    np.testing.assert_allclose(ExactDiagonal().diagonal(at), exact, rtol=1e-9)
+    own = GivenDiagonal(estimate=lambda at: at.diagonal("exact") + 1)
+    np.testing.assert_allclose(own.diagonal(at), exact + 1, rtol=1e-9)
+    with pytest.raises(rop.RopError, match=r"must return shape \(66,\), got \(2,\)"):
+        GivenDiagonal(estimate=lambda at: np.ones(2)).diagonal(at)
+    with pytest.raises(rop.RopError, match="give estimate="):
+        GivenDiagonal()
+
+
+def test_kappa_can_follow_the_diagonal_and_the_scale_of_parameters():
+    objective, _, _ = classifier()
+    d, r = np.linspace(0.5, 2, objective.n), np.ones(objective.n)
+    mean = (d + 0.1).mean()
+    P = ExactDiagonal(exponent=0.6, kappa=0.02, relative_kappa=0.01)
+    np.testing.assert_allclose(P.inverse(d, 0.1)(r), (d + 0.1 + 0.02 + 0.01 * mean) ** -0.6)
+    scaled = ExactDiagonal(exponent=0.6, kappa=0.02, scale={"W1": 50.0, "b2": 0.0})
+    s = np.ones(objective.n)
+    s[objective.slices["W1"]], s[objective.slices["b2"]] = 50.0, 0.0
+    np.testing.assert_allclose(scaled.inverse(d, 0.1, objective)(r), (d + 0.1 + 0.02 * s) ** -0.6)
+    with pytest.raises(rop.RopError, match=r"scale names \['W9'\], but the parameters are \['W1'"):
+        ExactDiagonal(scale={"W9": 1.0}).inverse(d, 0.1, objective)
+
+
+def test_an_estimate_for_the_gradient_is_averaged_over_its_pieces():
+    objective, theta, batch = classifier()
+    for policy in (ExactDiagonal(cases="gradient"), ChapelleErhan(cases="gradient")):
+        evaluator = Evaluator(objective, batch, engine="numpy", chunk=13)
+        _, _, diagonal = evaluator.gradient(theta, Cases(0, 30, 30), policy, 5)
+        pieces = [(0, 13), (13, 26), (26, 30)]
+        expected = np.zeros(objective.n)
+        for number, (start, stop) in enumerate(pieces):
+            piece = {name: array[start:stop] for name, array in batch.items()}
+            at = objective.linearize(theta, piece, engine="numpy")
+            expected += (stop - start) / 30 * policy.diagonal(at, 5 + number)
+        np.testing.assert_allclose(diagonal, expected, rtol=1e-10)
+
+
+def test_an_indefinite_loss_has_no_root_to_estimate_from():
+    z = rop.data("x", 2) * rop.param("w", 2)
+    y = rop.tanh(z)
+    objective = rop.Objective(z, rop.LossGraph(rop.dot(y, y)))
+    at = objective.linearize([2.0, -2.0], {"x": np.ones((3, 2))}, engine="numpy")
+    for distribution in ("rademacher", "gaussian"):
+        with pytest.raises(rop.RopError, match="semidefinite L''"):
+            ChapelleErhan(distribution=distribution).diagonal(at)
+
+
+@pytest.mark.parametrize(
+    "make, settings",
+    [(EmpiricalFisher, {"exponent": 1.5}), (ExactDiagonal, {"kappa": -1.0}),
+     (ExactDiagonal, {"relative_kappa": -1.0}), (ExactDiagonal, {"cases": "all"}),
+     (ChapelleErhan, {"probes": 0}), (ChapelleErhan, {"distribution": "uniform"})],
+)  # fmt: skip
+def test_settings_that_mean_nothing_are_refused(make, settings):
+    with pytest.raises(rop.RopError, match=f"{make.__name__}: "):
+        make(**settings)

@@ -7,9 +7,12 @@ import pytest
 
 import rop
 from rop.hf import recipes
-from rop.hf.backtracking import Backtracking, LastIterate, Powers
+from rop.hf.backtracking import Backtracking, Best, Every, LastIterate, Powers
+from rop.hf.damping import Tikhonov, Undamped
 from rop.hf.preconditioners import EmpiricalFisher, NoPreconditioner
-from rop.hf.recipes import Recipe
+from rop.hf.recipe import Recipe, Settings
+from rop.hf.schedules import Ramp
+from rop.hf.structural import Structural
 
 
 def test_martens2010():
@@ -43,13 +46,51 @@ def test_martens2010_for_the_other_problems():
     assert (faces.batches.draw(0, 103_500).curvature.size, faces.cg.max_steps) == (5_175, 100)
 
 
+def test_validated2012():
+    recipe = recipes.validated2012()
+    assert recipe.selection == Best(Every(10), by="model")
+    assert (recipe.cg.rise.window, recipe.cg.max_steps) == (10, 250)
+    assert recipe.start == "best"  # erratum M66: of lowest f
+    draw = recipe.batches.draw(5, 20_000)
+    assert (draw.gradient.size, draw.curvature.size, draw.selection.size) == (20_000, 5_000, 5_000)
+    assert draw.selection.start == draw.curvature.start + 5_000
+    assert recipe.damping.rule.model == "damped"
+
+
+def test_momentum2012_and_its_end():
+    recipe = recipes.momentum2012(batch=0.1, max_steps=40, iterations=100)
+    early, late = recipe.batches.draw(0, 1000), recipe.batches.draw(100, 1000)
+    assert early.gradient == early.curvature
+    assert (early.gradient.size, late.gradient.size) == (100, 400)
+    assert recipe.settings(0) == Settings(0.95, 1.0, None, 40)
+    assert recipe.settings(79).learning_rate == 1.0
+    assert recipe.settings(80).decay == 0.99
+    assert recipe.settings(100) == Settings(0.99, 0.1, None, 20)
+    assert recipe.selection == LastIterate()
+    assert 25 <= recipes.momentum2012().cg.max_steps.first <= 50
+    with pytest.raises(rop.RopError, match="at least 5"):
+        recipes.momentum2012(iterations=4)
+
+
 def test_basic():
     recipe = recipes.basic()
-    assert (recipe.cg.progress.tolerance, recipe.cg.progress.per_step) == (1e-4, False)
+    assert recipe.curvature == "hessian"
+    assert recipe.damping == Undamped()
+    assert (recipe.cg.progress, recipe.cg.residual, recipe.decay) == (None, 1e-6, 0.0)
     assert recipe.selection == LastIterate()
     assert recipe.preconditioner == NoPreconditioner()
+    assert recipes.basic(lam=2.0).damping == Tikhonov(2.0)
     draw = recipe.batches.draw(3, 100)
     assert draw.gradient == draw.curvature
+
+
+def test_thresholds_have_the_numbers_of_the_rules():
+    numbers = recipes.validated2012(lam=3.0).thresholds()
+    assert numbers["damping.lam"] == 3.0
+    assert (numbers["damping.rule.poor"], numbers["damping.rule.good"]) == (0.25, 0.75)
+    assert numbers["cg.progress.tolerance"] == 1e-4
+    assert numbers["cg.rise.tolerance"] == 0.01
+    assert numbers["line_search.c"] == 1e-2
 
 
 def test_recipes_are_values():
@@ -60,7 +101,12 @@ def test_recipes_are_values():
         recipes.basic().decay = 0.1
 
 
-@pytest.mark.parametrize("settings", [{"curvature": "fisher"}, {"decay": 1.1}, {"decay": -0.1}])
+@pytest.mark.parametrize(
+    "settings",
+    [{"curvature": "fisher"}, {"decay": 1.1}, {"decay": Ramp(0.5, -0.1, 0, 9)}, {"start": "worst"},
+     {"learning_rate": 0.0}, {"learning_rate": Ramp(1.0, 2.0, 0, 9)}, {"restart": 0}, {"l2": -1.0},
+     {"curvature": "hessian", "damping": Structural(0.1)}],
+)  # fmt: skip
 def test_settings_that_mean_nothing_are_refused(settings):
     with pytest.raises(rop.RopError, match="Recipe: "):
         Recipe(**settings)

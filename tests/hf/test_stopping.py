@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
-from rop.hf.cg import Progress, pcg
-from rop.hf.stopping import RelativeProgress
+import rop
+from rop.hf.cg import pcg
+from rop.hf.solution import Progress
+from rop.hf.stopping import ConjugateGradient, ObjectiveRise, RelativeProgress
+from rop.hf.subproblem import Subproblem
 
 
 def first_stop(rule, q):
@@ -89,3 +92,63 @@ def test_in_cg_the_reason_is_recorded_at_the_right_step():
     solution = pcg(A.dot, rng.standard_normal(300), stops=[RelativeProgress()])
     assert solution.reason == "progress"
     assert solution.steps == expected_stop(solution.q, 5e-4, True)
+
+
+def watched(values, every=1, q=-1.0, f=10.0, **settings):
+    """Run the rule over f at steps every, 2 every, ...; returns the step where it stops."""
+    rule = ObjectiveRise(every=every, **settings).rule(f, lambda iterate: values[iterate.steps])
+    for j in range(1, max(values) + 1):
+        if rule(Progress(np.zeros(1), [0.0] + [q] * j, 1.0)) is not None:
+            return j
+    return None
+
+
+def test_a_significant_rise_of_f_stops():
+    falling_then_rising = {j: abs(j - 6) + 1.0 for j in range(1, 30)}
+    # f_8 = 3 against f_4 = 3, and f_9 = 4 against f_5 = 2.
+    assert watched(falling_then_rising, window=4) == 9
+    assert watched(falling_then_rising, window=4, tolerance=0.5) == 12  # 7 > 3 + 0.5 · 7
+    assert watched(falling_then_rising, window=4, f=1e9) is None  # nothing beside that reduction
+    assert watched(falling_then_rising, window=4, f=0.0) == 9
+    assert watched({j: 1.0 for j in range(1, 30)}, window=4) is None
+    assert watched({j: 10.0 - j for j in range(1, 30)}, window=4) is None
+
+
+def test_a_rise_is_no_reason_while_q_is_not_below_0():
+    rising = {j: float(j) for j in range(1, 30)}
+    assert watched(rising, window=4, q=0.5) is None
+    assert watched(rising, window=4, q=-0.5) == 5
+
+
+def test_a_loss_that_is_not_a_number_is_a_rise():
+    assert watched({j: np.nan if j > 6 else 5.0 - j for j in range(1, 30)}, window=4) == 7
+    assert watched({j: np.nan for j in range(1, 30)}, window=4) == 5
+
+
+def test_f_is_looked_at_only_now_and_then():
+    looked = []
+    rule = ObjectiveRise(every=5, window=10).rule(0.0, lambda it: looked.append(it.steps) or 1.0)
+    for j in range(1, 23):
+        rule(Progress(np.zeros(1), [0.0] + [-1.0] * j, 1.0))
+    assert looked == [5, 10, 15, 20]
+
+
+def test_cg_with_the_rule_ends_soon_after_the_least_f():
+    A = np.diag(np.geomspace(1, 1e4, 60))
+    b = np.ones(60)
+    # f falls along CG up to a norm of 0.5 and rises beyond it.
+    watch = lambda iterate: (np.linalg.norm(iterate.x) - 0.5) ** 2  # noqa: E731
+    solver = ConjugateGradient(progress=None, rise=ObjectiveRise(every=2, window=4))
+    solution = solver.solve(Subproblem(A, b, f=0.25, watch=watch, store=range(200)))
+    assert solution.reason == "f rose"
+    f = [watch(iterate) for iterate in solution.iterates]
+    assert np.argmin(f) >= solution.steps - 6
+    assert f[-1] > f[-5]
+    unwatched = solver.solve(Subproblem(A, b))
+    assert unwatched.reason == "residual"
+
+
+@pytest.mark.parametrize("settings", [{"every": 0}, {"window": 7}, {"tolerance": -1.0}])
+def test_a_rise_rule_that_means_nothing_is_refused(settings):
+    with pytest.raises(rop.RopError, match="ObjectiveRise: "):
+        ObjectiveRise(**settings)

@@ -1,0 +1,84 @@
+"""Figure 4: the objective turns up along CG long before the quadratic model stops falling."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rop import hf
+from rop.experiments.registry import Findings, study
+from rop.experiments.runs import small_curves, train_for
+from rop.hf.vectors import dot
+
+
+@study("4", seconds=60)
+def figure4(
+    seconds: float, seed: int, *, updates: int = 40, steps: int = 250, every: int = 2
+) -> Findings:
+    """Figure 4: model and objective along one run of CG, on three sets of cases (sec. 8.7).
+
+    Parameters
+    ----------
+    seconds : float
+        Time to train before the run of CG, unless the updates are done before.
+    seed : int
+        Seed of θ_0.
+    updates : int
+        HF updates before the run of CG.
+    steps : int
+        Steps of CG.
+    every : int
+        f and q are computed after so many steps each.
+
+    Returns
+    -------
+    Findings
+    """
+    from rop.experiments.pictures import draw, panels
+
+    problem = small_curves(seed)
+    run = train_for(problem, seconds, iterations=updates)
+    theta, lam, objective = run.state.theta, run.state.lam, problem.objective
+    x = np.asarray(problem.train["x"])  # type: ignore[index]
+    sixth = len(x) // 6
+    sets = {"curvature batch": x[:sixth], "other batch": x[sixth : 2 * sixth], "all cases": x}
+
+    whole = objective.linearize(theta, {"x": x})
+    gradient, d = whole.gradient(), whole.diagonal("empirical-fisher") + np.float32(lam)
+    inverse = (d**-0.75).astype(theta.dtype)
+    curvature = objective.linearize(theta, {"x": sets["curvature batch"]})
+    start = None if run.state.start is None else (np.float32(0.95) * run.state.start)
+    wanted = range(every, steps + 1, every)
+    solution = hf.pcg(
+        lambda v: curvature.ggnvp(v) + np.float32(lam) * v,
+        -gradient,
+        start,
+        lambda r: inverse * r,
+        max_steps=steps,
+        store=wanted,
+    )
+    rows = []
+    before = {name: objective.value(theta, {"x": cases}) for name, cases in sets.items()}
+    at = {name: objective.linearize(theta, {"x": cases}) for name, cases in sets.items()}
+    slopes = {name: own.gradient() for name, own in at.items()}
+    for iterate in solution.iterates:
+        row: dict[str, float] = {"step": iterate.steps, "q damped": iterate.q}
+        for name, cases in sets.items():
+            delta = iterate.x
+            f = objective.value(theta + delta, {"x": cases})
+            row[f"f, {name}"] = f - before[name]
+            row[f"q, {name}"] = dot(slopes[name], delta) + dot(delta, at[name].ggnvp(delta)) / 2
+        rows.append(row)
+    js = [row["step"] for row in rows]
+    figure, axes = panels(3, columns=3)
+    for ax, name in zip(axes, sets, strict=True):
+        both = {kind: (js, [row[f"{kind}, {name}"] for row in rows]) for kind in ("q", "f")}
+        draw(ax, both, f"change along CG, {name}", "CG step j", "change from θ (nats)")
+        lowest = min(min(ys) for _, ys in both.values())
+        ax.set_ylim(1.1 * lowest, -1.1 * lowest)
+    best = {name: min(rows, key=lambda row: row[f"f, {name}"])["step"] for name in sets}
+    text = (
+        f"After {len(run.records)} updates, λ = {lam:.3g}: f is least after "
+        + ", ".join(f"{step:g} steps ({name})" for name, step in best.items())
+        + f"; the damped model falls until step {solution.steps}."
+    )
+    return Findings({"along": rows}, {"figure4": figure}, text)

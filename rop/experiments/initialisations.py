@@ -1,0 +1,109 @@
+"""HF, plain SGD and Nesterov's method from three initialisations (HF10; SMDH13)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rop.experiments import baselines
+from rop.experiments.pictures import draw, panels
+from rop.experiments.registry import Findings, Problem, study
+from rop.experiments.runs import error, mean_image_error, small_curves, train_for
+
+_INITS = ("sparse", "normal", "glorot")
+# Method -> learning rate, largest momentum (None: plain SGD) and share of the time.
+_METHODS: dict[str, tuple[float, float | None]] = {
+    "SGD, rate 0.03": (0.03, None),
+    "SGD, rate 0.1": (0.1, None),
+    "SGD, rate 0.3": (0.3, None),
+    "NAG 0.99, rate 0.03": (0.03, 0.99),
+}
+_SHARES = len(_METHODS) + 2  # HF has two
+
+
+@study("initialisations", seconds=450)
+def initialisations(seconds: float, seed: int) -> Findings:
+    """HF, SGD and Nesterov's method from sparse, dense and Glorot weights (HF10, SMDH13).
+
+    Parameters
+    ----------
+    seconds : float
+        Time for all runs together; HF gets twice that of the others.
+    seed : int
+        Seed of θ_0 and of the minibatches.
+
+    Returns
+    -------
+    Findings
+    """
+    share = seconds / len(_INITS) / _SHARES
+    figure, axes = panels(len(_INITS), columns=len(_INITS))
+    rows: list[dict[str, Any]] = []
+    curves: list[dict[str, Any]] = []
+    stuck = 0.0
+    for init, ax in zip(_INITS, axes, strict=True):
+        problem = small_curves(seed, init)
+        stuck = mean_image_error(problem)
+        runs = {"HF": train_for(problem, 2 * share).rows}
+        for name in _METHODS:
+            runs[name] = first_order(problem, name, share, seed)
+        for name, run in runs.items():
+            last = run[-1]
+            rows.append(
+                {"init": init, "method": name, "error": last["error"], "seconds": last["seconds"]}
+            )
+            curves += [{"init": init, "method": name, **row} for row in run]
+        series = {
+            name: ([row["seconds"] for row in run], [row["error"] for row in run])
+            for name, run in runs.items()
+        }
+        draw(ax, series, f"{init} weights", "seconds", "training squared error", log="y")
+        ax.axhline(stuck, color="#777777", lw=0.8, ls=":")
+    at = {(row["init"], row["method"]): row["error"] for row in rows}
+    text = f"The mean image has the error {stuck:.3g} (dotted). " + " ".join(
+        f"{init}: HF {at[init, 'HF']:.3g}, SGD "
+        f"{np.nanmin([at[init, name] for name in _METHODS if name.startswith('SGD')]):.3g}, "
+        f"NAG {at[init, 'NAG 0.99, rate 0.03']:.3g}."
+        for init in _INITS
+    )
+    return Findings({"errors": rows, "curves": curves}, {"initialisations": figure}, text)
+
+
+def first_order(
+    problem: Problem, name: str, seconds: float, seed: int, cases: int = 200
+) -> list[dict[str, float]]:
+    """Run one of the first-order methods in float32.
+
+    Parameters
+    ----------
+    problem : Problem
+        The problem.
+    name : str
+        A key of the methods.
+    seconds : float
+        How long.
+    seed : int
+        Seed of the minibatches.
+    cases : int
+        Size of the minibatches.
+
+    Returns
+    -------
+    list of dict
+        Rows of "seconds", "steps" and "error".
+    """
+    rate, momentum = _METHODS[name]
+    theta = problem.theta.astype(np.float32)
+    gradient = baselines.minibatch_gradient(
+        problem.objective,
+        problem.train,  # type: ignore[arg-type]
+        cases,
+        seed,
+    )
+    method = (
+        baselines.sgd(theta, gradient, rate)
+        if momentum is None
+        else baselines.nesterov(theta, gradient, rate, momentum)
+    )
+    return baselines.run(method, seconds, lambda theta: error(problem, theta))

@@ -1,0 +1,109 @@
+"""The work that a method does, in gradients of all cases (notes on costs: erratum M24)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rop.linearization import Linearization
+from rop.objective import Objective
+
+# Multiplications with all P weights and with the P1 of the first layer, which the data enter.
+_MULTIPLICATIONS = {
+    "forward": (1, 0),
+    "gradient": (2, -1),  # without the forward sweep
+    "ggnvp": (4, -2),
+    "hvp": (6, -4),
+    "diagonal": (1, 0),  # squares of per-case gradients; their backward sweep is the gradient's
+}
+
+
+class Metered(Objective):
+    """An objective that counts what is computed, in cases.
+
+    Parameters
+    ----------
+    objective : Objective
+        The objective.
+    cases : int
+        The number of cases that make up one gradient-equivalent.
+
+    Attributes
+    ----------
+    count : Counter
+        Cases that were swept, by what was computed.
+    """
+
+    def __init__(self, objective: Objective, cases: int) -> None:
+        super().__init__(objective.z, objective.loss, objective.l2, objective.parameters)
+        self.count: Counter[str] = Counter()
+        self._all = cases
+        weights = [prod(shape) for shape in self.shapes.values() if len(shape) >= 2]
+        self._weights = sum(weights) or self.n
+        self._first = weights[0] if weights and self.data_shapes else 0
+
+    @property
+    def gradients(self) -> float:
+        """What was computed, in multiplications, over those of one gradient of all cases."""
+        done = sum(cases * self._cost(what) for what, cases in self.count.items())
+        return done / (self._all * (self._cost("forward") + self._cost("gradient")))
+
+    def linearize(self, *arguments: Any, **settings: Any) -> Linearization:
+        """Linearize and count; see `Objective.linearize`.
+
+        Returns
+        -------
+        Linearization
+            One that counts.
+        """
+        at = super().linearize(*arguments, **settings)
+        self.count["forward"] += at.cases
+        at.__class__ = _MeteredLinearization  # how it is made is the objective's business
+        return at
+
+    def value(
+        self,
+        theta: ArrayLike,
+        batch: Mapping[str, ArrayLike] | None = None,
+        *arguments: Any,
+        **settings: Any,
+    ) -> float:
+        """f(θ), counted; see `Objective.value`.
+
+        Returns
+        -------
+        float
+        """
+        self.count["forward"] += len(np.asarray(next(iter(batch.values())))) if batch else 1
+        return super().value(theta, batch, *arguments, **settings)
+
+    def _cost(self, what: str) -> float:
+        weights, first = _MULTIPLICATIONS[what]
+        return weights * self._weights + first * self._first
+
+
+class _MeteredLinearization(Linearization):
+    """A linearization whose products are counted."""
+
+    objective: Metered
+
+    def gradient(self) -> NDArray[Any]:
+        self.objective.count["gradient"] += self.cases
+        return super().gradient()
+
+    def ggnvp(self, v: ArrayLike, *arguments: Any, **settings: Any) -> NDArray[Any]:
+        self.objective.count["ggnvp"] += self.cases
+        return super().ggnvp(v, *arguments, **settings)
+
+    def hvp(self, v: ArrayLike) -> NDArray[Any]:
+        self.objective.count["hvp"] += self.cases
+        return super().hvp(v)
+
+    def diagonal(self, *arguments: Any, **settings: Any) -> NDArray[Any]:
+        self.objective.count["diagonal"] += self.cases
+        return super().diagonal(*arguments, **settings)

@@ -1,0 +1,46 @@
+"""Section 13: the recipes, and the gradient on more data than the curvature or on the same."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rop.experiments.pictures import lines
+from rop.experiments.registry import Findings, study
+from rop.experiments.runs import small_curves, train_for
+from rop.experiments.training import recipe_named, recipe_names
+from rop.experiments.warm_starts import summary
+
+
+@study("recipes", seconds=300)
+def recipes_compared(seconds: float, seed: int) -> Findings:
+    """The recipes of section 13 on one problem for the same time each.
+
+    Parameters
+    ----------
+    seconds : float
+        Time for all runs together.
+    seed : int
+        Seed of θ_0.
+
+    Returns
+    -------
+    Findings
+    """
+    problem = small_curves(seed)
+    recipes = {name: recipe_named(name, problem) for name in recipe_names()}
+    first = recipes["martens2010"]
+    recipes["martens2010, gradient on the curvature's cases"] = replace(
+        first, batches=replace(first.batches, gradient=1 / 6, curvature=1.0)
+    )
+    runs = {name: train_for(problem, seconds / len(recipes), it) for name, it in recipes.items()}
+    rows = [summary(name, run) for name, run in runs.items()]
+    figure = lines(
+        {name: (run.column("seconds"), run.column("error")) for name, run in runs.items()},
+        "Autoencoder of curves, 14 x 14: the recipes of section 13",
+        "seconds",
+        "training squared error",
+        log="y",
+    )
+    text = "Training error: " + ", ".join(f"{row['run']} {row['error']:.3g}" for row in rows) + "."
+    curves = [{"run": name, **row} for name, run in runs.items() for row in run.rows]
+    return Findings({"runs": rows, "curves": curves}, {"recipes": figure}, text)

@@ -1,0 +1,221 @@
+"""The experiments by name: problems for `rop train`, studies for `rop figure`.
+
+A new one is a function in a module of this package, decorated with `experiment` or `study`; the
+module is named in ``rop/experiments/__init__.py``.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from numpy.typing import NDArray
+
+from rop.errors import RopValueError
+from rop.hf.evaluation import Data
+from rop.hf.recipes import Recipe
+from rop.hf.streams import Stream
+from rop.objective import Objective
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Measure: TypeAlias = Callable[[NDArray[Any], Mapping[str, NDArray[Any]]], NDArray[Any]]
+Row: TypeAlias = Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """What is to be learned, from where, and how it is judged.
+
+    Attributes
+    ----------
+    objective : Objective
+        f.
+    theta : ndarray, shape (n,)
+        θ_0.
+    train : mapping of str to ndarray, or Stream
+        The training set, or what draws one for every iteration.
+    test : mapping of str to ndarray
+        Cases for the measures alone; may be empty.
+    recipe : Recipe
+        The settings of HF that suit the problem.
+    settings : mapping of str to object
+        Arguments such as ``lam`` or ``curvature`` for a recipe asked for by its name; each is
+        passed to a recipe that has it.
+    measures : mapping of str to callable, (z, batch) -> (N,)
+        What counts besides f, case by case: outputs z (N, ...) and batch to N numbers, whose mean
+        is reported.
+    """
+
+    objective: Objective
+    theta: NDArray[Any]
+    train: Data | Stream
+    test: Data
+    recipe: Recipe
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    measures: Mapping[str, Measure] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A named problem of `rop train`.
+
+    Attributes
+    ----------
+    name : str
+        Its name on the command line.
+    build : callable
+        ``build(seed, **options) -> Problem``.
+    iterations : int
+        The number of iterations, unless said otherwise.
+    """
+
+    name: str
+    build: Callable[..., Problem]
+    iterations: int
+
+    @property
+    def summary(self) -> str:
+        """The first line of the function's docstring."""
+        return _summary(self.build)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keyword-only arguments of the function, with their defaults, such as length=50."""
+        return _options(self.build)
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """What a study found: the numbers, pictures of them, and what they say.
+
+    Attributes
+    ----------
+    tables : mapping of str to sequence of mappings
+        Tables by name, row by row: what the pictures were made of, and more.
+    pictures : mapping of str to Figure
+        Pictures by name.
+    text : str
+        What is to be seen, in a few lines.
+    """
+
+    tables: Mapping[str, Sequence[Row]]
+    pictures: Mapping[str, Figure]
+    text: str
+
+
+@dataclass(frozen=True)
+class Study:
+    """A named study of `rop figure`.
+
+    Attributes
+    ----------
+    name : str
+        Its name on the command line.
+    run : callable
+        ``run(seconds, seed, **options) -> Findings``; ``seconds`` is for the whole study.
+    seconds : float
+        The time it takes, unless said otherwise.
+    """
+
+    name: str
+    run: Callable[..., Findings]
+    seconds: float
+
+    @property
+    def summary(self) -> str:
+        """The first line of the function's docstring."""
+        return _summary(self.run)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keyword-only arguments of the function, with their defaults."""
+        return _options(self.run)
+
+
+EXPERIMENTS: dict[str, Experiment] = {}
+STUDIES: dict[str, Study] = {}
+
+
+def experiment(
+    name: str, *, iterations: int
+) -> Callable[[Callable[..., Problem]], Callable[..., Problem]]:
+    """Enter a function that builds a problem under a name for `rop train`.
+
+    The function takes a seed; its keyword-only arguments, which need defaults that are numbers,
+    bools or strings, become options of the command line: ``length=50`` becomes ``--length 50``.
+
+    Parameters
+    ----------
+    name : str
+        The name.
+    iterations : int
+        The number of iterations, unless said otherwise.
+
+    Returns
+    -------
+    callable
+        The decorator.
+
+    Examples
+    --------
+    >>> @experiment("addition", iterations=100)  # doctest: +SKIP
+    ... def addition(seed: int, *, length: int = 30) -> Problem:
+    ...     ...
+    """
+
+    def enter(build: Callable[..., Problem]) -> Callable[..., Problem]:
+        _refuse_twice(name, EXPERIMENTS)
+        EXPERIMENTS[name] = Experiment(name, build, iterations)
+        return build
+
+    return enter
+
+
+def study(
+    name: str, *, seconds: float
+) -> Callable[[Callable[..., Findings]], Callable[..., Findings]]:
+    """Enter a function that runs a study under a name for `rop figure`.
+
+    The function takes ``seconds``, the time for all its runs, and a seed; keyword-only arguments
+    become options of the command line.
+
+    Parameters
+    ----------
+    name : str
+        The name.
+    seconds : float
+        The time it takes, unless said otherwise.
+
+    Returns
+    -------
+    callable
+        The decorator.
+    """
+
+    def enter(run: Callable[..., Findings]) -> Callable[..., Findings]:
+        _refuse_twice(name, STUDIES)
+        STUDIES[name] = Study(name, run, seconds)
+        return run
+
+    return enter
+
+
+def _refuse_twice(name: str, known: Mapping[str, object]) -> None:
+    if name in known:
+        raise RopValueError(f"there is already an experiment called {name!r}")
+
+
+def _summary(function: Callable[..., Any]) -> str:
+    return (inspect.getdoc(function) or "").partition("\n")[0]
+
+
+def _options(function: Callable[..., Any]) -> dict[str, Any]:
+    return {
+        name: parameter.default
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    }

@@ -1,0 +1,99 @@
+"""The results of `rop train`: parameters, summary, table and plots."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rop import hf, plot
+from rop.experiments.pictures import lines
+from rop.experiments.registry import Problem
+from rop.hf.files import write_atomically
+
+
+def write_results(
+    folder: Path, problem: Problem, result: hf.Result, rows: list[dict[str, Any]]
+) -> None:
+    """Write parameters, summary, table and plots of a run.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to.
+    problem : Problem
+        What was trained.
+    result : Result
+        What HF found.
+    rows : list of dict
+        The measures after each iteration.
+    """
+    parameters: dict[str, Any] = problem.objective.unpack(result.theta)
+    write_atomically(folder / "parameters.npz", lambda file: np.savez(file, **parameters))
+    summary = {
+        "reason": result.reason,
+        "message": result.message,
+        "iterations": result.nit,
+        "gradients": result.njev,
+        "losses": result.nfev,
+        "products": result.nhev,
+        "seconds": sum(sum(it.seconds.values()) for it in result.records),
+        **(rows[-1] if rows else {}),
+    }
+    write_json(folder / "summary.json", summary)
+    if not result.records:
+        return
+    with open(folder / "table.csv", "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, hf.columns(result.records))
+        writer.writeheader()
+        writer.writerows(hf.table(result.records))
+    plot.run(result.records, path=folder / "run.png")
+    plot.iteration(telling(result.records), path=folder / "iteration.png")
+    for name in ["f", *problem.measures]:
+        series = {
+            key: ([row["iterations"] for row in rows], [row[key] for row in rows])
+            for key in (f"train {name}", f"test {name}")
+            if rows and key in rows[-1]
+        }
+        if series:
+            _curve_plot(name, series).savefig(folder / f"{name.replace(' ', '_')}.png", dpi=150)
+
+
+def _curve_plot(name: str, series: Mapping[str, Any]) -> Any:
+    smallest = min(min(ys) for _, ys in series.values())
+    title = f"{name} after every iteration, mean over cases"
+    return lines(series, title, "iterations", name, log="y" if smallest > 0 else "")
+
+
+def telling(records: list[hf.Iteration]) -> hf.Iteration:
+    """Return the iteration whose CG run shows most of fig. 4: a long one with several iterates.
+
+    Parameters
+    ----------
+    records : list of Iteration
+        The iterations.
+
+    Returns
+    -------
+    Iteration
+        One of them.
+    """
+    return max(records, key=lambda it: (len(it.f_stored), it.cg.steps))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a file of JSON, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    value : object
+        What ``json.dumps`` takes.
+    """
+    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    write_atomically(path, lambda file: file.write(text.encode()))

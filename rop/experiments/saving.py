@@ -1,0 +1,42 @@
+"""What a study found, as files: pictures, tables, and what they say."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+from rop.experiments.registry import Findings
+
+
+def save_findings(findings: Findings, folder: Path) -> list[Path]:
+    """Write each picture as PNG, each table as CSV, all tables as JSON, and the text.
+
+    Parameters
+    ----------
+    findings : Findings
+        What was found.
+    folder : Path
+        Where to; made if it does not exist.
+
+    Returns
+    -------
+    list of Path
+        The files.
+    """
+    from rop.pictures.figures import save
+
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [folder / f"{name}.png" for name in findings.pictures]
+    for file, picture in zip(files, findings.pictures.values(), strict=True):
+        save(picture, file)
+    for name, rows in findings.tables.items():
+        files.append(folder / f"{name}.csv")
+        with open(files[-1], "w", newline="", encoding="utf-8") as table:
+            writer = csv.DictWriter(table, dict.fromkeys(key for row in rows for key in row))
+            writer.writeheader()
+            writer.writerows(rows)
+    files.append(folder / "numbers.json")
+    numbers = {"text": findings.text, **findings.tables}
+    files[-1].write_text(json.dumps(numbers, indent=1, ensure_ascii=False), encoding="utf-8")
+    return files

@@ -1,0 +1,191 @@
+"""`rop train`: an experiment trained by HF, with everything it did in a folder of results."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rop import hf
+from rop.errors import RopValueError
+from rop.experiments.measures import measure
+from rop.experiments.registry import EXPERIMENTS, Problem
+from rop.experiments.results import write_json, write_results
+from rop.hf import recipes
+from rop.hf.files import JsonLines, read_lines
+from rop.hf.recipes import Recipe
+from rop.hf.storage import encode
+from rop.hf.vectors import Vector
+
+CONFIG, MEASURES = "config.json", "measures.jsonl"
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be trained, and how: the arguments of `rop train`.
+
+    Attributes
+    ----------
+    experiment : str
+        Its name.
+    options : mapping of str to object
+        The experiment's own options.
+    recipe : str
+        "own" for the experiment's own recipe, or the name of a function of `rop.hf.recipes`.
+    seed : int
+        Seed of θ_0.
+    engine : str
+        The engine of the products.
+    """
+
+    experiment: str
+    options: Mapping[str, Any]
+    recipe: str
+    seed: int
+    engine: str
+
+
+def train(
+    order: Order,
+    folder: Path,
+    *,
+    iterations: int | None = None,
+    seconds: float | None = None,
+    resume: bool = False,
+) -> hf.Result:
+    """Train, and leave in the folder: config, log, state, measures, parameters, plots, summary.
+
+    Parameters
+    ----------
+    order : Order
+        What is to be trained.
+    folder : Path
+        The folder of results; made if it does not exist.
+    iterations : int, optional
+        The number of iterations in all; by default the experiment's.
+    seconds : float, optional
+        Start no iteration after this time.
+    resume : bool
+        Go on with the run in the folder.
+
+    Returns
+    -------
+    Result
+        What HF found.
+
+    Raises
+    ------
+    RopValueError
+        If there is no such experiment or recipe, or the folder holds another run.
+    """
+    if order.experiment not in EXPERIMENTS:
+        raise RopValueError(
+            f"there is no experiment {order.experiment!r}; there are {', '.join(EXPERIMENTS)}"
+        )
+    experiment = EXPERIMENTS[order.experiment]
+    problem = experiment.build(order.seed, **order.options)
+    recipe = recipe_named(order.recipe, problem)
+    curve = _Curve(problem, folder / MEASURES, order.engine)
+    if not (folder / CONFIG).exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / CONFIG, {**vars(order), "recipe_in_full": encode(recipe)})
+    result = hf.minimize(
+        problem.objective,
+        problem.theta,
+        problem.train,
+        recipe,
+        iterations=experiment.iterations if iterations is None else iterations,
+        seconds=seconds,
+        callback=curve,
+        progress=True,
+        folder=folder,
+        resume=resume,
+        engine=order.engine,
+    )
+    curve.catch_up(result.nit, result.theta)
+    write_results(folder, problem, result, curve.rows)
+    return result
+
+
+def recipe_named(name: str, problem: Problem) -> Recipe:
+    """Return a recipe by name, with those of the problem's settings that it has.
+
+    Parameters
+    ----------
+    name : str
+        "own", or the name of a function of `rop.hf.recipes`.
+    problem : Problem
+        The problem.
+
+    Returns
+    -------
+    Recipe
+        The settings.
+
+    Raises
+    ------
+    RopValueError
+        If there is no such recipe.
+    """
+    if name == "own":
+        return problem.recipe
+    known = recipe_names()
+    if name not in known:
+        raise RopValueError(f"there is no recipe {name!r}; there are own, {', '.join(known)}")
+    make = getattr(recipes, name)
+    accepted = inspect.signature(make).parameters
+    made: Recipe = make(**{k: v for k, v in problem.settings.items() if k in accepted})
+    return made
+
+
+def recipe_names() -> list[str]:
+    """Return the names of the functions of `rop.hf.recipes`.
+
+    Returns
+    -------
+    list of str
+        The names, in the order of the file.
+    """
+    return [
+        name
+        for name, function in vars(recipes).items()
+        if inspect.isfunction(function)
+        and function.__module__ == recipes.__name__
+        and not name.startswith("_")
+    ]
+
+
+class _Curve:
+    """The measures after every iteration, kept in a file beside the log."""
+
+    def __init__(self, problem: Problem, path: Path, engine: str) -> None:
+        self._problem, self._path, self._engine = problem, path, engine
+        self.rows: list[dict[str, Any]] = list(read_lines(path)) if path.exists() else []
+
+    def __call__(self, it: hf.Iteration, theta: Vector) -> None:
+        self._append(it.number + 1, theta)
+
+    def catch_up(self, iterations: int, theta: Vector) -> None:
+        """Measure θ if an interruption came between the iteration and its measures."""
+        if iterations and (not self.rows or self.rows[-1]["iterations"] < iterations):
+            self._append(iterations, theta)
+
+    def _append(self, iterations: int, theta: Vector) -> None:
+        while self.rows and self.rows[-1]["iterations"] >= iterations:
+            self.rows.pop()
+        file = JsonLines(self._path, lines=len(self.rows))
+        self.rows.append({"iterations": iterations, **self._measured(theta)})
+        file.append(self.rows[-1])
+        file.close()
+
+    def _measured(self, theta: Vector) -> dict[str, float]:
+        problem = self._problem
+        train = None if isinstance(problem.train, hf.Stream) else problem.train
+        found = {}
+        for name, batch in (("train", train), ("test", problem.test)):
+            if batch:
+                values = measure(problem.objective, theta, batch, problem.measures, self._engine)
+                found.update({f"{name} {key}": value for key, value in values.items()})
+        return found

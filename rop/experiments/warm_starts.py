@@ -1,0 +1,76 @@
+"""Section 10: CG begun with a decayed last iterate."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from rop.experiments.pictures import lines
+from rop.experiments.registry import Findings, study
+from rop.experiments.runs import Run, small_curves, train_for
+
+_DECAYS = (0.0, 0.5, 0.95, 1.0)
+
+
+@study("warm-start", seconds=160)
+def warm_start(seconds: float, seed: int) -> Findings:
+    """Training with ζ = 0, 0.5, 0.95 and 1 for the same time each (sec. 10).
+
+    Parameters
+    ----------
+    seconds : float
+        Time for the four runs together.
+    seed : int
+        Seed of θ_0.
+
+    Returns
+    -------
+    Findings
+    """
+    problem = small_curves(seed)
+    runs = {
+        f"ζ = {decay:g}": train_for(
+            problem, seconds / len(_DECAYS), replace(problem.recipe, decay=decay)
+        )
+        for decay in _DECAYS
+    }
+    rows = [summary(name, run) for name, run in runs.items()]
+    figure = lines(
+        {name: (run.column("seconds"), run.column("error")) for name, run in runs.items()},
+        "Autoencoder of curves, 14 x 14: CG starts from ζ times its last iterate",
+        "seconds",
+        "training squared error",
+        log="y",
+    )
+    best = min(rows, key=lambda row: row["error"])
+    text = f"Least training error: {best['error']:.3g} with {best['run']}; without warm starts " + (
+        f"{rows[0]['error']:.3g}."
+    )
+    curves = [{"run": name, **row} for name, run in runs.items() for row in run.rows]
+    return Findings({"runs": rows, "curves": curves}, {"warm_start": figure}, text)
+
+
+def summary(name: str, run: Run) -> dict[str, Any]:
+    """Summarise a run of HF in a row.
+
+    Parameters
+    ----------
+    name : str
+        What the run is called.
+    run : Run
+        The run.
+
+    Returns
+    -------
+    dict
+        Error, seconds, updates, rejected updates, steps of CG, λ.
+    """
+    return {
+        "run": name,
+        "error": run.rows[-1]["error"],
+        "seconds": run.rows[-1]["seconds"],
+        "updates": len(run.records),
+        "rejected": sum(it.step.alpha == 0 for it in run.records),
+        "CG steps": run.rows[-1]["steps"],
+        "λ": run.state.lam,
+    }

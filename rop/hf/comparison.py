@@ -1,0 +1,114 @@
+"""Where two runs part: the first iteration, and in it the first decision or number."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import zip_longest
+from math import isclose, isnan
+from typing import Any
+
+from rop.hf.record import Iteration
+from rop.hf.storage import encode
+
+# The order of the algorithm, where it is not that of the record's fields.
+_FIRST = (
+    *("number", "cases", "settings", "thresholds", "f_before", "gradient_norm"),
+    *("lam_before", "mu_before", "radius_before", "cg.warm", "cg.q["),
+)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first place where two runs part.
+
+    Attributes
+    ----------
+    iteration : int
+        The iteration's number; that of the first missing one where a run is shorter.
+    field : str
+        The place in the record, such as "cg.q[3]"; "number" where a run is shorter.
+    first, second : object
+        What stands there in the one and in the other run; None where nothing does.
+    """
+
+    iteration: int
+    field: str
+    first: Any
+    second: Any
+
+    def __str__(self) -> str:
+        return f"iteration {self.iteration}, {self.field}: {self.first!r} against {self.second!r}"
+
+
+def compare(
+    first: Iterable[Iteration], second: Iterable[Iteration], *, rtol: float = 0.0
+) -> Difference | None:
+    """Find the first iteration and in it the first field, by the algorithm's order, that differ.
+
+    Times are not compared.
+
+    Parameters
+    ----------
+    first, second : iterable of Iteration
+        The records of two runs, as in ``result.records`` or ``rop.hf.read_log(path).records``.
+    rtol : float
+        Relative difference up to which two floats count as equal; 0 wants the same bits.
+
+    Returns
+    -------
+    Difference or None
+        None if the runs are the same.
+    """
+    for position, (a, b) in enumerate(zip_longest(first, second)):
+        if a is None or b is None:
+            numbers = [None if it is None else it.number for it in (a, b)]
+            return Difference(position, "number", *numbers)
+        found = first_difference(encode(a), encode(b), rtol)
+        if found is not None:
+            return Difference(a.number, *found)
+    return None
+
+
+def first_difference(a: Any, b: Any, rtol: float = 0.0) -> tuple[str, Any, Any] | None:
+    """Find the first difference of two encoded objects.
+
+    Parameters
+    ----------
+    a, b : object
+        What `encode` made.
+    rtol : float
+        Relative difference up to which two floats count as equal.
+
+    Returns
+    -------
+    tuple or None
+        The place and the two values there.
+    """
+    return min(_differences("", a, b, rtol), key=lambda found: _rank(found[0]), default=None)
+
+
+def _rank(place: str) -> int:
+    for rank, beginning in enumerate(_FIRST):
+        if place.startswith(beginning):
+            return rank
+    return len(_FIRST) + place.partition(".")[0].endswith("_after")
+
+
+def _differences(place: str, a: Any, b: Any, rtol: float) -> Iterator[tuple[str, Any, Any]]:
+    if isinstance(a, dict) and isinstance(b, dict) and a.get("class") == b.get("class"):
+        if a.get("class") == "float":
+            yield from _differences(place, float(a["value"]), float(b["value"]), rtol)
+            return
+        for key in dict.fromkeys([*a, *b]):
+            if key not in ("seconds", "thresholds"):  # neither is a decision
+                inner = f"{place}.{key}" if place else key
+                yield from _differences(inner, a.get(key), b.get(key), rtol)
+    elif isinstance(a, list) and isinstance(b, list):
+        for i, (x, y) in enumerate(zip(a, b, strict=False)):
+            yield from _differences(f"{place}[{i}]", x, y, rtol)
+        if len(a) != len(b):
+            yield f"{place}.length", len(a), len(b)
+    elif isinstance(a, float) and isinstance(b, float):
+        if not (a == b or (isnan(a) and isnan(b)) or isclose(a, b, rel_tol=rtol)):
+            yield place, a, b
+    elif type(a) is not type(b) or a != b:
+        yield place, a, b

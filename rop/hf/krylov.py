@@ -1,0 +1,218 @@
+"""Krylov subspace descent: f itself minimised over a Krylov subspace (Vinyals & Povey 2012)."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from math import inf, isfinite
+from typing import Any
+
+import numpy as np
+
+from rop.errors import RopValueError
+from rop.hf.curvature import Operator, as_operator
+from rop.hf.lanczos import Lanczos, Numbers
+from rop.hf.schedules import Ramp, extremes, value_at
+from rop.hf.solution import Iterate, Reason, Solution
+from rop.hf.subproblem import Subproblem
+from rop.hf.vectors import Vector, dot, norm
+
+# λ relative to the largest curvature: a coarse walk along the path of Tikhonov's updates.
+_LAMS = (10.0, 1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
+
+
+@dataclass(frozen=True)
+class KrylovDescent:
+    """Minimise f over the Krylov subspace of the curvature and ∇f, and the update before.
+
+    The subspace contains the updates of undamped and of Tikhonov-damped CG from 0 for every λ,
+    provided P = I (sec. 8.1, erratum M38). The search begins with the best of a few of these and
+    goes on with BFGS, whose metric is the curvature within the subspace. f thus ends no higher
+    than at any of them: no λ is needed. Use it with ``Undamped()``, and with `LastIterate`.
+
+    Parameters
+    ----------
+    max_steps : int or Ramp
+        The dimension of the Krylov subspace, each at a product; its basis is kept.
+    evaluations : int
+        The most values of f with its gradient that the search takes, on the selection's cases.
+    floor : float
+        Curvatures below this times the largest one count as that, in BFGS's metric.
+    """
+
+    warm = True
+    region = None
+    max_steps: int | Ramp = 20
+    evaluations: int = 30
+    floor: float = 1e-4
+
+    def __post_init__(self) -> None:
+        if min(extremes(self.max_steps)) < 1 or self.evaluations < 1 or not self.floor > 0:
+            raise RopValueError(
+                "KrylovDescent: max_steps and evaluations must be at least 1, and floor above 0, "
+                f"got {self.max_steps}, {self.evaluations} and {self.floor}"
+            )
+
+    @np.errstate(over="ignore", invalid="ignore")  # what is not finite is a reason to stop
+    def solve(self, problem: Subproblem, /) -> Solution:
+        """Search the subspace.
+
+        Parameters
+        ----------
+        problem : Subproblem
+            The model, with f and its gradient as ``objective``; ``preconditioner`` is not used.
+
+        Returns
+        -------
+        Solution
+            As steps, the points where f was evaluated, up to the best, which is the last iterate;
+            the reason is "subspace".
+
+        Raises
+        ------
+        RopValueError
+            If the problem has no ``objective``.
+        """
+        if problem.objective is None:
+            raise RopValueError(
+                "KrylovDescent: the problem needs objective=, a function x ↦ f(θ + x), ∇f(θ + x)"
+            )
+        space = _Subspace(problem, problem.max_steps or int(value_at(self.max_steps, 0)))
+        if space.reason is not None:
+            nothing = Iterate(0, np.zeros_like(problem.b), 0.0)
+            return Solution([nothing], space.reason, [0.0], norm(problem.b), space.products)
+        search = _Search(space, problem.objective, self.floor)
+        search.walk(self.evaluations)
+        search.descend(self.evaluations)
+        best = search.best
+        residual = norm(as_operator(problem.A, problem.b.size)(search.x) - problem.b)
+        return Solution(
+            [Iterate(best, search.x, search.q[best])],
+            "subspace",
+            search.q[: best + 1],
+            residual,
+            space.products + 1,
+        )
+
+
+class _Subspace:
+    """The subspace in the eigenbasis of the curvature within it: x = U a, UᵀAU = diag(values)."""
+
+    def __init__(self, problem: Subproblem, dimension: int) -> None:
+        product = as_operator(problem.A, problem.b.size)
+        self.reason: Reason | None = "residual" if not problem.b.any() else None
+        self.products = 0
+        if self.reason is not None:
+            return
+        self._lanczos = lanczos = Lanczos(product, problem.b, None, dimension)
+        while self.reason is None and lanczos.k < min(dimension, problem.b.size):
+            if not lanczos.extend():
+                self.reason = "not finite"
+            if lanczos.closed:
+                break
+        self.products = lanczos.k
+        if self.reason is None:
+            self._complete(product, problem.b, problem.x0)
+
+    def _complete(self, product: Operator, b: Vector, previous: Vector | None) -> None:
+        k = self._lanczos.k
+        self._extra = self._beside(previous)
+        T = np.diag(self._lanczos.diagonal)
+        T[range(k - 1), range(1, k)] = T[range(1, k), range(k - 1)] = self._lanczos.beside[:-1]
+        c = np.zeros(k)
+        c[0] = self._lanczos.start
+        if self._extra is not None:
+            Au = product(self._extra)
+            self.products += 1
+            column = np.append(self._lanczos.coordinates(Au), dot(self._extra, Au))
+            T = np.pad(T, (0, 1))
+            T[k], T[:, k] = column, column
+            c = np.append(c, dot(self._extra, b))
+        self.values, self._V = np.linalg.eigh(T)
+        self.c = self._V.T @ c
+
+    def _beside(self, previous: Vector | None) -> Vector | None:
+        if previous is None:
+            return None
+        u, _ = self._lanczos.orthogonal(previous, previous)
+        size = norm(u)
+        # What rounding leaves of a vector within the subspace is no direction.
+        within = size <= 1e3 * float(np.finfo(u.dtype).eps) * norm(previous)
+        return None if within else u / u.dtype.type(size)
+
+    def vector(self, a: Numbers) -> Vector:
+        """Return x = U a."""
+        h = self._V @ a
+        if self._extra is None:
+            return self._lanczos.vector(h)
+        x: Vector = self._lanczos.vector(h[:-1]) + self._extra.dtype.type(h[-1]) * self._extra
+        return x
+
+    def coordinates(self, u: Vector) -> Numbers:
+        """Return Uᵀu."""
+        h: Numbers = self._lanczos.coordinates(u)
+        if self._extra is not None:
+            h = np.concatenate([h, [dot(self._extra, u)]])
+        found: Numbers = self._V.T @ h
+        return found
+
+
+class _Search:
+    """f over the subspace: every point tried, and the best of them."""
+
+    def __init__(
+        self,
+        space: _Subspace,
+        objective: Callable[[Vector], tuple[float, Vector]],
+        floor: float,
+    ) -> None:
+        self._space, self._objective = space, objective
+        top = float(abs(space.values).max())
+        self._top = top if top > 0 else 1.0
+        self._metric = np.sqrt(np.maximum(abs(space.values), floor * self._top))
+        self.q = [0.0]
+        self.best = 0
+        self._a: Numbers = np.zeros(space.c.size)
+        self.x = space.vector(self._a)
+        f, _ = objective(self.x)
+        self._lowest = f if isfinite(f) else inf
+
+    def _try(self, a: Numbers) -> tuple[float, Numbers]:
+        x = self._space.vector(a)
+        f, gradient = self._objective(x)
+        self.q.append(float(a @ (self._space.values * a / 2 - self._space.c)))
+        if isfinite(f) and f < self._lowest:
+            self.best, self._a, self._lowest, self.x = len(self.q) - 1, a, f, x
+        return f, self._space.coordinates(gradient)
+
+    def walk(self, evaluations: int) -> None:
+        """Follow Tikhonov's updates from large λ to small for as long as f falls."""
+        values = abs(self._space.values)
+        for lam in _LAMS[: evaluations - 1]:
+            self._try(self._space.c / (values + lam * self._top))
+            if self.best < len(self.q) - 1:
+                return
+
+    def descend(self, evaluations: int) -> None:
+        """Go on from the best point by BFGS in coordinates of unit curvature."""
+        from scipy.optimize import minimize  # takes longer to load than rop
+
+        left = evaluations - len(self.q)
+        if left < 1 or self._lowest == inf:
+            return
+
+        def f(z: Any) -> tuple[float, Any]:
+            if len(self.q) == evaluations:
+                raise _Spent
+            value, slope = self._try(z / self._metric)
+            if not (isfinite(value) and np.isfinite(slope).all()):
+                return 1e10 * (1 + abs(self._lowest)), np.zeros_like(z)
+            return value, slope / self._metric
+
+        # As many pairs kept as there are steps: BFGS itself, with a good line search.
+        options: Any = {"maxiter": left, "maxcor": left, "ftol": 0.0, "gtol": 0.0}
+        with suppress(_Spent):
+            minimize(f, self._a * self._metric, jac=True, method="L-BFGS-B", options=options)
+
+
+class _Spent(Exception):
+    """All evaluations were done."""

@@ -1,0 +1,152 @@
+"""A recipe: the settings of HF as a composition of policies."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, Literal
+
+from rop.errors import RopValueError
+from rop.hf.backtracking import Backtracking, Selection
+from rop.hf.batches import Batches
+from rop.hf.damping import Damping, Tikhonov
+from rop.hf.line_search import Armijo
+from rop.hf.preconditioners import NoPreconditioner, Preconditioner
+from rop.hf.schedules import Ramp, extremes, value_at
+from rop.hf.stopping import ConjugateGradient
+from rop.hf.subproblem import Solver
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The values that scheduled settings have at one iteration.
+
+    Attributes
+    ----------
+    decay : float
+        ζ.
+    learning_rate : float
+        The α that the line search tries first.
+    l2 : float or None
+        The strength of the weight decay; None is the objective's own.
+    max_steps : int
+        The solver's limit.
+    """
+
+    decay: float
+    learning_rate: float
+    l2: float | None
+    max_steps: int
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The settings of HF, one policy for each open choice of algorithm 3.
+
+    The defaults suit any objective: all data for gradient and curvature, no preconditioner,
+    CG-backtracking, λ from 1 on. Numbers that may be a `Ramp` change over the iterations.
+
+    Parameters
+    ----------
+    batches : Batches
+        The cases of gradient and curvature (sec. 12).
+    curvature : str
+        "ggn" for the generalized Gauss-Newton matrix G, or "hessian" (sec. 6).
+    damping : Damping
+        λ, its matrix and its rule (sec. 8).
+    preconditioner : Preconditioner
+        P (sec. 11).
+    decay : float or Ramp
+        ζ: CG starts from ζ times an iterate of the run before (sec. 10).
+    cg : Solver
+        CG and its stops, or another solver of the quadratic model (sec. 4, 8.6, 8.1).
+    selection : Selection
+        Which iterate becomes the update (sec. 8.7).
+    line_search : Armijo
+        The step length α (sec. 8.8).
+    learning_rate : float or Ramp
+        The α tried first. Lowering it damps by multiples of B, against minibatch overfitting
+        (sec. 12.2; erratum M52: α = 1/(1 + λ) for D = B).
+    start : str
+        The iterate that the next run of CG starts from: the "last" (erratum M16), the "chosen" one,
+        or the "best", of lowest f on the curvature's cases (erratum M66).
+    restart : int, optional
+        Start CG from 0 at each multiple of this many iterations.
+    l2 : float, Ramp or None
+        The strength of the weight decay in place of the objective's own: to switch it off near the
+        end (sec. 13).
+    """
+
+    batches: Batches = field(default_factory=Batches)
+    curvature: Literal["ggn", "hessian"] = "ggn"
+    damping: Damping = field(default_factory=Tikhonov)
+    preconditioner: Preconditioner = field(default_factory=NoPreconditioner)
+    decay: float | Ramp = 0.95
+    cg: Solver = field(default_factory=ConjugateGradient)
+    selection: Selection = field(default_factory=Backtracking)
+    line_search: Armijo = field(default_factory=Armijo)
+    learning_rate: float | Ramp = 1.0
+    start: Literal["last", "chosen", "best"] = "last"
+    restart: int | None = None
+    l2: float | Ramp | None = None
+
+    def __post_init__(self) -> None:
+        if self.curvature not in ("ggn", "hessian"):
+            raise RopValueError(
+                f'Recipe: curvature must be "ggn" or "hessian", got {self.curvature!r}'
+            )
+        if not all(0 <= decay <= 1 for decay in extremes(self.decay)):
+            raise RopValueError(f"Recipe: decay must be between 0 and 1, got {self.decay}")
+        if not all(0 < rate <= 1 for rate in extremes(self.learning_rate)):
+            raise RopValueError(
+                f"Recipe: learning_rate must be above 0, at most 1, got {self.learning_rate}"
+            )
+        if self.start not in ("last", "chosen", "best"):
+            raise RopValueError(
+                f'Recipe: start must be "last", "chosen" or "best", got {self.start!r}'
+            )
+        if self.restart is not None and self.restart < 1:
+            raise RopValueError(f"Recipe: restart must be at least 1, got {self.restart}")
+        if self.l2 is not None and not all(l2 >= 0 for l2 in extremes(self.l2)):
+            raise RopValueError(f"Recipe: l2 must not be negative, got {self.l2}")
+        if self.curvature == "hessian" and self.damping.mu > 0:
+            raise RopValueError(
+                'Recipe: structural damping comes with Gv; give curvature="ggn", or another damping'
+            )
+
+    def settings(self, iteration: int) -> Settings:
+        """Return the values of scheduled settings.
+
+        Parameters
+        ----------
+        iteration : int
+            The iteration's number, from 0.
+
+        Returns
+        -------
+        Settings
+            ζ, learning rate, weight decay and the solver's limit.
+        """
+        return Settings(
+            float(value_at(self.decay, iteration)),
+            float(value_at(self.learning_rate, iteration)),
+            None if self.l2 is None else float(value_at(self.l2, iteration)),
+            int(value_at(self.cg.max_steps, iteration)),
+        )
+
+    def thresholds(self) -> dict[str, float]:
+        """Return the numbers by which damping, solver and line search decide, under dotted names.
+
+        Returns
+        -------
+        dict of str to float
+            Such as "damping.rule.poor" and "cg.progress.tolerance".
+        """
+        policies = {"damping": self.damping, "cg": self.cg, "line_search": self.line_search}
+        return {name: value for key in policies for name, value in _flat(key, policies[key])}
+
+
+def _flat(name: str, value: Any) -> Iterator[tuple[str, float]]:
+    if isinstance(value, int | float):
+        yield name, value
+    elif is_dataclass(value):
+        for each in fields(value):
+            yield from _flat(f"{name}.{each.name}", getattr(value, each.name))

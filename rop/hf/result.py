@@ -1,0 +1,90 @@
+"""What a run of HF found, and why it ended."""
+
+from dataclasses import dataclass, field
+
+from rop.hf.recipes import Recipe
+from rop.hf.record import Iteration
+from rop.hf.vectors import Vector
+
+MESSAGES = {
+    "target": (True, "f reached the target"),
+    "gradient": (True, "the norm of the gradient is small enough"),
+    "precision": (True, "the predicted gain is below the rounding error of f"),
+    "iterations": (True, "all iterations were done"),
+    "seconds": (True, "the time is up"),
+    "data": (True, "the stream of data came to its end"),
+    "callback": (True, "the callback raised StopIteration"),
+    "interrupted": (False, "interrupted from the keyboard; theta is the last complete iteration's"),
+    "not finite": (False, "f or its gradient at theta is not finite; try a smaller initial theta"),
+    "rejected": (
+        False,
+        "too many updates in a row were rejected, whatever the damping; check the products with "
+        "rop.check, or give the gradient more cases",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run of HF found, in the manner of SciPy's OptimizeResult.
+
+    Attributes
+    ----------
+    theta : ndarray, shape (n,)
+        The best θ, which is the last one: θ never moves where f rises on the gradient's cases.
+    fun : float
+        f at θ on the latest gradient's cases; NaN if no iteration was begun.
+    nit : int
+        The number of iterations.
+    success : bool
+        Whether the run ended as asked for: False if it was interrupted or could not go on.
+    reason : str
+        Why the run ended: "target", "gradient", "precision", "iterations", "seconds", "data",
+        "callback", "interrupted", "not finite" or "rejected".
+    message : str
+        The reason in words.
+    records : list of Iteration
+        Every decision of every iteration.
+    lam : float
+        The last λ.
+    recipe : Recipe
+        The settings.
+    seconds : float
+        Wall time of the run; of its last part if it was resumed.
+    """
+
+    theta: Vector = field(repr=False)
+    fun: float
+    nit: int
+    success: bool
+    reason: str
+    message: str
+    records: list[Iteration] = field(repr=False)
+    lam: float
+    recipe: Recipe = field(repr=False)
+    seconds: float
+
+    @property
+    def x(self) -> Vector:
+        """θ under SciPy's name."""
+        return self.theta
+
+    @property
+    def status(self) -> int:
+        """0 if the run ended as asked for, 1 if not."""
+        return 0 if self.success else 1
+
+    @property
+    def nfev(self) -> int:
+        """How often f alone was computed."""
+        return sum(it.work.losses for it in self.records)
+
+    @property
+    def njev(self) -> int:
+        """How often the gradient was computed."""
+        return sum(it.work.gradients for it in self.records)
+
+    @property
+    def nhev(self) -> int:
+        """How many products with the curvature were computed."""
+        return sum(it.work.products for it in self.records)

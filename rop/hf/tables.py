@@ -1,0 +1,64 @@
+"""Records as a flat table: one row for each iteration, plain numbers and strings in its cells."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from rop.hf.record import Iteration
+from rop.hf.storage import encode
+
+
+def table(records: Iterable[Iteration]) -> list[dict[str, Any]]:
+    """Flatten records for ``pandas.DataFrame``, ``csv.DictWriter`` and the like.
+
+    Parameters
+    ----------
+    records : iterable of Iteration
+        The iterations, as in ``result.records``.
+
+    Returns
+    -------
+    list of dict
+        A row for each iteration. A field of a field is called ``cg.steps``; of a sequence, such
+        as CG's q at all steps, a row has the length, ``cg.q.length``, and the last element,
+        ``cg.q.last``.
+
+    Examples
+    --------
+    >>> import pandas  # doctest: +SKIP
+    >>> pandas.DataFrame(rop.hf.table(result.records)).plot("number", "f_after")  # doctest: +SKIP
+    """
+    return [dict(_cells("", encode(record))) for record in records]
+
+
+def columns(records: Iterable[Iteration]) -> dict[str, list[Any]]:
+    """Flatten records column by column.
+
+    Parameters
+    ----------
+    records : iterable of Iteration
+        The iterations.
+
+    Returns
+    -------
+    dict of str to list
+        The columns of `table` by name; None where an iteration has no such cell.
+    """
+    rows = table(records)
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: [row.get(name) for row in rows] for name in names}
+
+
+def _cells(name: str, value: Any) -> list[tuple[str, Any]]:
+    if isinstance(value, dict) and value.get("class") == "float":
+        return [(name, float(value["value"]))]
+    if isinstance(value, dict):
+        items = [(key, element) for key, element in value.items() if key != "class"]
+        return [cell for key, element in items for cell in _cells(_join(name, key), element)]
+    if isinstance(value, list):
+        last = _cells(_join(name, "last"), value[-1]) if value else []
+        return [(_join(name, "length"), len(value)), *last]
+    return [(name, value)]
+
+
+def _join(name: str, key: str) -> str:
+    return f"{name}.{key}" if name else key

@@ -1,0 +1,111 @@
+"""`rop figure`: each study runs in no time, and draws and writes what it found."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from rop.cli import main
+from rop.experiments import STUDIES
+from rop.experiments.figure5 import ritz_values
+from rop.experiments.reparameterized import exponential_digits, scaled_digits
+
+QUICK = ("3", "5", "cg-theory", "finite-differences")
+
+
+def found(name, seconds=0.0, **options):
+    return STUDIES[name].run(seconds, 0, **options)
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_a_study_leaves_pictures_and_numbers(name, tmp_path, capsys):
+    assert main(["figure", name, "--out", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    numbers = json.loads((tmp_path / "numbers.json").read_text())
+    assert numbers["text"] in said
+    pictures = list(tmp_path.glob("*.png"))
+    assert pictures and all(file.read_bytes().startswith(b"\x89PNG") for file in pictures)
+    for table in tmp_path.glob("*.csv"):
+        assert str(table) in said
+        with open(table, newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert len(rows) == len(numbers[table.stem]) > 0
+
+
+def test_figure_3_is_the_circle_of_the_paper():
+    rows = {round(np.log10(row["lam"]), 1): row for row in found("3").tables["steps"]}
+    for lam, row in rows.items():
+        # B has the eigenvalues 2 along u and 30 along v, diag(B) = 16 I.
+        assert row["along the valley, D = diag(B)"] == pytest.approx(2 / (2 + 16 * 10**lam))
+        assert row["along the valley, D = I"] == pytest.approx(2 / (2 + 10**lam))
+        assert row["along the valley, D = B"] == pytest.approx(1 / (1 + 10**lam))
+
+
+def test_figure_5_has_cgs_own_errors():
+    for row in found("5").tables["polynomials"]:
+        assert row["Σ ω p(λ)²"] == pytest.approx(row["q(x) - q(x*)"], rel=1e-10)
+
+
+def test_ritz_values_of_all_steps_are_the_eigenvalues():
+    eigenvalues = np.array([1.0, 2.0, 5.0])
+    np.testing.assert_allclose(ritz_values(eigenvalues, np.ones(3), 3), eigenvalues)
+
+
+def test_cg_converges_first_where_the_curvature_is_high():
+    at20 = found("cg-theory").tables["steps"][19]
+    assert at20["lowest third"] > 0.9 > 0.6 > at20["middle third"] > 0.1 > at20["highest third"]
+    assert at20["float32 drift"] < 1e-4
+
+
+def test_the_errors_of_finite_differences_are_a_u():
+    findings = found("finite-differences")
+    best = {row["scheme"]: row for row in findings.tables["best"]}
+    assert best["central, float64"]["error"] < 1e-9 < 1e-7
+    assert 1e-6 < best["central, float32"]["error"] < 1e-3
+    assert 1e-7 < best["central, float64"]["best ε"] < 1e-4
+
+
+LEARNING = {
+    "4": {"updates": 2, "steps": 10},
+    "preconditioning": {"updates": 1, "steps": 8},
+    "curvature": {"updates": 2},
+    "curves28": {"images": 60},
+    "golden-trace": {"images": 40},
+    "reparameterization": {"updates": 1},
+}
+HERE = ("warm-start", "initialisations", "damping", "recipes", "depth", "krylov", "comparison")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*LEARNING, *HERE])
+def test_the_studies_that_train_run_through(name, tmp_path):
+    seconds = 8.0 if name in ("4", "preconditioning") else 0.01
+    findings = found(name, seconds, **LEARNING.get(name, {}))
+    assert findings.text and findings.pictures and findings.tables
+    for picture in findings.pictures.values():
+        assert isinstance(picture, Figure)
+        picture.canvas.draw()
+    json.dumps(dict(findings.tables))
+    assert any(findings.tables.values())
+
+
+def test_rosenbrock_is_won_and_counted():
+    rows = found("comparison", 40.0, only="Rosenbrock").tables["table"]
+    methods = {row["method"]: row for row in rows}
+    assert set(methods) == {"HF", "HF, martens2010", "L-BFGS-B", "Newton-CG", "trust-krylov"}
+    for row in methods.values():
+        assert row["f"] <= row["target"] == 1e-10
+        assert 10 < row["gradient-equivalents"] < 2000
+
+
+def test_parameterizations_stand_for_the_same_net():
+    plain, scaled = scaled_digits(1, 1.0), scaled_digits(1)
+    exponential = exponential_digits(1)
+    batch = {name: array[:50] for name, array in plain.train.items()}
+    f = [p.objective.value(p.theta, batch, "numpy") for p in (plain, scaled, exponential)]
+    np.testing.assert_allclose(f, f[0], rtol=1e-9)
+    g = [p.objective.linearize(p.theta, batch, "numpy").gradient() for p in (plain, scaled)]
+    W2 = plain.objective.slices["W2"]
+    np.testing.assert_allclose(g[1][W2], 1e4 * g[0][W2], rtol=1e-9)

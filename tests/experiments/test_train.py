@@ -1,0 +1,179 @@
+"""`rop train`: its folder of results, its options, and its resumption."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from rop.cli import main
+from rop.errors import RopValueError
+from rop.experiments import EXPERIMENTS, registry
+from rop.experiments.measures import measure, squared_error, wrong
+from rop.experiments.training import Order, recipe_named, recipe_names, train
+from rop.hf import compare, read_log, replay
+
+SMALL = ["--hidden", "8", "--engine", "numpy"]
+
+
+def trained(folder, *arguments):
+    return main(["train", "digits", *SMALL, "--out", str(folder), *map(str, arguments)])
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    assert trained(folder, "--iterations", 4, "--seed", 3) == 0
+    return folder
+
+
+def test_the_folder_holds_everything(results):
+    names = {file.name for file in results.iterdir()}
+    assert names == {
+        *("config.json", "log.jsonl", "state.npz", "measures.jsonl", "summary.json", "table.csv"),
+        *("parameters.npz", "run.png", "iteration.png", "f.png", "error_rate.png"),
+    }
+
+
+def test_the_config_says_what_was_trained(results):
+    config = json.loads((results / "config.json").read_text())
+    assert config["experiment"] == "digits" and config["seed"] == 3
+    assert config["options"] == {"hidden": "8", "lam": 1.0}
+    assert config["recipe"] == "own" and config["recipe_in_full"]["class"] == "Recipe"
+
+
+def test_the_summary_measures_the_parameters(results):
+    problem = EXPERIMENTS["digits"].build(3, hidden="8")
+    with np.load(results / "parameters.npz") as parameters:
+        theta = problem.objective.pack(parameters)
+    summary = json.loads((results / "summary.json").read_text())
+    for name, batch in (("train", problem.train), ("test", problem.test)):
+        at = problem.objective.linearize(theta, batch, engine="numpy")
+        labels = np.argmax(batch["t"], axis=1)
+        rate = np.mean(at.outputs.argmax(axis=1) != labels)
+        assert summary[f"{name} error rate"] == pytest.approx(rate, abs=1e-9)
+        assert summary[f"{name} f"] == pytest.approx(at.value, rel=1e-5)
+    log = read_log(results)
+    assert summary["iterations"] == len(log.records) == 4
+    assert summary["products"] == sum(it.work.products for it in log.records)
+    assert summary["train f"] == pytest.approx(log.records[-1].f_after, rel=1e-5)
+    with open(results / "table.csv", newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [float(row["f_after"]) for row in table] == [it.f_after for it in log.records]
+
+
+def test_the_log_can_be_replayed(results):
+    problem = EXPERIMENTS["digits"].build(3, hidden="8")
+    assert len(list(replay(results, problem.objective, problem.theta, problem.train))) == 4
+
+
+def test_a_run_in_two_parts_is_the_whole_run(results, tmp_path, capsys):
+    assert trained(tmp_path, "--iterations", 2, "--seed", 3) == 0
+    assert trained(tmp_path, "--iterations", 4, "--seed", 3) == 2
+    assert "holds a run already" in capsys.readouterr().err
+    assert trained(tmp_path, "--iterations", 4, "--seed", 3, "--resume") == 0
+    assert compare(read_log(tmp_path).records, read_log(results).records) is None
+    for name in ("measures.jsonl", "config.json"):
+        assert (tmp_path / name).read_text() == (results / name).read_text()
+    with np.load(tmp_path / "state.npz") as one, np.load(results / "state.npz") as other:
+        np.testing.assert_array_equal(one["theta"], other["theta"])
+
+
+def test_measures_lost_in_a_crash_are_caught_up(results, tmp_path):
+    trained(tmp_path, "--iterations", 4, "--seed", 3)
+    whole = (tmp_path / "measures.jsonl").read_text()
+    (tmp_path / "measures.jsonl").write_text("".join(whole.splitlines(keepends=True)[:3]) + '{"it')
+    trained(tmp_path, "--iterations", 4, "--seed", 3, "--resume")
+    assert (tmp_path / "measures.jsonl").read_text() == whole
+
+
+def test_ctrl_c_leaves_a_folder_to_go_on_from(tmp_path, monkeypatch):
+    from rop.experiments import training
+
+    original = training._Curve.__call__
+
+    def interrupted(self, it, theta):
+        original(self, it, theta)
+        if it.number == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(training._Curve, "__call__", interrupted)
+    assert trained(tmp_path, "--iterations", 4) == 130
+    assert json.loads((tmp_path / "summary.json").read_text())["iterations"] == 2
+    monkeypatch.undo()
+    assert trained(tmp_path, "--iterations", 4, "--resume") == 0
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_can_be_asked_for(name):
+    problem = EXPERIMENTS["digits"].build(0, lam=0.5)
+    recipe = recipe_named(name, problem)
+    assert recipe == recipe_named(name, problem)
+    with pytest.raises(RopValueError, match="no recipe 'best'.*martens2010"):
+        recipe_named("best", problem)
+    assert recipe_named("martens2010", problem).damping.lam == 0.5
+
+
+def test_an_experiment_of_ones_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(registry, "EXPERIMENTS", EXPERIMENTS)
+    monkeypatch.setitem(EXPERIMENTS, "mine", None)
+    del EXPERIMENTS["mine"]
+
+    @registry.experiment("mine", iterations=2)
+    def mine(seed, *, length=3, fast=True, kind="a"):
+        """My problem.
+
+        At length.
+        """
+        assert (length, fast, kind) == (5, False, "b")
+        return EXPERIMENTS["digits"].build(seed, hidden="4")
+
+    own = EXPERIMENTS["mine"]
+    assert own.summary == "My problem."
+    assert own.options == {"length": 3, "fast": True, "kind": "a"}
+    options = ["--length", "5", "--no-fast", "--kind", "b"]
+    out = ["--engine", "numpy", "--out", str(tmp_path)]
+    assert main(["train", "mine", *options, *out]) == 0
+    assert len(read_log(tmp_path).records) == 2
+    with pytest.raises(RopValueError, match="already"):
+        registry.experiment("mine", iterations=2)(mine)
+
+
+def test_what_does_not_exist(capsys, tmp_path):
+    with pytest.raises(SystemExit):
+        main(["train", "nothing"])
+    assert "nothing" in capsys.readouterr().err
+    with pytest.raises(RopValueError, match="there are curves"):
+        train(Order("nothing", {}, "own", 0, "numpy"), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["curves", "digits", "digits-autoencoder"])
+def test_problems_are_seeded_and_consistent(name):
+    small = {"curves": {"size": 14, "images": 60, "hidden": "10-3"}}.get(name, {"hidden": "10-3"})
+    build = EXPERIMENTS[name].build
+    one, same, other = build(1, **small), build(1, **small), build(2, **small)
+    np.testing.assert_array_equal(one.theta, same.theta)
+    assert (one.theta != other.theta).any()
+    np.testing.assert_array_equal(one.train["x"], other.train["x"])
+    measured = measure(one.objective, one.theta, one.test, one.measures, "numpy")
+    assert measured["f"] == pytest.approx(
+        one.objective.value(one.theta.astype(np.float32), one.test, "numpy"), rel=1e-5
+    )
+
+
+def test_the_measures_are_those_of_the_papers():
+    rng = np.random.default_rng(0)
+    z, x = rng.standard_normal((5, 3)), rng.uniform(size=(5, 3))
+    expected = (((1 / (1 + np.exp(-z))) - x) ** 2).sum(axis=1)
+    np.testing.assert_allclose(squared_error(z, {"x": x}), expected, rtol=1e-12)
+    t = np.eye(3)[[0, 1, 2, 0, 1]]
+    np.testing.assert_array_equal(wrong(t * 2 - 1, {"t": t}), [0] * 5)
+    np.testing.assert_array_equal(wrong(-t, {"t": t}), [1] * 5)
+
+
+def test_means_over_pieces_are_those_over_all_cases():
+    problem = EXPERIMENTS["digits"].build(0, hidden="4")
+    found = measure(problem.objective, problem.theta, problem.train, problem.measures, "numpy")
+    at = problem.objective.linearize(problem.theta, problem.train, "numpy")
+    assert found["f"] == pytest.approx(at.value, rel=1e-12)
+    assert found["error rate"] == pytest.approx(wrong(at.outputs, problem.train).mean(), rel=1e-12)
