@@ -11,6 +11,7 @@ from typing import Any
 from rop.bench.processes import available_cores
 
 _PACKAGES = ("rop", "numpy", "scipy", "numba", "jax", "jaxlib", "torch")
+_OF_CUDA = ("numba-cuda", "nvmath-python", "nvidia-cublas")
 
 
 def _processor() -> str:
@@ -27,20 +28,42 @@ def _version(package: str) -> str | None:
         return None
 
 
+def gpu() -> dict[str, Any]:
+    """Describe the GPU as the CUDA engine finds it.
+
+    Returns
+    -------
+    dict
+        "name", "free memory" in MiB and "cublas" (its version, or why there is none); or "missing",
+        what the engine lacks and what to install.
+    """
+    from rop.engines.cuda import cublas, driver
+
+    lacking = driver.missing()
+    if lacking is not None:
+        return {"missing": lacking}
+    return {
+        "name": driver.name(),
+        "free memory": round(driver.free_memory() / 2**20),
+        "cublas": cublas.missing() or cublas.version(),
+    }
+
+
 def describe() -> dict[str, Any]:
     """Describe where the benchmark runs.
 
     Returns
     -------
     dict
-        "processor", "cores", "system", "python", "versions" (None where not installed), and
+        "processor", "cores", "gpu", "system", "python", "versions" (None where not installed), and
         "load", the system's load average over the last minute.
     """
     return {
         "processor": _processor(),
         "cores": available_cores(),
+        "gpu": gpu(),
         "system": platform.platform(terse=True),
         "python": platform.python_version(),
-        "versions": {package: _version(package) for package in _PACKAGES},
+        "versions": {package: _version(package) for package in (*_PACKAGES, *_OF_CUDA)},
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
     }

@@ -1,0 +1,226 @@
+"""Running an objective's programs on the GPU: a batch that is larger than the card goes in pieces.
+
+A piece is a computational minibatch (sec. 7.1): its data are sent to the GPU, what the products
+need is computed again, and what belongs to θ's space is summed over the pieces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rop.engines.cuda import Bound, bind, driver, vectors
+from rop.engines.cuda.memory import DeviceShard
+from rop.engines.memory import Shard
+from rop.errors import RopMemoryError
+from rop.execution import Execution, Space
+from rop.ops.kernels import Array
+from rop.program import Program, Value
+
+if TYPE_CHECKING:
+    from rop.objective import Objective
+
+# cuBLAS's workspace, and what the driver takes for kernels and graphs.
+_RESERVE = 2**28
+
+
+class DeviceExecution(Execution):
+    """Memory on the GPU for θ and a batch, or for one piece of it at a time; see `Execution`."""
+
+    shards: list[DeviceShard]  # type: ignore[assignment]
+
+    def load(self, theta: Array, batch: Mapping[str, NDArray[Any]]) -> None:
+        """Send a θ (n,) to the GPU, and a batch if all of it fits."""
+        with driver.lock:
+            self._done.clear()
+            self._given: dict[str, Array] = {f"data {name}": a for name, a in batch.items()}
+            self._staged: list[Program] = []
+            self._present: int | None = None
+            self.shards[0].write("theta", theta)
+            self._enter(0)
+
+    def stage(self, program: Program) -> None:
+        """Run a program that belongs to θ and the batch, unless that is done."""
+        with driver.lock:
+            if program.name not in self._done:
+                self._done.add(program.name)
+                self._staged.append(program)
+                self._run(program, 1).start()
+
+    def values(self, value: Value) -> NDArray[Any]:
+        """What a stage has kept, or what was given: (N, *shape) or (1, *shape)."""
+        with driver.lock:
+            arrays = []
+            for piece in range(len(self._pieces) if value.per_case else 1):
+                self._enter(piece)
+                arrays.append(self._shard.array(value))
+            return np.concatenate(arrays)
+
+    def give(self, buffer: str, array: Array) -> None:
+        """Hand over an array that programs read from a named place."""
+        with driver.lock:
+            self._given[buffer] = array
+            self._send(buffer, array)
+
+    def set_strength(self, mu: float) -> None:
+        """Set μ of structural damping for the next products."""
+        with driver.lock:
+            strength = np.full(1, mu / self._cases, self._dtype)
+            self.shards[0].write("strength", strength)
+
+    def product(
+        self,
+        name: str,
+        K: int,
+        given: Any,
+        output: Any,
+        source: Space,
+        result: Space,
+        plus: tuple[float, Any] | None = None,
+    ) -> None:
+        """Run a product; vectors are flat arrays of NumPy or on the GPU. See `Execution`."""
+        program = self._algorithms.product(name)
+        with driver.lock:
+            pieces = range(len(self._pieces))
+            for i, piece in enumerate(pieces):
+                self._enter(piece)
+                run = self._run(program, K)
+                driver.upload(run.input, self._cut(given) if source == "outputs" else given)
+                run.start()
+                if result == "outputs":
+                    driver.fetch(self._cut(output), run.output)
+                elif len(self._pieces) > 1:
+                    self._add(run.output, len(output), first=i == 0)
+            if result == "theta":
+                total = self._total if len(self._pieces) > 1 else run.output
+                if plus is not None:
+                    self._plus(total, *plus, len(output))
+                driver.fetch(output, total)
+            elif plus is not None:
+                raise AssertionError("only θ's space has a penalty")
+
+    def bound(self, name: str, K: int = 1) -> Bound | None:
+        """A product that needs no other piece of the batch, to be run on the GPU; else None."""
+        if len(self._pieces) > 1:
+            return None
+        return self._run(self._algorithms.product(name), K)
+
+    @property
+    def tf32(self) -> bool:
+        """Whether matrix products may round float32 to TF32."""
+        return self.key[1] == "cuda-tf32"
+
+    @property
+    def _shard(self) -> DeviceShard:
+        """The buffers, as the present piece sees them."""
+        assert self._present is not None
+        rows = self._pieces[self._present]
+        return next(s for s in self.shards if s.cases == rows.stop - rows.start)
+
+    def _enter(self, piece: int) -> None:
+        """Send a piece of the batch to the GPU, and compute again what has been staged."""
+        if self._present == piece:
+            return
+        self._present = piece
+        for buffer, array in self._given.items():
+            self._send(buffer, array)
+        for program in self._staged:
+            self._run(program, 1).start()
+
+    def _send(self, buffer: str, array: Array) -> None:
+        assert self._present is not None
+        cut = self._per_case or buffer.startswith("data ")
+        self._shard.write(buffer, array[self._pieces[self._present]] if cut else array)
+
+    def _run(self, program: Program, K: int) -> Bound:
+        shard = self._shard
+        key = (f"{program.name} {shard.cases}", K)
+        found = self._runs.get(key)
+        if found is None:
+            # All pieces share buffers, which the largest one needs the most room in.
+            for one in self.shards:
+                one.prepare(program, self._layouts(program, one.cases, K))
+            layout = self._layouts(program, shard.cases, K)
+            found = self._runs[key] = [bind(program, layout, shard, K, self.tf32)]
+        run = found[0]
+        assert isinstance(run, Bound)
+        return run
+
+    def _add(self, part: Any, size: int, first: bool) -> None:
+        if first:
+            self.shards[0].room("total", size)
+            self._total = self.shards[0].buffers["total"]
+            driver.upload(self._total, part[:size])
+        else:
+            vectors.axpy(1.0, part, self._total, size)
+
+    def _plus(self, total: Any, factor: float, vector: Any, size: int) -> None:
+        self.shards[0].room("plus", size)
+        added = self.shards[0].buffers["plus"]
+        driver.upload(added, vector)
+        vectors.axpy(factor, added, total, size)
+
+    def _split(self, objective: Objective) -> list[Shard]:
+        """Cut the batch into as few pieces as fit into the GPU's free memory."""
+        driver.require()
+        cases, free = self._cases, driver.free_memory()
+        pieces = 1
+        while (needed := self._needed(objective, -(-cases // pieces))) > free:
+            if pieces == cases or not self._per_case:
+                raise RopMemoryError(
+                    f"engine {self.key[1]!r}: {needed / 2**20:,.0f} MiB are needed for one "
+                    f"piece of the batch, but {free / 2**20:,.0f} MiB of the GPU's memory are "
+                    "free; use engine='numba', or float32"
+                )
+            pieces = min(2 * pieces, cases)
+        # The larger pieces come first, and their buffers have room for the smaller ones.
+        small, more = divmod(cases, pieces)
+        edges = [i * small + min(i, more) for i in range(pieces + 1)]
+        self._pieces = [slice(a, b) for a, b in zip(edges, edges[1:], strict=False)]
+        sizes = sorted({rows.stop - rows.start for rows in self._pieces}, reverse=True)
+        buffers: dict[str, Any] = {}
+        shards = [DeviceShard(size, slice(0, size), self._dtype, buffers) for size in sizes]
+        largest = shards[0]
+        largest.room("theta", objective.n)
+        largest.write("constants", self._algorithms.constants.astype(self._dtype))
+        largest.write("cases", np.full(1, 1.0 / cases, self._dtype))
+        largest.write("strength", np.zeros(1, self._dtype))
+        for name, shape in objective.data_shapes.items():
+            largest.room(f"data {name}", largest.cases * prod(shape))
+        largest.room("work", max(self._work(largest.cases)))
+        return list(shards)
+
+    def _needed(self, objective: Objective, cases: int) -> int:
+        """Bytes for a piece of so many cases."""
+        kept = [self._layouts(program, cases).kept for program in self._stages()]
+        data = cases * sum(map(prod, objective.data_shapes.values()))
+        ends = 6 * max(objective.n, cases * prod(objective.output_shape))
+        elements = data + sum(kept) + max(self._work(cases)) + ends
+        return elements * self._dtype.itemsize + _RESERVE
+
+    def _work(self, cases: int) -> list[int]:
+        programs = self._stages()
+        if self.key[3] == "products":
+            names = ("gradient", "ggnvp") if self.key[4] else ("gradient", "ggnvp", "hvp")
+            programs += [self._algorithms.product(name) for name in names]
+        return [self._layouts(program, cases).work for program in programs]
+
+    def _stages(self) -> list[Program]:
+        a = self._algorithms
+        if self.key[3] == "value":
+            return [a.value_program]
+        return [a.forward, a.loss_value, a.loss_gradient, a.loss_curvature, a.adjoints]
+
+    def _refuse_what_does_not_fit(self) -> None:
+        """Nothing: what does not fit has been cut into pieces."""
+
+    def _cut(self, flat: Any, shard: Any = None) -> Any:
+        assert self._present is not None
+        rows, per_case = self._pieces[self._present], len(flat) // self._cases
+        if not self._per_case:
+            return flat
+        return flat[rows.start * per_case : rows.stop * per_case]
