@@ -78,6 +78,7 @@ class Guarded:
         self.name, self.function, self.recorded = name, function, recorded
         self.faults: dict[FaultKind, Fault] = {}
         self.precision = "float64"
+        self.shape: tuple[int, ...] | None = None
         self.calls, self.seconds = 0, 0.0
 
     def __call__(self, *arguments: Array, shape: tuple[int, ...] | None = None) -> Array:
@@ -87,7 +88,8 @@ class Guarded:
         ----------
         *arguments : arrays
         shape : tuple of int, optional
-            What the result must have; `()` also accepts an array of one entry.
+            What the result must have, by default that of the first result; `()` also accepts an
+            array of one entry.
 
         Raises
         ------
@@ -100,7 +102,7 @@ class Guarded:
         try:
             with np.errstate(all="ignore"):
                 result = self.function(*given)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self._failed("raises", f"raises {type(error).__name__}: {error}") from error
         finally:
             self.calls += 1
@@ -119,7 +121,7 @@ class Guarded:
                 self.function(held, *(argument.copy() for argument in first[1:]))
                 held[...] = second[0]
                 result = self.function(held, *(argument.copy() for argument in second[1:]))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self._failed("raises", f"raises {type(error).__name__}: {error}") from error
         self.calls += 2
         return self._read(result, None)
@@ -132,6 +134,7 @@ class Guarded:
         return CallFailed(Fault(self.name, kind, message))
 
     def _read(self, result: npt.ArrayLike, shape: tuple[int, ...] | None) -> Array:
+        shape = self.shape if shape is None else shape
         kind = type(result)
         try:
             array = np.asarray(result)
@@ -152,4 +155,5 @@ class Guarded:
         if bad:
             message = f"returns {bad} of {array.size} entries that are NaN or infinite"
             raise self._failed("not finite", message)
+        self.shape = array.shape
         return np.array(array, dtype=np.float64)

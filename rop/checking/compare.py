@@ -57,7 +57,10 @@ def compare(
     CallFailed
         If the product itself cannot be had.
     """
-    compute, truth = oracle.compare(point, direction)
+    try:
+        compute, truth = oracle.compare(point, direction)
+    except OutsideDomain:
+        return _without_domain(oracle, point, direction)
     disturb()
     product = compute()
     functions = point.functions
@@ -99,6 +102,31 @@ def compare(
         vector=direction.vector,
         product=product,
         truth=whole.estimate,
+    )
+
+
+def _without_domain(oracle: Oracle, point: Point, direction: Direction) -> Comparison:
+    """What can be said where functions fail right beside the point: nothing."""
+    none = np.zeros(0)
+    nothing = undecided(none, none, "domain")
+    return Comparison(
+        theta=point.index,
+        direction=direction.name,
+        against=oracle.against,
+        verdict=nothing.verdict,
+        cause=nothing.cause,
+        error=nothing.error,
+        noise=nothing.noise,
+        ratio=np.nan,
+        step=np.nan,
+        slope=np.nan,
+        steps=(),
+        errors=(),
+        noises=(),
+        parts={},
+        vector=direction.vector,
+        product=none,
+        truth=none,
     )
 
 

@@ -1,7 +1,9 @@
-"""Pictures of a report: error against step, ratios of blocks, and verdicts by product."""
+"""Pictures of a report: error against step, ratios of blocks, and outcomes by node and rule."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,14 +16,20 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURS = {"pass": "tab:green", "fail": "tab:red", "inconclusive": "tab:orange"}
+# Nodes, or blocks, that a panel has room for: the worst ones.
+ROWS = 16
+# Errors between which the heat map's colours change.
+FAINT, STRONG = 1e-12, 1.0
 
 
 def plot(report: Report) -> "Figure":
     """Draw a report.
 
     One panel per product compared with differences: relative error against the step h, a guide of
-    slope 2, the band of rounding noise, and the verdict in the title. Below, for products that
-    fail, the ratio of each block to the true one.
+    slope 2, the band of rounding noise, and the verdict in the title. Then, for products that fail,
+    the ratio of each block to the true one; for graphs that fail, a heat map of the errors of every
+    rule of every node; and if the power was measured, a heat map of the share of injected bugs that
+    the check would see, by op and rule.
 
     Parameters
     ----------
@@ -33,18 +41,26 @@ def plot(report: Report) -> "Figure":
     """
     from matplotlib.figure import Figure
 
-    curves = [(p, c) for p in report.products.values() if (c := _curve(p)) is not None]
-    wrong = [p for p in report.products.values() if p.verdict == "fail" and p.blocks]
-    columns = max(1, math.ceil(math.sqrt(len(curves) + len(wrong))))
-    rows = max(1, math.ceil((len(curves) + len(wrong)) / columns))
-    figure = Figure(figsize=(3.6 * columns, 3.0 * rows), layout="constrained")
-    axes = np.atleast_1d(figure.subplots(rows, columns, squeeze=False)).ravel()
-    for panel, (product, comparison) in zip(axes, curves, strict=False):
-        _draw_curve(panel, product, comparison)
-    for panel, product in zip(axes[len(curves) :], wrong, strict=False):
-        _draw_blocks(panel, product)
-    for panel in axes[len(curves) + len(wrong) :]:
-        panel.set_axis_off()
+    panels: list[Callable[[Axes], None]] = []
+    for product in report.products.values():
+        comparison = _curve(product)
+        if comparison is not None:
+            panels.append(partial(_draw_curve, product=product, comparison=comparison))
+    for product in report.products.values():
+        if product.verdict == "fail" and product.blocks:
+            panels.append(partial(_draw_blocks, product=product))
+    if report.localization is not None and report.localization.tests:
+        panels.append(partial(_draw_nodes, report=report))
+    if report.power is not None and report.power.rules:
+        panels.append(partial(_draw_power, rules=report.power.rules))
+    columns = max(1, math.ceil(math.sqrt(len(panels))))
+    rows = max(1, math.ceil(len(panels) / columns))
+    figure = Figure(figsize=(4.2 * columns, 3.4 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis, draw in zip(axes, panels, strict=False):
+        draw(axis)
+    for axis in axes[len(panels) :]:
+        axis.set_axis_off()
     figure.suptitle(f"rop.check: {report.verdict.upper()}, n = {report.n:,}")
     return figure
 
@@ -56,35 +72,103 @@ def _curve(product: ProductReport) -> Comparison | None:
     return max(drawn, key=lambda c: len(c.steps), default=None)
 
 
-def _draw_curve(panel: "Axes", product: ProductReport, comparison: Comparison) -> None:
+def _draw_curve(axis: "Axes", product: ProductReport, comparison: Comparison) -> None:
     h = np.array(comparison.steps)
     error, noise = np.array(comparison.errors), np.array(comparison.noises)
     colour = COLOURS[comparison.verdict]
     shown = error > 0
-    panel.loglog(
-        h[shown], error[shown], "o-", color=colour, markersize=3, label="central difference"
+    axis.loglog(
+        h[shown],
+        error[shown],
+        "o-",
+        color=colour,
+        markersize=3,
+        zorder=3,
+        label="central difference",
     )
     lowest = min(float(error[shown].min(initial=1.0)), float(noise[noise > 0].min(initial=1.0)))
-    panel.fill_between(h, lowest / 10, noise, color="0.85", label="rounding noise")
+    bottom = lowest / 10
+    axis.fill_between(h, bottom, np.maximum(noise, bottom), color="0.85", label="rounding noise")
     if shown.any():
         start = int(np.argmax(shown))
         guide = error[start] * (h / h[start]) ** 2
-        visible = guide > lowest / 10
-        panel.loglog(h[visible], guide[visible], "k:", linewidth=1, label="slope 2")
+        visible = guide > bottom
+        axis.loglog(h[visible], guide[visible], "k:", linewidth=1, label="slope 2")
     slope = "" if math.isnan(comparison.slope) else f", slope {comparison.slope:.2f}"
-    panel.set_title(
+    axis.set_title(
         f"{product.symbol}: {comparison.verdict.upper()}{slope}", color=colour, fontsize=9
     )
-    panel.set_xlabel("step h")
-    panel.set_ylabel("relative error")
-    panel.legend(fontsize=6)
+    axis.set_ylim(bottom=bottom)
+    axis.set_xlabel("step h", fontsize=8)
+    axis.set_ylabel("relative error", fontsize=8)
+    axis.tick_params(labelsize=7)
+    axis.legend(fontsize=6)
 
 
-def _draw_blocks(panel: "Axes", product: ProductReport) -> None:
-    names = list(product.blocks)
+def _draw_blocks(axis: "Axes", product: ProductReport) -> None:
+    blocks = sorted(product.blocks, key=lambda name: -_severity(product, name))[:ROWS]
+    names = [name for name in product.blocks if name in blocks]
     ratios = [product.blocks[name].ratio for name in names]
     colours = [COLOURS[product.blocks[name].verdict] for name in names]
-    panel.bar(names, ratios, color=colours)
-    panel.axhline(1.0, color="k", linewidth=1, linestyle=":")
-    panel.set_title(f"{product.symbol}: ratio to the true product", fontsize=9)
-    panel.tick_params(axis="x", labelrotation=45, labelsize=7)
+    bars = axis.barh(names, np.nan_to_num(ratios), color=colours)
+    axis.bar_label(bars, [f"{ratio:.4g}" for ratio in ratios], padding=2, fontsize=7)
+    axis.axvline(1.0, color="k", linewidth=1, linestyle=":")
+    axis.margins(x=0.18)
+    axis.invert_yaxis()
+    axis.set_title(f"{product.symbol}: ratio to the true product", fontsize=9)
+    axis.tick_params(labelsize=7)
+
+
+def _severity(product: ProductReport, block: str) -> float:
+    part = product.blocks[block]
+    return np.inf if part.verdict == "fail" else np.nan_to_num(part.error)
+
+
+def _draw_nodes(axis: "Axes", report: Report) -> None:
+    """Errors of the comparisons of a node's rules; framed where they are wrong."""
+    assert report.localization is not None
+    tests = report.localization.tests
+    worst = sorted(tests, key=lambda node: -any(o.wrong for o in tests[node].values()))[:ROWS]
+    nodes = [node for node in tests if node in worst]
+    names = list(dict.fromkeys(name for node in nodes for name in tests[node]))
+    errors = np.full((len(nodes), len(names)), np.nan)
+    marks = np.full(errors.shape, "", dtype=object)
+    for i, node in enumerate(nodes):
+        for name, outcome in tests[node].items():
+            j = names.index(name)
+            errors[i, j] = outcome.error
+            marks[i, j] = "WRONG" if outcome.wrong else "" if outcome.right else "?"
+            if not math.isnan(outcome.error):
+                marks[i, j] += f"\n{outcome.error:.0e}"
+    scale = np.log10(np.clip(errors, FAINT, STRONG) / FAINT) / np.log10(STRONG / FAINT)
+    _heat(axis, nodes, [name.split(",")[0] for name in names], scale, marks)
+    axis.set_title("errors of the rules, node by node", fontsize=9)
+
+
+def _draw_power(axis: "Axes", rules: Mapping[str, Mapping[str, tuple[int, int]]]) -> None:
+    """Share of the injected bugs that stay hidden, by op and rule."""
+    ops = sorted(rules, key=lambda op: "product" in rules[op])
+    names = list(dict.fromkeys(rule for op in ops for rule in rules[op]))
+    hidden = np.full((len(ops), len(names)), np.nan)
+    marks = np.full(hidden.shape, "", dtype=object)
+    for i, op in enumerate(ops):
+        for rule, (seen, tried) in rules[op].items():
+            j = names.index(rule)
+            hidden[i, j], marks[i, j] = 1 - seen / tried, f"{seen}/{tried}"
+    _heat(axis, ops, names, hidden, marks)
+    axis.set_title("injected bugs that the check would see", fontsize=9)
+
+
+def _heat(
+    axis: "Axes",
+    rows: Sequence[str],
+    columns: Sequence[str],
+    values: "np.typing.NDArray[np.float64]",
+    marks: "np.typing.NDArray[np.object_]",
+) -> None:
+    """A matrix of numbers between 0, green, and 1, red, with words in its cells."""
+    axis.imshow(values, cmap="RdYlGn_r", vmin=0.0, vmax=1.0, aspect="auto", alpha=0.8)
+    for (i, j), mark in np.ndenumerate(marks):
+        axis.text(j, i, str(mark).strip(), ha="center", va="center", fontsize=6)
+    axis.set_xticks(range(len(columns)), [fill(name, 14) for name in columns], fontsize=6)
+    axis.set_yticks(range(len(rows)), rows, fontsize=7)

@@ -68,6 +68,10 @@ def repeatable(
             message = "remembers: the first call at a point gives another result than the second"
             guarded.report("stale", message)
             return
+        if _difference(again - first, third - again) <= allowed:
+            message = "accumulates: each call adds the same to the last one's result; reset it"
+            guarded.report("stale", message)
+            return
         message = f"is random: two calls with the same arguments differ by {random:.1e} (dropout?)"
         guarded.report("random", message)
         return
@@ -113,7 +117,8 @@ def linear(point: Point, name: str, first: Array, second: Array, sizes: Sizes) -
     if error > max(NOT_LINEAR, cancelled):
         findings.append(Finding("not linear", f"not linear: A(v + 2w) - Av - 2Aw is {error:.1e}"))
     elif error > max(ADDITIVE[precision], cancelled):
-        message = f"loses digits: linear only to {error:.1e}; a float32 constant or cast inside?"
+        message = f"loses digits: linear only to {error:.1e}; "
+        message += "a float32 cast, or finite differences, inside?"
         findings.append(Finding("digits", message))
     if name in SYMMETRIC and not findings:
         norm = np.linalg.norm

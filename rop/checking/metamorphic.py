@@ -23,6 +23,7 @@ NULL = 1e-12
 RESIDUE, SINGLE_RESIDUE = 1e-7, 1e-4
 # float32 against float64, beside a hundred times what rounding the inputs changes.
 SINGLE = 1e-2
+EPSILON = 2.0**-53
 # Relative rounding of an input to float32.
 SINGLE_ROUNDING = 2.0**-24
 # Elements of the per-case gradients up to which they are worth their memory.
@@ -106,10 +107,20 @@ class _Identities:
     def difference(self, other: Mapping[str, Array]) -> float:
         if not self.found:
             self.found = self.products(self.at)
-        return max(
-            _difference(self.found[name], product, self.floors.get(name, RESIDUE * self.unit))
+        errors = self.differences(other)
+        if max(errors.values()) > REORDERED:
+            # At weights so large that the net is chaotic, no order of sums is better than another.
+            theta = self.theta * (1 + EPSILON * self.rng.standard_normal(self.theta.shape))
+            nearby = self.objective.linearize(theta, self.batch, self.engine)
+            rounding = self.differences(self.products(nearby))
+            return max(error - 10 * rounding[name] for name, error in errors.items())
+        return max(errors.values())
+
+    def differences(self, other: Mapping[str, Array]) -> dict[str, float]:
+        return {
+            name: _difference(self.found[name], product, self.floors.get(name, RESIDUE * self.unit))
             for name, product in other.items()
-        )
+        }
 
     def another_order(self) -> float:
         at, v = self.at, self.V[:, 0]
@@ -158,7 +169,8 @@ class _Identities:
     def softmax_shift(self) -> float:
         ones = np.ones_like(self.at.outputs)
         product = self.at.loss_hvp(ones) * self.at.cases
-        return float(np.linalg.norm(product) / np.linalg.norm(ones))
+        size = float(np.abs(self.at.loss_weight()).max()) or 1.0
+        return float(np.linalg.norm(product) / np.linalg.norm(ones)) / size
 
     def single(self) -> float:
         """float32 against float64, less what rounding its inputs explains.
@@ -175,9 +187,11 @@ class _Identities:
             self.products(self.objective.linearize(where, batch, self.engine, dtype))
             for where, dtype in ((theta, None), (nearby, None), (theta, np.float32))
         )
+        least = SINGLE_RESIDUE * self.unit
+        floors = {name: max(self.floors.get(name, least), least) for name in double}
         return max(
-            _difference(product, single[name].astype(np.float64), SINGLE_RESIDUE * self.unit)
-            - 100 * _difference(product, moved[name], SINGLE_RESIDUE * self.unit)
+            _difference(product, single[name].astype(np.float64), floors[name])
+            - 100 * _difference(product, moved[name], floors[name])
             for name, product in double.items()
         )
 

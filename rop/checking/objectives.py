@@ -2,27 +2,30 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from rop.checking.calls import Guarded
 from rop.checking.columns import check_columns
+from rop.checking.graph_functions import functions_of
 from rop.checking.kinks import name_kinks
 from rop.checking.lines import Array
-from rop.checking.loss_alone import LossAlone
+from rop.checking.localisation import localise
 from rop.checking.metamorphic import hold_identities
-from rop.checking.products import Function, as_vector, summarize
+from rop.checking.power import measure_power
+from rop.checking.products import as_vector, summarize
 from rop.checking.report import Report
 from rop.checking.session import Session
+from rop.engines.parallel import one_blas_thread
 from rop.errors import RopTypeError, RopValueError
-from rop.linearization import Linearization
 from rop.objective import Objective
 
-# Linearizations that are kept, for products that come back to a θ.
-KEPT = 3
 
-
+# The threads of SciPy's BLAS, which the engines call, and of NumPy's wait for each other's cores:
+# six times slower on two cores.
+@one_blas_thread()
 def check(
     objective: Objective,
     theta: npt.ArrayLike,
@@ -30,6 +33,7 @@ def check(
     *,
     engine: str = "numba",
     full: bool = False,
+    power: bool = False,
     seed: int = 0,
 ) -> Report:
     """Check every derivative product of an objective: ∇f, Jv, Jᵀu, ∇L, L''w, Gv and Hv.
@@ -49,6 +53,9 @@ def check(
         Whose products are checked.
     full : bool
         Also build J, G and H column by column, for toy versions (sec. 7.2).
+    power : bool
+        Also put wrong rules into the graph, one at a time, and count how many of them this check
+        would see at this θ; for some 20 s.
     seed : int
         Of the directions.
 
@@ -74,7 +81,7 @@ def check(
     arrays = {name: np.array(array) for name, array in (batch or {}).items()}
     functions = {
         name: Guarded(name, function)
-        for name, function in _functions(objective, arrays, engine).items()
+        for name, function in functions_of(objective, arrays, engine).items()
     }
     session = Session(functions, point, objective.slices, objective.shapes, objective.l2, seed)
     session.run()
@@ -82,49 +89,22 @@ def check(
     identities = hold_identities(objective, point, arrays, engine, session)
     session.warnings += name_kinks(objective, point, arrays, session)
     arguments = f"objective, theta, batch, engine={engine!r}, seed={seed}"
-    arguments += ", full=True" if full else ""
-    return summarize(session, columns, f"rop.check({arguments})", seed, start, identities)
+    arguments += f"{', full=True' if full else ''}{', power=True' if power else ''}"
+    report = summarize(session, columns, f"rop.check({arguments})", seed, start, identities)
+    if report.verdict == "fail":
+        where = _failing_theta(session)
+        blame = localise(objective, where, arrays, engine, seed)
+        report = replace(report, localization=blame)
+    if power:
+        found = measure_power(objective, point, arrays, engine, seed)
+        report = replace(report, power=found)
+    return replace(report, seconds=time.perf_counter() - start)
 
 
-def _functions(
-    objective: Objective, batch: Mapping[str, npt.NDArray[np.generic]], engine: str
-) -> dict[str, Function]:
-    """The objective as functions of θ and z."""
-    loss = LossAlone(objective, batch, engine)
-    kept: dict[bytes, Linearization] = {}
-
-    def at(theta: Array) -> Linearization:
-        key = theta.tobytes()
-        if key not in kept:
-            if len(kept) >= KEPT:
-                del kept[next(iter(kept))]
-            kept[key] = objective.linearize(theta, batch, engine)
-        return kept[key]
-
-    def ggnvp(theta: Array, v: Array) -> Array:
-        product: Array = at(theta).ggnvp(v)
-        if loss.convexify is None:
-            return product
-        # Without what convexification adds, it must be Jᵀ L'' J v of the true L''.
-        added = loss.correction(at(theta).outputs, at(theta).jvp(v))
-        product = product - at(theta).vjp(added)
-        return product
-
-    def loss_hvp(z: Array, w: Array) -> Array:
-        if loss.convexify is None:
-            return loss.hvp(z, w)
-        product: Array = loss.convex_hvp(z, w) - loss.correction(z, w)
-        return product
-
-    return {
-        "value": lambda theta: np.float64(objective.value(theta, batch, engine)),
-        "outputs": lambda theta: at(theta).outputs,
-        "gradient": lambda theta: at(theta).gradient(),
-        "jvp": lambda theta, v: at(theta).jvp(v),
-        "vjp": lambda theta, u: at(theta).vjp(u),
-        "loss": lambda z: np.float64(loss.value(z)),
-        "loss_gradient": loss.gradient,
-        "loss_hvp": loss_hvp,
-        "ggnvp": ggnvp,
-        "hvp": lambda theta, v: at(theta).hvp(v),
-    }
+def _failing_theta(session: Session) -> Array:
+    """The θ at which a product failed first; one with a stale cache is right at the caller's."""
+    for product in session.products.values():
+        thetas = [c.theta for c in product.comparisons if c.verdict == "fail"]
+        if thetas:
+            return session.points[min(thetas)].theta
+    return session.points[0].theta

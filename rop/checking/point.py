@@ -152,6 +152,8 @@ class Point:
             try:
                 return np.atleast_1d(function(displaced)).ravel()
             except CallFailed as failure:
+                if failure.fault.kind in ("dtype", "shape"):
+                    raise
                 raise OutsideDomain(str(failure)) from failure
 
         if key not in self._noises:

@@ -10,9 +10,9 @@ import numpy.typing as npt
 from rop.checking.lines import Array, Ladder
 from rop.checking.tolerance import VANISHING, Cause, Tolerance, Verdict
 
-# The ladder of steps. The first three decide most comparisons; the finest ones serve functions
-# with dense kinks or with structure below 1e-8, as long as rounding leaves them any digit.
-FIRST_STEPS = (1e-3, 1e-4, 1e-5)
+# The ladder of steps. The first two decide most comparisons; the finest ones serve functions with
+# dense kinks or with structure below 1e-8, as long as rounding leaves them any digit.
+FIRST_STEPS = (1e-4, 1e-5)
 ALL_STEPS = tuple(10.0**-k for k in range(2, 13))
 
 
@@ -90,7 +90,6 @@ def judge(product: Array, ladder: Ladder, tolerance: Tolerance) -> Judgement:
         return undecided(product, ladder.steps, "domain")
     noise = _norms(ladder.noise)
     scale = max(float(np.linalg.norm(product)), float(_norms(central).min()))
-    kinks = _norms(_extrapolate(steps, ladder.jumps, 1))
     # Richardson pairs are exact to O(h⁴); where the step has just left a kink behind, the plain
     # differences are better.
     fourth_order = _extrapolate(steps, central, 2)
@@ -101,10 +100,14 @@ def judge(product: Array, ladder: Ladder, tolerance: Tolerance) -> Judgement:
 
     best = int(errors.argmin())
     small = steps <= ladder.local
-    plateau = _plateau(product, central, noise, kinks, small)
-    if plateau is None:
-        plateau = _plateau(product, fourth_order, noise[1:], kinks, small[1:])
-        plateau = None if plateau is None else plateau + len(steps)
+    plateau, kinks = None, np.zeros(len(steps) - 1)
+    # What some estimate confirms ten times closer than it takes to convict is right.
+    if 10 * errors[best] > tolerance.resolved * scale:
+        kinks = _norms(_extrapolate(steps, ladder.jumps, 1))
+        plateau = _plateau(product, central, noise, kinks, small)
+        if plateau is None:
+            plateau = _plateau(product, fourth_order, noise[1:], kinks, small[1:])
+            plateau = None if plateau is None else plateau + len(steps)
     wrong = plateau is not None and errors[plateau] > max(
         tolerance.resolved * scale, tolerance.negligible
     )

@@ -1,11 +1,14 @@
 """pytest: the fixture `rop_check`, the marker `rop`, and reports as failure texts."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rop.checking.report import Report
+if TYPE_CHECKING:
+    from rop.checking.report import Report
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -37,10 +40,13 @@ def rop_check(request: pytest.FixtureRequest) -> Callable[..., Report]:
     callable
         Returns the `Report` of a check that passed.
     """
+    seed, strict = request.config.getoption("--rop-seed"), request.config.getoption("--rop-strict")
     marker = request.node.get_closest_marker("rop")
-    options: dict[str, Any] = dict(marker.kwargs) if marker else {}
-    seed = options.get("seed", request.config.getoption("--rop-seed"))
-    strict = options.get("strict", request.config.getoption("--rop-strict"))
+    if marker is not None:
+        unknown = ", ".join(map(str, [*marker.args, *(marker.kwargs.keys() - {"seed", "strict"})]))
+        if unknown:
+            pytest.fail(f"pytest.mark.rop takes seed= and strict=, not {unknown}", pytrace=False)
+        seed, strict = marker.kwargs.get("seed", seed), marker.kwargs.get("strict", strict)
 
     def run(*arguments: Any, **settings: Any) -> Report:
         from rop.checking import check, check_products

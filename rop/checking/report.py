@@ -1,5 +1,7 @@
 """What a check found: verdicts, numbers and diagnosis, as text, dictionary and JSON."""
 
+from __future__ import annotations
+
 import json
 import math
 from collections.abc import Mapping
@@ -12,6 +14,9 @@ from rop.checking.tolerance import Verdict
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from rop.checking.localisation import Localization
+    from rop.checking.power import Power
 
 
 @dataclass(frozen=True)
@@ -93,10 +98,10 @@ class Report:
         The whole of J and G against differences, if asked for (sec. 7.2).
     identities : tuple of Identity
         Relations that hold for every graph.
-    localization : tuple of str
-        First guilty node and rule, for graphs.
-    power : dict or None
-        How many injected bugs this check would see, for graphs.
+    localization : Localization or None
+        First guilty node and rule, for graphs that failed.
+    power : Power or None
+        How many injected bugs this check would see, for graphs, if asked for.
     n : int
         Number of parameters.
     seed : int
@@ -118,8 +123,8 @@ class Report:
     calls: Mapping[str, int]
     columns: Columns | None = None
     identities: tuple[Identity, ...] = ()
-    localization: tuple[str, ...] = ()
-    power: Mapping[str, Any] | None = None
+    localization: Localization | None = None
+    power: Power | None = None
 
     @property
     def ok(self) -> bool:
@@ -149,14 +154,17 @@ class Report:
         ]
         if self.identities and not broken:
             lines.append("Hold too: " + ", ".join(i.name for i in self.identities))
-        lines += list(self.localization)
+        if self.localization is not None:
+            lines += self.localization.lines()
+        if self.power is not None:
+            lines += self.power.lines()
         lines += [f"Warning: {warning}" for warning in self.warnings]
         if self.not_checked:
             lines.append("Not checked: " + "; ".join(self.not_checked))
         lines.append(f"Reproduce: {self.reproduce}")
         return "\n".join(lines)
 
-    def plot(self, path: str | Path | None = None) -> "Figure":
+    def plot(self, path: str | Path | None = None) -> Figure:
         """A matplotlib figure of errors against steps and of block ratios, also saved to a path."""
         from rop.checking.figures import plot
 

@@ -1,6 +1,7 @@
 """One run of the checker over the functions given: in which order, at which θ, along what."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -85,6 +86,49 @@ class Session:
         for name in ("value", *PRODUCTS):
             if name in self.functions and (name != "value" or self.oracles("value")):
                 self.products[name] = self._check(name)
+        self._add_late_faults()
+
+    def _add_late_faults(self) -> None:
+        """Fail what broke only when others' checks called it."""
+        for name in (*DEFINITIONS, *PRODUCTS):
+            if name in self.broken and (
+                name not in self.products or self.broken[name] not in self.products[name].faults
+            ):
+                self.products[name] = self._conclude(name, [], [], [])
+
+    def fails(self, names: Collection[str]) -> bool:
+        """Whether one of some products fails, all others being right; stops at the first sign.
+
+        Parameters
+        ----------
+        names : collection of str
+            Argument names.
+
+        Returns
+        -------
+        bool
+        """
+        for name in ("value", *PRODUCTS):
+            oracles = self.oracles(name)
+            if name not in names or not oracles:
+                continue
+            try:
+                if self._fails(name, oracles):
+                    return True
+            except CallFailed as failure:
+                self.broken[failure.fault.function] = failure.fault
+                return True
+        return False
+
+    def _fails(self, name: str, oracles: list[Oracle]) -> bool:
+        for point in self.points:
+            sizes = self._sizes(name, point)
+            for oracle in oracles:
+                for comparison in self._comparisons(oracle, point, sizes):
+                    if comparison.verdict == "fail":
+                        return True
+        wrong = any(finding.wrong for finding in self._identities(name, sizes))
+        return wrong or any(fault.kind != "random" for fault in self.faults(name))
 
     def trusted(self, name: str) -> bool:
         """Whether a function is given, works, repeats itself, and has not proved wrong."""
@@ -155,7 +199,7 @@ class Session:
                 self.sizes[name] = sizes[0]
                 for point, size in zip(self.points, sizes, strict=True):
                     for oracle in oracles:
-                        comparisons += self._compare(oracle, point, size)
+                        comparisons += self._comparisons(oracle, point, size, thorough=True)
                 if self.recorded is None:
                     findings = self._identities(name, sizes[0])
             except CallFailed as failure:
@@ -192,18 +236,34 @@ class Session:
     def _sizes(self, name: str, point: Point) -> Sizes:
         if self.recorded is not None or not self._has_arguments(name):
             return NO_SIZES
-        return measure_sizes(point, name, point.random_vector(name))
+        sizes = measure_sizes(point, name, point.random_vector(name))
+        if name in ("ggnvp", "hvp"):
+            sizes = replace(sizes, reference=max(sizes.reference, self._unsaturated(point)))
+        return sizes
 
-    def _compare(self, oracle: Oracle, point: Point, sizes: Sizes) -> list[Comparison]:
-        comparisons = []
+    def _unsaturated(self, point: Point) -> float:
+        """Norm of Gv with the L'' of outputs zero, 0 if unknown.
+
+        What a saturated L'' cancels leaves rounding errors that are relative to this.
+        """
+        if not all(self.trusted(name) for name in ("outputs", "jvp", "vjp", "loss_hvp")):
+            return 0.0
+        Jv = point.jvp(self.rng.standard_normal(point.n))
+        try:
+            w = self.functions["loss_hvp"](np.zeros_like(point.outputs), Jv, shape=Jv.shape)
+        except CallFailed:
+            return 0.0
+        return float(np.linalg.norm(point.vjp(w)))
+
+    def _comparisons(
+        self, oracle: Oracle, point: Point, sizes: Sizes, thorough: bool = False
+    ) -> Iterator[Comparison]:
+        """Along every direction; the first of all with every step if it is to be drawn."""
         for position, direction in enumerate(self._directions(oracle, point)):
-            thorough = point.index == 0 and position == 0
+            every_step = thorough and point.index == 0 and position == 0
             trial = partial(compare, oracle, point, self.blocks, sizes, self._visit)
-            first = trial(direction, thorough)
-            comparisons.append(
-                first if self.recorded else repeat_doubtful(first, direction, trial, self.rng)
-            )
-        return comparisons
+            first = trial(direction, every_step)
+            yield first if self.recorded else repeat_doubtful(first, direction, trial, self.rng)
 
     def _visit(self, elsewhere: bool = True) -> None:
         """Call functions at θ, or between the two θ: what a product remembers of that is stale."""

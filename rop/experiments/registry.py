@@ -48,6 +48,9 @@ class Problem:
     measures : mapping of str to callable, (z, batch) -> (N,)
         What counts besides f, case by case: outputs z (N, ...) and batch to N numbers, whose mean
         is reported.
+    goals : mapping of str to float
+        What solves the problem: measures, "train" or "test" before their names, and what each has
+        to fall below, such as ``{"test wrong": 0.01}``. A run ends where all of them are reached.
     """
 
     objective: Objective
@@ -57,6 +60,22 @@ class Problem:
     recipe: Recipe
     settings: Mapping[str, Any] = field(default_factory=dict)
     measures: Mapping[str, Measure] = field(default_factory=dict)
+    goals: Mapping[str, float] = field(default_factory=dict)
+
+    def solved(self, row: Row) -> bool:
+        """Return whether measures reach the goals.
+
+        Parameters
+        ----------
+        row : mapping of str to float
+            The measures, by the names of the goals.
+
+        Returns
+        -------
+        bool
+            False where there are no goals, or a measure is NaN.
+        """
+        return bool(self.goals) and all(row[name] < goal for name, goal in self.goals.items())
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rop import nets
 from rop.experiments.registry import Problem, experiment
 from rop.experiments.sequences import TASKS
-from rop.experiments.sequences_task import Batch, Task
+from rop.experiments.sequences_task import SUCCESS, Batch, Task
 from rop.graph import data
 from rop.hf.backtracking import Backtracking
 from rop.hf.batches import Batches
@@ -181,21 +181,30 @@ def sequence_problem(
         rnn_recipe(lam=lam, mu=mu, curvature=part),
         {"lam": lam, "mu": mu, "curvature": part},
         {"wrong": task.wrong},
+        {"test wrong": SUCCESS},
     )
 
 
-def _enter(name: str, make: Callable[[int], Task]) -> None:
+def _enter(
+    name: str,
+    make: Callable[[int], Task],
+    *,
+    sequences: int = 2000,
+    curvature: int = 500,
+    lam: float = 0.1,
+    inputs: float = 0.1,
+) -> None:
     def build(
         seed: int,
         *,
         length: int = 30,
         hidden: int = 100,
-        sequences: int = 2000,
-        curvature: int = 500,
-        lam: float = 0.1,
+        sequences: int = sequences,
+        curvature: int = curvature,
+        lam: float = lam,
         mu: float = 1 / 30,
         radius: float = 1.1,
-        inputs: float = 0.1,
+        inputs: float = inputs,
     ) -> Problem:
         return sequence_problem(
             make(length),
@@ -214,5 +223,10 @@ def _enter(name: str, make: Callable[[int], Task]) -> None:
     experiment(name, iterations=200)(build)
 
 
+_SETTINGS: dict[str, dict[str, Any]] = {
+    "memorization-20": {"sequences": 1000, "curvature": 250, "lam": 1.0},
+}
+"""Where the settings of a problem are not those of all others; the rest is from pilot runs."""
+
 for _name, _make in TASKS.items():
-    _enter(_name, _make)
+    _enter(_name, _make, **_SETTINGS.get(_name, {}))

@@ -37,8 +37,9 @@ class Attempt:
     Attributes
     ----------
     rows : list of dict
-        "update", "seconds" without the measuring, and "wrong", from θ_0 on; of HF also "products",
-        "lam", "steps" of CG and "f" on the gradient's sequences.
+        "update", "seconds" of the processor without the measuring, and "wrong", from θ_0 on; of HF
+        also "products", "lam", "steps" of CG and "f" on the gradient's sequences. Seconds of the
+        processor do not depend on what else the machine is doing.
     """
 
     rows: list[dict[str, float]]
@@ -93,7 +94,7 @@ def hessian_free(problem: Problem, seconds: float, updates: int = 10**9) -> Atte
     problem : Problem
         The problem.
     seconds : float
-        No iteration begins after this time.
+        No iteration begins after this time of the processor.
     updates : int
         Nor after so many.
 
@@ -111,10 +112,11 @@ def hessian_free(problem: Problem, seconds: float, updates: int = 10**9) -> Atte
     used, products = 0.0, 0
     rows = [{"update": 0.0, "seconds": 0.0, "wrong": wrong(problem, run.state.theta)}]
     while used < seconds and len(rows) <= updates and rows[-1]["wrong"] >= SUCCESS:
+        began = time.process_time()
         it = next(run, None)
+        used += time.process_time() - began
         if it is None:
             break
-        used += sum(it.seconds.values())
         products += it.cg.products
         rows.append(
             {
@@ -142,7 +144,7 @@ def first_order(
     method : str
         A key of `FIRST_ORDER`.
     seconds : float
-        For the steps; measuring does not count.
+        Of the processor, for the steps; measuring does not count.
     seed : int
         Of the choice of minibatches from a fixed training set.
     points : int
@@ -159,10 +161,10 @@ def first_order(
     while used < seconds and np.isfinite(theta).all() and rows[-1]["wrong"] >= SUCCESS:
         until = len(rows) * seconds / points
         while used < until and np.isfinite(theta).all():
-            began = time.perf_counter()
+            began = time.process_time()
             with np.errstate(over="ignore", invalid="ignore"):
                 theta = next(steps)
-            used += time.perf_counter() - began
+            used += time.process_time() - began
             count += 1
         rows.append({"update": float(count), "seconds": used, "wrong": wrong(problem, theta)})
     return Attempt(rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,8 @@ def train(
 ) -> hf.Result:
     """Train, and leave in the folder: config, log, state, measures, parameters, plots, summary.
 
+    The run ends when the problem is solved, if it says what solves it (`Problem.goals`).
+
     Parameters
     ----------
     order : Order
@@ -73,7 +75,7 @@ def train(
     Returns
     -------
     Result
-        What HF found.
+        What HF found; its reason is "solved" where the goals were reached.
 
     Raises
     ------
@@ -91,6 +93,8 @@ def train(
     if not (folder / CONFIG).exists():
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / CONFIG, {**vars(order), "recipe_in_full": encode(recipe)})
+    if curve.solved:
+        iterations = curve.rows[-1]["iterations"]
     result = hf.minimize(
         problem.objective,
         problem.theta,
@@ -105,6 +109,9 @@ def train(
         engine=order.engine,
     )
     curve.catch_up(result.nit, result.theta)
+    if curve.solved:
+        goals = ", ".join(f"{name} is below {goal:g}" for name, goal in problem.goals.items())
+        result = replace(result, success=True, reason="solved", message=f"solved: {goals}")
     write_results(folder, problem, result, curve.rows)
     return result
 
@@ -164,8 +171,15 @@ class _Curve:
         self._problem, self._path, self._engine = problem, path, engine
         self.rows: list[dict[str, Any]] = list(read_lines(path)) if path.exists() else []
 
+    @property
+    def solved(self) -> bool:
+        """Whether the latest measures reach the problem's goals."""
+        return bool(self.rows) and self._problem.solved(self.rows[-1])
+
     def __call__(self, it: hf.Iteration, theta: Vector) -> None:
         self._append(it.number + 1, theta)
+        if self.solved:
+            raise StopIteration
 
     def catch_up(self, iterations: int, theta: Vector) -> None:
         """Measure θ if an interruption came between the iteration and its measures."""

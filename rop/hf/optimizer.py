@@ -162,8 +162,12 @@ class HessianFree(Iterator[Iteration]):
         same = cases.curvature == cases.gradient
         f_curvature = f if same else at.value, along.f(cases.curvature, choice.iterate)
         q = choice.iterate.q - penalty.penalty(delta, state.lam)
-        rho = reduction_ratio(*f_curvature, q)  # sec. 8.5, of the full update (erratum M17)
-        rho_damped = reduction_ratio(*f_curvature, choice.iterate.q)
+        if recipe.reduction == "gradient":
+            f_reduction = f, along.f(cases.gradient, choice.iterate)
+        else:
+            f_reduction = f_curvature
+        rho = reduction_ratio(*f_reduction, q)  # sec. 8.5, of the full update (erratum M17)
+        rho_damped = reduction_ratio(*f_reduction, choice.iterate.q)
         clock.lap("damping")
 
         step = recipe.line_search.search(  # sec. 8.8

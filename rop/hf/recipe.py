@@ -58,6 +58,9 @@ class Recipe:
         ζ: CG starts from ζ times an iterate of the run before (sec. 10).
     cg : Solver
         CG and its stops, or another solver of the quadratic model (sec. 4, 8.6, 8.1).
+    reduction : str
+        The cases of Δf in ρ: the "curvature"'s, as in the authors' code (erratum M17), or the
+        "gradient"'s, which are those of equation 10 and of the gradient in ρ's denominator.
     selection : Selection
         Which iterate becomes the update (sec. 8.7).
     line_search : Armijo
@@ -81,6 +84,7 @@ class Recipe:
     preconditioner: Preconditioner = field(default_factory=NoPreconditioner)
     decay: float | Ramp = 0.95
     cg: Solver = field(default_factory=ConjugateGradient)
+    reduction: Literal["curvature", "gradient"] = "curvature"
     selection: Selection = field(default_factory=Backtracking)
     line_search: Armijo = field(default_factory=Armijo)
     learning_rate: float | Ramp = 1.0
@@ -98,6 +102,10 @@ class Recipe:
         if not all(0 < rate <= 1 for rate in extremes(self.learning_rate)):
             raise RopValueError(
                 f"Recipe: learning_rate must be above 0, at most 1, got {self.learning_rate}"
+            )
+        if self.reduction not in ("curvature", "gradient"):
+            raise RopValueError(
+                f'Recipe: reduction must be "curvature" or "gradient", got {self.reduction!r}'
             )
         if self.start not in ("last", "chosen", "best"):
             raise RopValueError(

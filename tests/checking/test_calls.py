@@ -1,7 +1,13 @@
 """Functions that misbehave: each fault is named in the report, and none crashes it."""
 
+import json
+import sys
+
 import numpy as np
 import pytest
+from conftest import Network
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rop.checking import check_products
 
@@ -170,3 +176,128 @@ def test_a_function_with_a_small_domain_is_checked_inside_it(network):
     }
     report = check_products(net.theta, **functions, blocks=net.blocks)
     assert report.verdict == "pass"
+
+
+@pytest.mark.parametrize("name", ["hvp", "outputs", "gradient"])
+def test_a_function_that_ends_the_program_is_named(network, name):
+    report = report_with(network(), **{name: lambda *arguments: sys.exit(3)})
+    assert fault(report, name).message == "raises SystemExit: 3"
+
+
+def test_a_function_of_other_arguments_is_named(network):
+    report = report_with(network(), hvp=lambda theta: theta)
+    assert "TypeError" in fault(report, "hvp").message
+
+
+def test_a_buffer_returned_again_and_again_is_right(network):
+    net = network()
+    buffer = np.empty(net.n)
+
+    def into_buffer(theta, v):
+        buffer[:] = net.hvp(theta, v)
+        return buffer
+
+    assert report_with(net, hvp=into_buffer).ok
+
+
+def test_a_gradient_that_piles_up_is_named(network):
+    net = network()
+    total = np.zeros(net.n)
+
+    def piling(theta):
+        total[:] += net.gradient(theta)
+        return total
+
+    report = report_with(net, gradient=piling)
+    assert fault(report, "gradient").kind == "stale"
+    assert "accumulates" in str(report)
+
+
+class Sometimes:
+    """Right for some calls, then wrong in the given way."""
+
+    def __init__(self, good, bad, calls):
+        self.good, self.bad, self.calls = good, bad, calls
+
+    def __call__(self, *arguments):
+        self.calls -= 1
+        return self.good(*arguments) if self.calls >= 0 else self.bad(self.good, *arguments)
+
+
+def nan(good, *arguments):
+    return np.nan * good(*arguments)
+
+
+def changing(good, *arguments):
+    result = good(*arguments)
+    arguments[-1][...] = 0.0
+    return result
+
+
+MISBEHAVIOUR = {
+    "raises": boom,
+    "exits": lambda good, *arguments: sys.exit(1),
+    "nan": nan,
+    "infinite": lambda good, *arguments: good(*arguments) / 0.0,
+    "shape": lambda good, *arguments: np.ones((2, 3, 4)),
+    "empty": lambda good, *arguments: np.array([]),
+    "nothing": lambda good, *arguments: None,
+    "words": lambda good, *arguments: "1.0",
+    "dict": lambda good, *arguments: {"result": 1.0},
+    "complex": lambda good, *arguments: good(*arguments) * 1j,
+    "integers": lambda good, *arguments: np.asarray(good(*arguments)).astype(int),
+    "objects": lambda good, *arguments: np.asarray(good(*arguments)).astype(object),
+    "changes its input": changing,
+    "random": lambda good, *arguments: good(*arguments) * np.random.default_rng().normal(),
+    "transposed": lambda good, *arguments: np.asarray(good(*arguments)).T,
+    "half precision": lambda good, *arguments: np.asarray(good(*arguments)).astype(np.float16),
+}
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(
+    st.dictionaries(
+        st.sampled_from([*PRODUCTS, "value", "outputs", "loss"]),
+        st.tuples(st.sampled_from(sorted(MISBEHAVIOUR)), st.sampled_from([0, 1, 7, 60])),
+        min_size=1,
+        max_size=4,
+    ),
+    st.sets(st.sampled_from([*PRODUCTS, "value", "outputs", "loss"])),
+    st.booleans(),
+)
+def test_no_mixture_of_misbehaviour_crashes_the_check(bad, missing, full):
+    net = Network((3, 4, 3), cases=4)
+    functions = {name: f for name, f in net.functions().items() if name not in missing - set(bad)}
+    for name, (kind, calls) in bad.items():
+        functions[name] = Sometimes(functions[name], MISBEHAVIOUR[kind], calls)
+    report = check_products(net.theta, **functions, blocks=net.blocks, full=full)
+    assert json.loads(report.to_json())["verdict"] == report.verdict
+    for name, (kind, calls) in bad.items():
+        unchanged = kind == "transposed" and name not in ("jvp", "loss_gradient", "loss_hvp")
+        if name in report.products and calls == 0 and not unchanged:
+            product = report.products[name]
+            assert product.verdict != "pass" or kind == "half precision", f"{name} {kind}\n{report}"
+            assert name + "=" in str(report) or product.symbol in str(report)
+
+
+@pytest.mark.parametrize("calls", [1, 2, 5, 40])
+def test_a_shape_that_changes_between_calls_is_named(network, calls):
+    net = network()
+    late = Sometimes(net.outputs, MISBEHAVIOUR["empty"], calls)
+    report = report_with(net, outputs=late)
+    assert report.verdict == "fail"
+    assert "returns shape (0,), expected (9, 4)" in str(report)
+
+
+def test_a_function_that_exists_at_theta_only_is_inconclusive(network):
+    net = network()
+
+    def only_here(theta):
+        if not np.array_equal(theta, net.theta):
+            raise ValueError("elsewhere")
+        return net.value(theta)
+
+    report = check_products(net.theta, value=only_here, gradient=net.gradient)
+    assert report.products["gradient"].verdict == "inconclusive"
+    assert "no finite value beside theta" in str(report)
+    assert report.verdict == "inconclusive"

@@ -68,3 +68,11 @@ def test_the_text_lists_the_matrices(network):
     text = str(full_report(network()))
     assert "Every column e_j at eps = 1e-04 (sec. 7.2): PASS" in text
     assert "G   worst column" in text
+
+
+def test_a_scale_of_theta_that_hides_rules_is_advised_against_with_the_measured_number(network):
+    tiny = full_report(network(weights=1e-3)).warnings
+    assert any("theta is tiny (rms" in warning and "sec. 7.2" in warning for warning in tiny)
+    saturated = full_report(network(weights=1e3)).warnings
+    assert any("of what it is at a smaller theta" in warning for warning in saturated)
+    assert not full_report(network()).warnings

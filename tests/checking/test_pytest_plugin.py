@@ -22,16 +22,14 @@ theta = np.linspace(0.1, 1.0, 5)
 def run(pytester):
     def run_file(body, *options, factor=1):
         pytester.makepyfile(MODEL.format(factor=factor) + body)
-        plugin = () if pytester_has_rop() else ("-p", "rop.checking.pytest_plugin")
-        return pytester.runpytest(*plugin, *options)
+        return pytester.runpytest(*options)
 
     return run_file
 
 
-def pytester_has_rop():
-    from importlib.metadata import entry_points
-
-    return any(e.value == "rop.checking.pytest_plugin" for e in entry_points(group="pytest11"))
+def test_it_comes_with_the_package(pytestconfig):
+    """Where this fails, install rop again: entry points are read at installation."""
+    assert pytestconfig.pluginmanager.has_plugin("rop")
 
 
 def test_right_products_pass(run):
@@ -73,3 +71,15 @@ def test_it(rop_check):
     assert "ggnvp" in rop_check(objective, np.linspace(-1, 1, 6), batch).products
 """
     run(body).assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("mark", ["sede=3", "3", "seed=1, full=True"])
+def test_a_misspelt_option_of_the_marker_fails(run, mark):
+    result = run(f"@pytest.mark.rop({mark})\ndef test_it(rop_check): pass")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*takes seed= and strict=, not *"])
+
+
+def test_the_plugin_is_listed_in_the_help(run):
+    result = run("def test_nothing(): pass", "--help")
+    result.stdout.fnmatch_lines(["*--rop-seed*", "*--rop-strict*"])

@@ -1,11 +1,14 @@
 """Reports as text, dictionary, JSON and pictures."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+import rop
 from rop.checking import check_products
+from rop.checking.power import measure_power
 
 
 @pytest.fixture
@@ -77,10 +80,62 @@ def test_the_picture_shows_curves_slopes_noise_and_blocks(wrong_report, tmp_path
     flat = titles["Hv: FAIL"].lines[0].get_ydata()
     assert np.ptp(flat) < 0.1 * flat.max()
     bars = titles["Hv: ratio to the true product"].patches
-    assert [abs(bar.get_height() - 1) > 1e-4 for bar in bars] == [True] * 4 + [False] * 2
+    assert [abs(bar.get_width() - 1) > 1e-4 for bar in bars] == [True] * 4 + [False] * 2
     assert len(h) >= 7
 
 
 def test_a_picture_of_nothing(tmp_path):
     figure = check_products(np.ones(3)).plot(tmp_path / "nothing.svg")
     assert "INCONCLUSIVE" in figure.get_suptitle()
+
+
+class HalfCurvature(rop.ops.Elementwise):
+    """tanh with half of its s''."""
+
+    @staticmethod
+    def s(z):
+        return np.tanh(z)
+
+    @staticmethod
+    def ds(a):
+        return 1.0 - a * a
+
+    @staticmethod
+    def d2s(a, ds):
+        return -1.0 * a * ds
+
+
+def graph(op):
+    x, t = rop.data("x", 3), rop.data("t", 2)
+    z = rop.param("W2", (2, 4)) @ op(rop.param("W1", (4, 3)) @ x)
+    objective = rop.Objective(z, rop.SquaredError(t))
+    rng = np.random.default_rng(0)
+    batch = {"x": rng.standard_normal((5, 3)), "t": rng.standard_normal((5, 2))}
+    return objective, rng.standard_normal(objective.n), batch
+
+
+def test_the_picture_of_a_graph_shows_the_rules_of_its_nodes(tmp_path):
+    figure = rop.check(*graph(HalfCurvature.of)).plot(tmp_path / "report.png")
+    (panel,) = [a for a in figure.axes if a.get_title() == "errors of the rules, node by node"]
+    rows = [label.get_text() for label in panel.get_yticklabels()]
+    columns = [label.get_text().replace("\n", " ") for label in panel.get_xticklabels()]
+    (wrong,) = [text for text in panel.texts if text.get_text().startswith("WRONG")]
+    j, i = wrong.get_position()
+    assert "half" in rows[i].lower()
+    assert columns[j] == "curvature against differences of reverse"
+    values = panel.images[0].get_array()
+    assert values.max() == values[i, j]
+
+
+def test_the_picture_shows_the_power_by_op_and_rule(tmp_path):
+    objective, theta, batch = graph(rop.tanh)
+    report = replace(
+        rop.check(objective, theta, batch),
+        power=measure_power(objective, theta, batch, seconds=1.0),
+    )
+    figure = report.plot(tmp_path / "report.png")
+    titles = [axes.get_title() for axes in figure.axes]
+    panel = figure.axes[titles.index("injected bugs that the check would see")]
+    counts = [list(map(int, t.get_text().split("/"))) for t in panel.texts if t.get_text()]
+    assert sum(tried for _, tried in counts) == report.power.tried
+    assert sum(seen for seen, _ in counts) == report.power.seen

@@ -1,12 +1,14 @@
 """The pathological problems: definitions, statistics, judgement, and that HF solves them."""
 
 import itertools
+import json
 
 import numpy as np
 import pytest
 from scipy import stats
 
 import rop
+from rop.cli import main
 from rop.errors import RopValueError
 from rop.experiments import EXPERIMENTS, STUDIES
 from rop.experiments.sequences import TASKS
@@ -271,6 +273,31 @@ def test_lam_of_the_permutation_grows_with_its_length():
 def test_the_recipe_can_do_without_structural_damping():
     assert rnn_recipe(mu=0).damping.mu == 0
     assert rnn_recipe().damping.mu == 1 / 30
+
+
+def test_training_ends_when_the_problem_is_solved(tmp_path, capsys):
+    small = ["--length", "3", "--hidden", "30", "--iterations", "60", "--out", str(tmp_path)]
+    assert main(["train", "memorization-5", *small]) == 0
+    assert "solved: test wrong is below 0.01" in capsys.readouterr().out
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["reason"] == "solved"
+    assert summary["test wrong"] < 0.01
+    assert 1 < summary["iterations"] < 60
+    rows = [json.loads(line) for line in (tmp_path / "measures.jsonl").read_text().splitlines()]
+    assert all(row["test wrong"] >= 0.01 for row in rows[:-1])
+    assert len(rows) == summary["iterations"]
+    assert main(["train", "memorization-5", *small, "--resume"]) == 0
+    resumed = json.loads((tmp_path / "summary.json").read_text())
+    assert {**resumed, "seconds": 0} == {**summary, "seconds": 0}
+
+
+def test_only_measures_below_all_goals_solve_a_problem():
+    problem = EXPERIMENTS["memorization-5"].build(0, length=3, hidden=20)
+    assert problem.goals == {"test wrong": 0.01}
+    assert problem.solved({"test wrong": 0.0, "test f": 1.0})
+    assert not problem.solved({"test wrong": 0.01})
+    assert not problem.solved({"test wrong": float("nan")})
+    assert not EXPERIMENTS["digits"].build(0, hidden="4").solved({"test error rate": 0.0})
 
 
 def test_hf_solves_memorization_where_first_order_methods_do_not():

@@ -1,0 +1,312 @@
+"""Which rule of which node is to blame for products that failed (sec. 5, sec. 7.2)."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rop.checking.eager import Eager, leaves
+from rop.checking.lines import Array
+from rop.checking.loss_rules import LossRules
+from rop.checking.rules import (
+    CURVATURE_TEST,
+    R_TEST,
+    REVERSE_TEST,
+    LocalRules,
+    Outcome,
+    guilty_rule,
+)
+from rop.checking.sweeping import sweep_products
+from rop.graph import Node, ancestors
+from rop.linearization import Linearization
+from rop.losses import LossGraph
+from rop.objective import Objective
+from rop.program import State
+from rop.sweeps import descendants, forward
+
+# Relative difference at which a product is not what the rules make of it.
+ASSEMBLED = 1e-9
+
+RULE_NAMES = {
+    "value": "value rule (R and reverse agree with each other)",
+    "R": "R rule",
+    "reverse": "reverse rule",
+    "s'": "s' (the R rule and the reverse rule are wrong in the same way)",
+    "curvature": "curvature rule",
+    "L": "L, or a factor that L' and L'' share (they agree with each other)",
+    "L'": "L'",
+    "L''": "L''",
+}
+
+
+@dataclass(frozen=True)
+class Guilt:
+    """A rule that is wrong.
+
+    Attributes
+    ----------
+    node : int or None
+        Position of the node in the graph, None for a loss or a product.
+    what : str
+        Op and name, as "tanh (y1)"; or the loss, or the product.
+    rule : str
+        "value", "R", "reverse", "s'", "curvature", "L", "L'", "L''"; "product" where every rule is
+        right and their composition is not; "raises" where a rule raised.
+    operands : tuple of str
+        Those whose derivative is wrong, if not all are.
+    line : str
+        Where the user built the node, "" if unknown.
+    tests : dict
+        Comparison -> `Outcome`.
+    message : str
+        Of the exception, or how large the difference is.
+    """
+
+    node: int | None
+    what: str
+    rule: str
+    operands: tuple[str, ...] = ()
+    line: str = ""
+    tests: Mapping[str, Outcome] = field(default_factory=dict)
+    message: str = ""
+
+    def __str__(self) -> str:
+        where = "" if self.node is None else f"#{self.node} "
+        place = f" ({self.line})" if self.line else ""
+        if self.rule == "product":
+            return f"{self.what} is not what the rules make: {self.message}"
+        if self.rule == "raises":
+            return f"{where}{self.what}{place}: {self.message}"
+        text = f"{where}{self.what}{place}: {RULE_NAMES[self.rule]}"
+        if self.operands:
+            text += f" for {' and '.join(self.operands)}"
+        outcomes = [
+            f"{name}: {'off by' if outcome.wrong else 'OK,'} {outcome.error:.1e}"
+            for name, outcome in self.tests.items()
+        ]
+        if self.message:
+            text += f" {self.message}"
+        return f"{text} ({'; '.join(outcomes)})"
+
+
+@dataclass(frozen=True)
+class Localization:
+    """Where the blame for a failed check lies.
+
+    Attributes
+    ----------
+    guilty : tuple of Guilt
+        In the order of the graph.
+    tests : dict
+        Node as "#2 tanh (y1)" -> comparison -> `Outcome`, for every node with derivatives.
+    """
+
+    guilty: tuple[Guilt, ...]
+    tests: Mapping[str, Mapping[str, Outcome]]
+
+    @property
+    def first(self) -> Guilt | None:
+        """The first guilty rule."""
+        return self.guilty[0] if self.guilty else None
+
+    def lines(self) -> list[str]:
+        """The report's lines."""
+        if not self.guilty:
+            return ["No rule of any node is wrong at this theta by itself"]
+        lines = [f"first guilty node: {self.guilty[0]}"]
+        if self.guilty[0].node is None:
+            lines = [f"guilty, with all nodes innocent: {self.guilty[0]}"]
+        lines += [f"       also guilty: {guilt}" for guilt in self.guilty[1:4]]
+        if len(self.guilty) > 4:
+            lines.append(f"       and {len(self.guilty) - 4} more")
+        return lines
+
+
+def localise(
+    objective: Objective,
+    theta: Array,
+    batch: Mapping[str, Array],
+    engine: str,
+    seed: int = 0,
+) -> Localization:
+    """Try every rule of every node, then the loss, then the products made of them.
+
+    Each node is tried at the values that its parents have at θ, apart from the others, so that no
+    wrong node can hide another. The first guilty node comes first.
+
+    Parameters
+    ----------
+    objective : Objective
+    theta : (n,)
+    batch : mapping of str to arrays
+    engine : str
+        Whose products are compared with what the rules make.
+    seed : int
+
+    Returns
+    -------
+    Localization
+    """
+    search = _Search(objective, theta, batch, seed)
+    guilty = [*search.nodes(), *search.loss()]
+    if not guilty:
+        guilty = list(search.products(engine))
+    return Localization(tuple(guilty), search.tests)
+
+
+def agree(
+    objective: Objective, theta: Array, batch: Mapping[str, Array], node: Node, seed: int = 0
+) -> bool:
+    """Whether the rules of one node are right for each other at θ."""
+    search = _Search(objective, theta, batch, seed)
+    return all(
+        search.accuse(other, active) is None for other, active in search.tried() if other is node
+    )
+
+
+class _Search:
+    """One θ and batch: the values of all nodes, and what has been found so far."""
+
+    def __init__(
+        self, objective: Objective, theta: Array, batch: Mapping[str, Array], seed: int
+    ) -> None:
+        self.objective, self.theta, self.batch = objective, theta, batch
+        self.rng = np.random.default_rng(seed)
+        self.algorithms = objective.algorithms
+        self.all_nodes = self.algorithms.nodes
+        self.cases = len(next(iter(batch.values()))) if batch else 1
+        self.tests: dict[str, Mapping[str, Outcome]] = {}
+        self.a: State = leaves(
+            [*self.all_nodes, *objective.parameters], objective.unpack(theta), batch
+        )
+        self.raised: Guilt | None = None
+        self._forward()
+
+    def _forward(self) -> None:
+        for node in self.all_nodes:
+            if node.op is not None and all(parent in self.a for parent in node.parents):
+                try:
+                    forward([node], Eager(self.cases, self.algorithms.names), self.a, {})
+                except Exception as error:
+                    self.raised = self._raises(node, error)
+
+    def nodes(self) -> Iterator[Guilt]:
+        """Guilty nodes, of the network and of a loss that is a graph."""
+        if self.raised is not None:
+            yield self.raised
+        for node, active in self.tried():
+            guilt = self.accuse(node, active)
+            if guilt is not None:
+                yield guilt
+
+    def accuse(self, node: Node, active: set[Node]) -> Guilt | None:
+        """What is wrong with a node, if anything is."""
+        try:
+            return self._node(node, active)
+        except Exception as error:
+            return self._raises(node, error)
+
+    def tried(self) -> Iterator[tuple[Node, set[Node]]]:
+        """Nodes with derivatives, and those of their parents that have them."""
+        network, z = self.algorithms.network, self.objective.z
+        inside = self.algorithms.active
+        beyond: set[Node] = set()
+        loss = self.objective.loss
+        if isinstance(loss, LossGraph):
+            beyond = descendants(ancestors(loss.node), [z])
+        for node in self.all_nodes:
+            if node.op is None or node not in self.a:
+                continue
+            if node in inside and node in network:
+                yield node, inside
+            elif node in beyond:
+                yield node, beyond
+
+    def _node(self, node: Node, active: set[Node]) -> Guilt | None:
+        rules = LocalRules(node, self.a, active, self.cases, self.rng)
+        R, reverse, curvature = (
+            test(rules.slots) for test in (rules.test_R, rules.test_reverse, rules.test_curvature)
+        )
+        tests = {R_TEST: R, REVERSE_TEST: reverse, CURVATURE_TEST: curvature}
+        self.tests[self._label(node)] = tests
+        single = rules.rounded_rules()
+        rule = single[0] if single else guilty_rule(rules, R, reverse, curvature)
+        if not rule:
+            return None
+        message = "passes through float32" if single else ""
+        operands: tuple[str, ...] = ()
+        test = {"curvature": rules.test_curvature, "reverse": rules.test_reverse}.get(
+            rule, rules.test_R
+        )
+        if len(rules.slots) > 1 and rule not in ("value", "s'") and not single:
+            wrong = [i for i in rules.slots if test([i]).wrong]
+            if len(wrong) < len(rules.slots):
+                operands = tuple(self.algorithms.names[node.parents[i]] for i in wrong)
+        return Guilt(
+            self._number(node), self._what(node), rule, operands, node.line, tests, message
+        )
+
+    def loss(self) -> Iterator[Guilt]:
+        """The loss, if it is guilty."""
+        loss, z = self.objective.loss, self.objective.z
+        if z not in self.a or not all(node in self.a for node in loss.given):
+            return
+        try:
+            rule, tests = LossRules(loss, z, self.a, self.cases, self.rng).guilty()
+        except Exception as error:
+            yield Guilt(None, loss.name, "raises", message=_text(error))
+            return
+        self.tests[loss.name] = tests
+        if rule:
+            yield Guilt(None, loss.name, rule, tests=tests)
+
+    def products(self, engine: str) -> Iterator[Guilt]:
+        """Products that are not what the rules make: a fault of no rule."""
+        at = self.objective.linearize(self.theta, self.batch, engine)
+        v = self.rng.standard_normal(at.n)
+        u = self.rng.standard_normal(at.outputs.shape)
+        right = sweep_products(self.objective, self.a, self.cases, v, u)
+        for name, expected in right.items():
+            try:
+                error = _relative(_product(at, name, v, u), expected)
+            except Exception as failure:
+                yield Guilt(None, name, "product", message=_text(failure))
+                continue
+            if error > ASSEMBLED:
+                message = f"they differ by {error:.1e} in engine {engine!r}"
+                yield Guilt(None, name, "product", message=message)
+
+    def _raises(self, node: Node, error: Exception) -> Guilt:
+        return Guilt(
+            self._number(node), self._what(node), "raises", line=node.line, message=_text(error)
+        )
+
+    def _number(self, node: Node) -> int:
+        return self.all_nodes.index(node)
+
+    def _what(self, node: Node) -> str:
+        assert node.op is not None
+        return f"{node.op.name} ({self.algorithms.names[node]})"
+
+    def _label(self, node: Node) -> str:
+        return f"#{self._number(node)} {self._what(node)}"
+
+
+def _product(at: Linearization, name: str, v: Array, u: Array) -> Array:
+    product: Array
+    if name == "value":
+        return np.array(at.value)
+    if name in ("gradient", "loss_gradient"):
+        product = getattr(at, name)()
+    else:
+        product = getattr(at, name)(u if name in ("vjp", "loss_hvp") else v)
+    return product
+
+
+def _relative(product: Array, expected: Array) -> float:
+    scale = max(float(np.linalg.norm(product)), float(np.linalg.norm(expected)))
+    return float(np.linalg.norm(product - expected)) / scale if scale > 0 else 0.0
+
+
+def _text(error: Exception) -> str:
+    return f"raises {type(error).__name__}: {error}"
