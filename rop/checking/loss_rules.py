@@ -4,8 +4,8 @@ import numpy as np
 
 from rop.checking.eager import Eager, Known, array_of
 from rop.checking.lines import Array
+from rop.checking.outcomes import Outcome, against_differences, is_single, worst
 from rop.checking.policy import Judgement
-from rop.checking.rules import Outcome, against_differences, is_single, worst
 from rop.checking.tolerance import EPSILON
 from rop.graph import Node, ancestors
 from rop.losses import Loss, LossGraph

@@ -113,7 +113,7 @@ class _Identities:
             theta = self.theta * (1 + EPSILON * self.rng.standard_normal(self.theta.shape))
             nearby = self.objective.linearize(theta, self.batch, self.engine)
             rounding = self.differences(self.products(nearby))
-            return max(error - 10 * rounding[name] for name, error in errors.items())
+            return max(error - 100 * rounding[name] for name, error in errors.items())
         return max(errors.values())
 
     def differences(self, other: Mapping[str, Array]) -> dict[str, float]:

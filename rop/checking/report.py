@@ -15,7 +15,7 @@ from rop.checking.tolerance import Verdict
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from rop.checking.localisation import Localization
+    from rop.checking.blame import Localization
     from rop.checking.power import Power
 
 

@@ -5,45 +5,24 @@ curvature rule against central differences of the reverse rule. Which of the thr
 rule is wrong.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
 from rop.checking.eager import Eager, Known, array_of
-from rop.checking.lines import Array, Line, Noise, OutsideDomain
-from rop.checking.policy import ALL_STEPS, FIRST_STEPS, Judgement, judge, undecided
-from rop.checking.tolerance import EPSILON, Tolerance
+from rop.checking.lines import Array
+from rop.checking.outcomes import TRIES, Outcome, against_differences, is_single, worst
+from rop.checking.policy import Judgement
 from rop.checking.truths import DOT
 from rop.graph import Node, Shape
 from rop.ops.families import Elementwise
 from rop.program import State, Target
-
-# Random directions that a rule is tried along before it counts as right.
-TRIES = 2
 
 R_TEST, REVERSE_TEST, CURVATURE_TEST = (
     "R against differences of the value",
     "reverse against R, by the dot test",
     "curvature against differences of reverse",
 )
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What one comparison of two rules came to.
-
-    Attributes
-    ----------
-    error : float
-        Relative; nan where there is nothing to compare.
-    wrong, right : bool
-        Neither where kinks or rounding hide the answer.
-    """
-
-    error: float
-    wrong: bool
-    right: bool
 
 
 class LocalRules:
@@ -247,61 +226,6 @@ def guilty_rule(rules: LocalRules, R: Outcome, reverse: Outcome, curvature: Outc
     if reverse.wrong:
         return "reverse"
     return "curvature" if curvature.wrong else ""
-
-
-def is_single(array: Array) -> bool:
-    """Whether an array of float64 holds float32 numbers, among them some of many digits."""
-    with np.errstate(over="ignore"):
-        single = array.astype(np.float32)
-        short = np.asarray(array, np.float16) == array
-    return bool(np.all(single == array) and not short.all())
-
-
-def worst(once: Callable[[], Judgement]) -> Outcome:
-    """The worse of a few tries along random directions."""
-    found = []
-    for _ in range(TRIES):
-        judgement = once()
-        verdict = judgement.verdict
-        found.append(Outcome(judgement.error, verdict == "fail", verdict == "pass"))
-    return max(found, key=lambda o: (o.wrong, not o.right, np.nan_to_num(o.error)))
-
-
-def against_differences(
-    function: Callable[[Array], Array], origin: Array, direction: Array, product: Array
-) -> Judgement:
-    """Judge a product by central differences of code whose only noise is rounding.
-
-    Parameters
-    ----------
-    function : callable
-        Φ: (k,) -> (m,).
-    origin, direction : (k,)
-    product : (m,)
-        What should be Φ's derivative along the direction.
-
-    Returns
-    -------
-    Judgement
-    """
-
-    def finite(displaced: Array) -> Array:
-        values = function(displaced)
-        if not np.isfinite(values).all():
-            raise OutsideDomain
-        return values
-
-    if not np.isfinite(product).all():
-        return undecided(product, np.array([]), "domain")
-    line = Line(finite, origin, direction, Noise(np.zeros(product.size), EPSILON["float64"]))
-    tolerance = Tolerance.of("float64")
-    try:
-        first = judge(product, line.ladder(FIRST_STEPS), tolerance)
-        if first.verdict == "pass" and first.error <= tolerance.resolved:
-            return first
-        return judge(product, line.ladder(ALL_STEPS), tolerance)
-    except OutsideDomain:
-        return undecided(product, np.array([]), "domain")
 
 
 def _flatten(arrays: Sequence[Array]) -> Array:

@@ -15,7 +15,7 @@ from rop.checking.identities import LINEAR, Finding, linear, repeatable
 from rop.checking.lines import Array
 from rop.checking.oracles import ORACLES, Oracle
 from rop.checking.point import Point
-from rop.checking.sizes import NO_SIZES, Sizes, measure_sizes
+from rop.checking.sizes import NO_SIZES, Sizes, measure_sizes, unsaturated
 from rop.checking.verdicts import NOTHING_TO_COMPARE, conclude
 
 # Definitions, which nothing can check, and products, in the order in which they come to be trusted.
@@ -237,23 +237,10 @@ class Session:
         if self.recorded is not None or not self._has_arguments(name):
             return NO_SIZES
         sizes = measure_sizes(point, name, point.random_vector(name))
-        if name in ("ggnvp", "hvp"):
-            sizes = replace(sizes, reference=max(sizes.reference, self._unsaturated(point)))
+        known = all(self.trusted(need) for need in ("outputs", "jvp", "vjp", "loss_hvp"))
+        if name in ("ggnvp", "hvp") and known:
+            sizes = replace(sizes, reference=max(sizes.reference, unsaturated(point)))
         return sizes
-
-    def _unsaturated(self, point: Point) -> float:
-        """Norm of Gv with the L'' of outputs zero, 0 if unknown.
-
-        What a saturated L'' cancels leaves rounding errors that are relative to this.
-        """
-        if not all(self.trusted(name) for name in ("outputs", "jvp", "vjp", "loss_hvp")):
-            return 0.0
-        Jv = point.jvp(self.rng.standard_normal(point.n))
-        try:
-            w = self.functions["loss_hvp"](np.zeros_like(point.outputs), Jv, shape=Jv.shape)
-        except CallFailed:
-            return 0.0
-        return float(np.linalg.norm(point.vjp(w)))
 
     def _comparisons(
         self, oracle: Oracle, point: Point, sizes: Sizes, thorough: bool = False

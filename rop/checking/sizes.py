@@ -70,3 +70,25 @@ def measure_sizes(point: Point, name: str, direction: Array) -> Sizes:
             if factor == 1.0:
                 raise
     return Sizes(norms[0], max(norms), float(np.linalg.norm(direction)))
+
+
+def unsaturated(point: Point) -> float:
+    """Norm of Gv with the L'' of outputs zero, where no loss is saturated; 0 where it has none.
+
+    What a saturated L'' cancels leaves rounding errors that are relative to this.
+
+    Parameters
+    ----------
+    point : Point
+        Whose functions jvp, vjp and loss_hvp are right.
+
+    Returns
+    -------
+    float
+    """
+    Jv = point.jvp(point.rng.standard_normal(point.n))
+    try:
+        w = point.functions["loss_hvp"](np.zeros_like(point.outputs), Jv, shape=Jv.shape)
+    except CallFailed:
+        return 0.0
+    return float(np.linalg.norm(point.vjp(w)))

@@ -15,7 +15,7 @@ import rop
 from rop.checking import check
 from rop.checking.localisation import localise
 from rop.checking.mutations import mutations
-from rop.checking.power import Trials
+from rop.checking.trials import Trials
 
 SMOOTH = (rop.tanh, rop.sigmoid, rop.softplus, rop.sin, rop.cos)
 KINKED = (rop.relu, rop.elu)

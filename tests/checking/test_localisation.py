@@ -12,8 +12,8 @@ from rop.checking import check
 from rop.checking.eager import Eager, array_of, leaves
 from rop.checking.localisation import localise
 from rop.checking.mutations import mutations
-from rop.checking.power import Trials
 from rop.checking.sweeping import sweep_products
+from rop.checking.trials import Trials
 from rop.sweeps import forward
 
 

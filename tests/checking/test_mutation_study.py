@@ -27,6 +27,7 @@ def test_mutants_are_found_and_named(make, seed):
         (unusual, 122, 507),
         (unusual, 222, 102),
         (unusual, 322, 21),
+        (unusual, 422, 255),
     ],
 )
 def test_saturated_nets_whose_curvature_is_all_rounding_are_not_accused(make, seed, i):

@@ -8,7 +8,7 @@ import zoo
 
 from rop.checking import check
 from rop.checking.mutations import PRODUCTS, mutations
-from rop.checking.power import Trials
+from rop.checking.trials import Trials
 from rop.checking.wrong_kernels import KERNEL_KINDS
 from rop.checking.wrong_objectives import rebuilt
 

@@ -1,6 +1,5 @@
 """rop.check on graphs: right rules raise no alarm, wrong ones are found, in every engine."""
 
-import time
 
 import numpy as np
 import pytest
@@ -262,11 +261,11 @@ def test_arguments_are_checked():
         check(objective, theta, {"x": batch["x"]})
 
 
-def test_forty_thousand_parameters_take_less_than_a_second():
-    model = layered((100, 200, 90, 10), 10)
-    assert model[0].n == 39_200
-    check(*model)
-    start = time.perf_counter()
-    assert check(*model).ok
-    # On an idle core it takes 0.6 s.
-    assert time.perf_counter() - start < 2.0
+def test_the_number_of_calls_does_not_grow_with_the_number_of_parameters():
+    calls = {}
+    for sizes in ((10, 20, 9, 10), (100, 200, 90, 10)):
+        report = check(*layered(sizes, 10))
+        assert report.ok
+        calls[sizes] = sum(report.calls.values())
+    small, large = calls.values()
+    assert large <= 1.5 * small

@@ -9,7 +9,8 @@ import zoo
 import rop
 from rop.checking import check
 from rop.checking.mutations import mutations
-from rop.checking.power import SECONDS, Trials, measure_power, products_of, random_theta
+from rop.checking.power import SECONDS, measure_power, random_theta
+from rop.checking.trials import Trials, products_of
 
 
 def small(scale=1.0):
