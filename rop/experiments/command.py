@@ -28,8 +28,8 @@ def add_train(parser: argparse.ArgumentParser) -> None:
         one.add_argument(
             "--recipe",
             default="own",
-            choices=["own", *recipe_names()],
-            help="settings of HF: the experiment's own, or those of the papers by name",
+            choices=["own", "default", *recipe_names()],
+            help="settings of HF: the experiment's own, the default, or the papers' by name",
         )
         one.add_argument("--seed", type=int, default=0, help="seed of θ and of the data drawn")
         one.add_argument(

@@ -19,7 +19,7 @@ _MULTIPLICATIONS = {
     "gradient": (2, -1),  # without the forward sweep
     "ggnvp": (4, -2),
     "hvp": (6, -4),
-    "diagonal": (1, 0),  # squares of per-case gradients; their backward sweep is the gradient's
+    "diagonal": (3, -1),  # squares of per-case gradients, and a backward sweep for these
 }
 
 

@@ -56,9 +56,7 @@ def curves(
     """
     drawn = datasets.curves(images + images // 2, size)
     layers = [size * size, *_layers(hidden or _HIDDEN[size])]
-    return autoencoder(
-        drawn[:images], drawn[images:], layers, seed, init, lam, curvature, max_steps=250
-    )
+    return autoencoder(drawn[:images], drawn[images:], layers, seed, init, lam, curvature)
 
 
 @experiment("digits", iterations=50)
@@ -157,7 +155,6 @@ def autoencoder(
     curvature: int | float,
     *,
     l2: float = 2e-5,
-    max_steps: int = 250,
 ) -> Problem:
     """Build the problem of a deep autoencoder with logistic units and cross-entropy.
 
@@ -177,8 +174,6 @@ def autoencoder(
         Cases of the curvature, or their part of all cases.
     l2 : float
         Strength of the weight decay.
-    max_steps : int
-        CG's limit.
 
     Returns
     -------
@@ -187,13 +182,13 @@ def autoencoder(
     """
     x, z = nets.autoencoder(layers)
     objective = Objective(z, SigmoidCrossEntropy(x), l2=l2)
-    settings = {"lam": lam, "curvature": curvature, "max_steps": max_steps}
+    settings = {"lam": lam, "curvature": curvature}
     return Problem(
         objective,
         objective.init(init, seed),
         {"x": train},
         {"x": test},
-        martens2010(lam=lam, curvature=curvature, max_steps=max_steps),
+        martens2010(lam=lam, curvature=curvature),
         settings,
         {"squared error": squared_error},
     )

@@ -13,7 +13,8 @@ from rop.experiments.registry import Findings, Problem, study
 from rop.experiments.runs import Run, train_for
 from rop.experiments.warm_starts import summary
 from rop.graph import Node, constant, data, param
-from rop.hf.preconditioners import EmpiricalFisher
+from rop.hf.batches import Batches
+from rop.hf.preconditioners import EmpiricalFisher, NoPreconditioner
 from rop.hf.recipes import Recipe
 from rop.hf.scale_sensitive import ScaleSensitive
 from rop.losses import SoftmaxCrossEntropy
@@ -77,9 +78,12 @@ def reparameterized(seconds: float, seed: int, *, updates: int = 25) -> Findings
         "W2 = exp θ2 - 1": exponential_digits(seed),
     }
     dampings = {
-        "D = I": Recipe(damping=hf.Tikhonov(1.0)),
+        "D = I": Recipe(
+            batches=Batches(), damping=hf.Tikhonov(1.0), preconditioner=NoPreconditioner()
+        ),
         # ξ = 1 makes CG itself invariant; κ is for pixels that are always 0, whose Fisher is 0.
         "D = diag(G)": Recipe(
+            batches=Batches(),
             damping=ScaleSensitive(0.1),
             preconditioner=EmpiricalFisher(exponent=1.0, kappa=1e-10),
         ),

@@ -33,7 +33,8 @@ class Order:
     options : mapping of str to object
         The experiment's own options.
     recipe : str
-        "own" for the experiment's own recipe, or the name of a function of `rop.hf.recipes`.
+        "own" for the experiment's own recipe, "default" for ``Recipe()``, or the name of a function
+        of `rop.hf.recipes`.
     seed : int
         Seed of θ_0.
     engine : str
@@ -122,7 +123,7 @@ def recipe_named(name: str, problem: Problem) -> Recipe:
     Parameters
     ----------
     name : str
-        "own", or the name of a function of `rop.hf.recipes`.
+        "own", "default" for ``Recipe()``, or the name of a function of `rop.hf.recipes`.
     problem : Problem
         The problem.
 
@@ -138,9 +139,13 @@ def recipe_named(name: str, problem: Problem) -> Recipe:
     """
     if name == "own":
         return problem.recipe
+    if name == "default":
+        return Recipe()
     known = recipe_names()
     if name not in known:
-        raise RopValueError(f"there is no recipe {name!r}; there are own, {', '.join(known)}")
+        raise RopValueError(
+            f"there is no recipe {name!r}; there are own, default, {', '.join(known)}"
+        )
     make = getattr(recipes, name)
     accepted = inspect.signature(make).parameters
     made: Recipe = make(**{k: v for k, v in problem.settings.items() if k in accepted})

@@ -122,6 +122,9 @@ class Batches:
     held_out : int, float, Ramp or None
         Cases on which f is watched, and nothing else: those that follow the gradient's, a number
         or a fraction of the data. None where the gradient sees all data.
+    fewest : int
+        Curvature and selection see at least this many cases, or all of the gradient's, however
+        small their sizes make them.
     """
 
     gradient: int | float | Ramp = 1.0
@@ -131,6 +134,7 @@ class Batches:
     chunk: int = 1000
     selection_from: Literal["gradient", "curvature", "outside"] = "gradient"
     held_out: int | float | Ramp | None = None
+    fewest: int = 1
 
     def __post_init__(self) -> None:
         for name in ("gradient", "curvature", "selection", "held_out"):
@@ -141,8 +145,10 @@ class Batches:
                         f"Batches: {name} must be a number of cases (an int of at least 1) or a "
                         f"fraction (a float above 0, at most 1.0), got {size!r}"
                     )
-        if self.chunk < 1:
-            raise RopValueError(f"Batches: chunk must be at least 1, got {self.chunk}")
+        if self.chunk < 1 or self.fewest < 1:
+            raise RopValueError(
+                f"Batches: chunk and fewest must be at least 1, got {self.chunk} and {self.fewest}"
+            )
         if self.selection_from not in ("gradient", "curvature", "outside"):
             raise RopValueError(
                 'Batches: selection_from must be "gradient", "curvature" or "outside", got '
@@ -172,11 +178,12 @@ class Batches:
         seen = self._seen(iteration, total)
         size = _size(self.gradient, total, iteration)
         gradient = Cases(seen % total, size, total, self.seed)
-        part = _size(self.curvature, size, iteration)
+        fewest = min(self.fewest, size)
+        part = max(_size(self.curvature, size, iteration), fewest)
         parts = -(-size // part)
         # The last part ends with the gradient's cases, sharing some with the part before it.
         curvature = gradient.stretch(min(seen // total % parts * part, size - part), part)
-        chosen = _size(self.selection, size, iteration)
+        chosen = max(_size(self.selection, size, iteration), fewest)
         if self.selection_from == "outside":
             if part == total:
                 raise RopValueError(

@@ -156,7 +156,8 @@ def next_start(
         An iterate of CG.
     """
     restart = recipe.restart is not None and (state.iteration + 1) % recipe.restart == 0
-    if not solution.usable or restart:
+    # Where CG reached the minimum there is nothing left to go on with.
+    if not solution.usable or solution.reason == "residual" or restart:
         return None
     if recipe.start == "chosen":
         return delta

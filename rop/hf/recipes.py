@@ -6,7 +6,7 @@ from rop.hf.batches import Batches
 from rop.hf.damping import Tikhonov, Undamped
 from rop.hf.levenberg_marquardt import LevenbergMarquardt
 from rop.hf.line_search import Armijo
-from rop.hf.preconditioners import EmpiricalFisher
+from rop.hf.preconditioners import EmpiricalFisher, NoPreconditioner
 from rop.hf.recipe import Recipe
 from rop.hf.schedules import Ramp
 from rop.hf.stopping import ConjugateGradient, ObjectiveRise, RelativeProgress
@@ -43,6 +43,7 @@ def martens2010(
         preconditioner=EmpiricalFisher(exponent=0.75),
         decay=0.95,
         cg=ConjugateGradient(max_steps, RelativeProgress(5e-4, per_step=True)),
+        reduction="curvature",
         selection=Backtracking(Powers(5, 1.3)),
         line_search=Armijo(c=1e-2, shrink=0.8, trials=60),
     )
@@ -90,6 +91,7 @@ def validated2012(
             RelativeProgress(1e-4, per_step=False),
             rise=ObjectiveRise(every=5, window=10),
         ),
+        reduction="curvature",
         selection=Best(Every(10), by="model"),
         line_search=Armijo(c=1e-2, shrink=0.8, trials=60),
         start="best",
@@ -160,8 +162,10 @@ def basic(*, lam: float = 0.0, max_steps: int = 250) -> Recipe:
         The settings.
     """
     return Recipe(
+        batches=Batches(),
         curvature="hessian",
         damping=Tikhonov(lam) if lam > 0 else Undamped(),
+        preconditioner=NoPreconditioner(),
         decay=0.0,
         cg=ConjugateGradient(max_steps, progress=None, residual=1e-6, downhill=True),
         selection=LastIterate(),

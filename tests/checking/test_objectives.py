@@ -1,6 +1,5 @@
 """rop.check on graphs: right rules raise no alarm, wrong ones are found, in every engine."""
 
-
 import numpy as np
 import pytest
 import random_graphs

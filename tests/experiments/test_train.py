@@ -11,7 +11,7 @@ from rop.errors import RopValueError
 from rop.experiments import EXPERIMENTS, registry
 from rop.experiments.measures import measure, squared_error, wrong
 from rop.experiments.training import Order, recipe_named, recipe_names, train
-from rop.hf import compare, read_log, replay
+from rop.hf import Recipe, compare, read_log, replay
 
 SMALL = ["--hidden", "8", "--engine", "numpy"]
 
@@ -112,6 +112,7 @@ def test_every_recipe_can_be_asked_for(name):
     with pytest.raises(RopValueError, match="no recipe 'best'.*martens2010"):
         recipe_named("best", problem)
     assert recipe_named("martens2010", problem).damping.lam == 0.5
+    assert recipe_named("default", problem) == Recipe()
 
 
 def test_an_experiment_of_ones_own(tmp_path, monkeypatch):

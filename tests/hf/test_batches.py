@@ -110,8 +110,21 @@ def test_sizes_that_mean_nothing_are_refused(name, size):
 
 
 def test_an_empty_chunk_is_refused():
-    with pytest.raises(rop.RopError, match="chunk must be at least 1"):
+    with pytest.raises(rop.RopError, match="must be at least 1"):
         Batches(chunk=0)
+
+
+@pytest.mark.parametrize(
+    "total, curvature, selection", [(1, 1, 1), (200, 200, 200), (1600, 256, 256), (8000, 500, 1000)]
+)
+def test_few_cases_are_not_made_fewer(total, curvature, selection):
+    batches = Batches(curvature=1 / 16, selection=1 / 8, fewest=256)
+    for iteration in range(3):
+        draw = batches.draw(iteration, total)
+        sizes = draw.gradient.size, draw.curvature.size, draw.selection.size
+        assert sizes == (total, curvature, selection)
+    with pytest.raises(rop.RopError, match="fewest must be at least 1"):
+        Batches(fewest=0)
 
 
 @pytest.mark.parametrize("first, last", [(10, 60), (0.1, 0.6), (60, 10)])

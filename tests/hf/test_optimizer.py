@@ -192,6 +192,8 @@ def test_every_number_of_a_record_can_be_computed_again(recipe):
         before, after = it.f_curvature
         assert before == pytest.approx(on["curvature"].value, rel=1e-12)
         assert after == pytest.approx(f(delta, "curvature"), rel=1e-10)
+        if recipe.reduction == "gradient":
+            before, after = it.f_before, f(delta, "gradient")
         rho = (after - before) / it.q if after <= before else -inf
         assert it.rho == pytest.approx(rho, rel=1e-9)
         rho_damped = (after - before) / it.cg.q[it.chosen] if after <= before else -inf

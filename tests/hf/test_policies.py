@@ -21,6 +21,7 @@ from rop.hf import (
     LanczosTrustRegion,
     LastIterate,
     LevenbergMarquardt,
+    NoPreconditioner,
     Ramp,
     Recipe,
     ScaleSensitive,
@@ -92,7 +93,8 @@ def test_records_of_the_recipes_are_complete(problem, recipe):
 
 
 def test_the_radius_is_adapted_and_lam_is_not(problem):
-    recipe = Recipe(cg=LanczosTrustRegion(TrustRegion(0.3)), damping=Undamped())
+    cg = LanczosTrustRegion(TrustRegion(0.3))
+    recipe = Recipe(cg=cg, damping=Undamped(), preconditioner=NoPreconditioner())
     records = take(start(problem, recipe), 12)
     radius = 0.3
     for it in records:
@@ -116,7 +118,12 @@ def test_a_trust_region_is_invariant_to_the_scale_of_f():
         return rop.Objective(z, loss), np.full(5, 0.3), data
 
     cg = LanczosTrustRegion(TrustRegion(0.2), tolerance=1e-12)
-    recipe = Recipe(cg=cg, damping=Undamped(), selection=LastIterate())
+    recipe = Recipe(
+        cg=cg,
+        damping=Undamped(),
+        preconditioner=NoPreconditioner(),
+        selection=LastIterate(),
+    )
     paths = []
     for beta in (1.0, 1000.0):
         optimizer = start(scaled(beta), recipe)
@@ -215,8 +222,28 @@ def test_the_next_run_starts_from_the_wanted_iterate(problem, which):
 
 
 def test_restarts_begin_from_0(problem):
-    records = take(start(problem, Recipe(restart=3)), 10)
+    records = take(start(problem, Recipe(restart=3, cg=ConjugateGradient(8))), 10)
     assert [it.cg.warm for it in records] == [k % 3 != 0 for k in range(10)]
+
+
+def test_a_run_that_reached_the_minimum_is_not_gone_on_with(problem):
+    records = take(start(problem, Recipe(cg=EXACT)), 4)
+    assert {it.cg.reason for it in records} == {"residual"}
+    assert not any(it.cg.warm for it in records)
+
+
+def test_the_reduction_can_be_that_of_the_gradients_cases(problem):
+    batches = Batches(curvature=10, selection=20)
+    for reduction in ("curvature", "gradient"):
+        recipe = Recipe(batches, reduction=reduction, cg=ConjugateGradient(8))
+        for it in take(start(problem, recipe), 6):
+            before, after = {
+                "curvature": it.f_curvature,
+                "gradient": (it.f_before, it.step.trials[0][1]),
+            }[reduction]
+            rho = (after - before) / it.q if after <= before else -np.inf
+            assert it.rho == pytest.approx(rho)
+            assert it.step.trials[0][1] != it.f_curvature[1]
 
 
 def test_overfitting_of_a_minibatch_is_monitored(problem):

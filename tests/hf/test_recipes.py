@@ -72,6 +72,21 @@ def test_momentum2012_and_its_end():
         recipes.momentum2012(iterations=4)
 
 
+def test_the_default_counts_its_costs():
+    recipe = Recipe()
+    draw = recipe.batches.draw(5, 20_000)
+    sizes = draw.gradient.size, draw.curvature.size, draw.selection.size
+    assert sizes == (20_000, 1_250, 2_500)
+    alone = recipe.batches.draw(5, 1)
+    assert alone.gradient.size == alone.curvature.size == alone.selection.size == 1
+    assert recipe.reduction == "gradient"
+    assert recipes.martens2010().reduction == recipes.validated2012().reduction == "curvature"
+    assert recipe.preconditioner == EmpiricalFisher(exponent=0.75, cases="curvature")
+    rule = recipe.damping.rule
+    assert (recipe.damping.lam, rule.lower_by, rule.raise_by) == (1.0, 1 / 3, 3 / 2)
+    assert recipe == Recipe()
+
+
 def test_basic():
     recipe = recipes.basic()
     assert recipe.curvature == "hessian"
@@ -105,6 +120,7 @@ def test_recipes_are_values():
     "settings",
     [{"curvature": "fisher"}, {"decay": 1.1}, {"decay": Ramp(0.5, -0.1, 0, 9)}, {"start": "worst"},
      {"learning_rate": 0.0}, {"learning_rate": Ramp(1.0, 2.0, 0, 9)}, {"restart": 0}, {"l2": -1.0},
+     {"reduction": "selection"},
      {"curvature": "hessian", "damping": Structural(0.1)}],
 )  # fmt: skip
 def test_settings_that_mean_nothing_are_refused(settings):
