@@ -208,7 +208,7 @@ def _fashion(seed: int) -> Race:
 
 
 def _scaled(seed: int) -> Race:
-    return Race(scaled_digits(seed), 0.1)
+    return Race(scaled_digits(seed), 0.01)
 
 
 _RACES: dict[str, Callable[[int], Race]] = {

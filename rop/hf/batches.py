@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from math import ceil
 from typing import Any, Literal
 
 import numpy as np
@@ -123,8 +124,10 @@ class Batches:
         Cases on which f is watched, and nothing else: those that follow the gradient's, a number
         or a fraction of the data. None where the gradient sees all data.
     fewest : int
-        Curvature and selection see at least this many cases, or all of the gradient's, however
-        small their sizes make them.
+        Curvature and selection see at least this many cases, or all of the gradient's.
+    least_work : int
+        They also see so many cases that cases times parameters are at least this: on small problems
+        fewer cases save no time, but spoil the fast convergence at the end.
     """
 
     gradient: int | float | Ramp = 1.0
@@ -135,6 +138,7 @@ class Batches:
     selection_from: Literal["gradient", "curvature", "outside"] = "gradient"
     held_out: int | float | Ramp | None = None
     fewest: int = 1
+    least_work: int = 0
 
     def __post_init__(self) -> None:
         for name in ("gradient", "curvature", "selection", "held_out"):
@@ -155,7 +159,7 @@ class Batches:
                 f"{self.selection_from!r}"
             )
 
-    def draw(self, iteration: int, total: int) -> "Draw":
+    def draw(self, iteration: int, total: int, parameters: int = 1) -> "Draw":
         """Return the cases of one iteration.
 
         Parameters
@@ -164,6 +168,8 @@ class Batches:
             The iteration's number, from 0.
         total : int
             The number of cases of the data.
+        parameters : int
+            The number of parameters, for ``least_work``.
 
         Returns
         -------
@@ -178,7 +184,7 @@ class Batches:
         seen = self._seen(iteration, total)
         size = _size(self.gradient, total, iteration)
         gradient = Cases(seen % total, size, total, self.seed)
-        fewest = min(self.fewest, size)
+        fewest = min(max(self.fewest, ceil(self.least_work / parameters)), size)
         part = max(_size(self.curvature, size, iteration), fewest)
         parts = -(-size // part)
         # The last part ends with the gradient's cases, sharing some with the part before it.

@@ -110,7 +110,7 @@ class HessianFree(Iterator[Iteration]):
         self.state = State(0, first, damping.lam, damping.mu, radius, None, 0, nan)
         self.ended: Ended | None = None
         cases = self.evaluator.cases
-        if self.recipe.batches.draw(0, cases).curvature.size == 1 < cases:
+        if self.recipe.batches.draw(0, cases, first.size).curvature.size == 1 < cases:
             warnings.warn(
                 f"the curvature sees one case of {cases}: its rank is at most the number of "
                 "outputs, and only damping bounds the update elsewhere; for all cases give "
@@ -132,7 +132,7 @@ class HessianFree(Iterator[Iteration]):
         clock = Clock(evaluator)
         evaluator.penalise(now.l2)
 
-        cases = recipe.batches.draw(state.iteration, evaluator.cases)  # sec. 12
+        cases = recipe.batches.draw(state.iteration, evaluator.cases, theta.size)  # sec. 12
         f, gradient, diagonal = phases.gradient(recipe, evaluator, state, cases)
         self.state = replace(state, f=f)
         self.ended = self._converged(f, gradient)

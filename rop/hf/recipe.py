@@ -44,10 +44,10 @@ class Recipe:
 
     The defaults suit any objective, and are chosen by what they cost: gradient, ρ and line search
     see all data; the products, which take most of the work, only a sixteenth of it, CG-backtracking
-    an eighth (sec. 8.7, 12), but never fewer than 256 cases; P is the empirical Fisher's diagonal
-    on the curvature's cases (sec. 11); λ starts at 1 and falls by thirds, so that where the model
-    is good, as on small problems, damping is soon out of the way (sec. 8.5). Numbers that may be a
-    `Ramp` change over the iterations.
+    an eighth (sec. 8.7, 12), but never fewer than 256 cases, and on problems so small that this
+    saves no time more, or all; P is the empirical Fisher's diagonal on the curvature's cases (sec.
+    11); λ starts at 1 and falls to a third at a time, so that where the model is good damping is
+    soon out of the way (sec. 8.5). Numbers that may be a `Ramp` change over the iterations.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ class Recipe:
         end (sec. 13).
     """
 
-    batches: Batches = Batches(curvature=1 / 16, selection=1 / 8, fewest=256)
+    batches: Batches = Batches(curvature=1 / 16, selection=1 / 8, fewest=256, least_work=2**23)
     curvature: Literal["ggn", "hessian"] = "ggn"
     damping: Damping = Tikhonov(rule=LevenbergMarquardt(lower_by=1 / 3))
     preconditioner: Preconditioner = EmpiricalFisher(cases="curvature")

@@ -127,6 +127,15 @@ def test_few_cases_are_not_made_fewer(total, curvature, selection):
         Batches(fewest=0)
 
 
+@pytest.mark.parametrize("parameters, curvature", [(1, 1000), (9, 1000), (10, 1000), (30, 334),
+                                                   (100, 100), (10**6, 100)])  # fmt: skip
+def test_small_problems_see_more_cases(parameters, curvature):
+    draw = Batches(curvature=0.1, selection=1, least_work=10_000).draw(2, 1000, parameters)
+    assert draw.curvature.size == curvature
+    assert draw.selection.size == (curvature if parameters <= 100 else 1)
+    assert draw.gradient.size == 1000
+
+
 @pytest.mark.parametrize("first, last", [(10, 60), (0.1, 0.6), (60, 10)])
 def test_batches_that_grow_still_go_through_the_data_in_order(first, last):
     batches = Batches(gradient=Ramp(first, last, 3, 8), curvature=0.5, seed=2)

@@ -74,11 +74,16 @@ def test_momentum2012_and_its_end():
 
 def test_the_default_counts_its_costs():
     recipe = Recipe()
-    draw = recipe.batches.draw(5, 20_000)
-    sizes = draw.gradient.size, draw.curvature.size, draw.selection.size
-    assert sizes == (20_000, 1_250, 2_500)
-    alone = recipe.batches.draw(5, 1)
-    assert alone.gradient.size == alone.curvature.size == alone.selection.size == 1
+    for cases, parameters, *expected in (
+        (20_000, 842_340, 1_250, 2_500),
+        (3_000, 50_000, 256, 375),
+        (3_000, 8_389, 1_000, 1_000),  # 2²³ = 1,000 · 8,389
+        (3_000, 1_000, 3_000, 3_000),
+        (1, 2, 1, 1),
+    ):
+        draw = recipe.batches.draw(5, cases, parameters)
+        assert draw.gradient.size == cases
+        assert [draw.curvature.size, draw.selection.size] == expected
     assert recipe.reduction == "gradient"
     assert recipes.martens2010().reduction == recipes.validated2012().reduction == "curvature"
     assert recipe.preconditioner == EmpiricalFisher(exponent=0.75, cases="curvature")
