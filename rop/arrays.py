@@ -74,10 +74,7 @@ def finite(name: str, array: Array, where: Any = None) -> None:
     where : callable, optional
         Turns the index of an element into words.
     """
-    # The sum of squares is finite unless an element is not, or it overflows: then look closer.
-    flat = array if array.ndim == 1 else array.reshape(-1)
-    dot = _dots()[array.dtype.char]
-    if flat.size < 2**31 and isfinite(dot(flat, flat)):
+    if is_finite(array):
         return
     bad = np.argwhere(~np.isfinite(array))
     if len(bad):
@@ -87,6 +84,15 @@ def finite(name: str, array: Array, where: Any = None) -> None:
             f"{name}: {len(bad)} of {array.size} elements are NaN or inf, the first is "
             f"{array[index]} at {position}"
         )
+
+
+def is_finite(array: Array) -> bool:
+    """Whether no element of an array of float32 or float64 is NaN or inf."""
+    # The sum of squares is finite unless an element is not, or it overflows: then look closer.
+    flat = array if array.ndim == 1 else array.reshape(-1)
+    if not 0 < flat.size < 2**31:
+        return bool(np.isfinite(flat).all())
+    return isfinite(_dots()[array.dtype.char](flat, flat)) or bool(np.isfinite(flat).all())
 
 
 @cache
@@ -123,8 +129,7 @@ def checked_batch(
     RopTypeError
         If the batch is not a mapping, or holds something else than real numbers.
     RopValueError
-        If names are missing or unknown, a shape does not fit, the numbers of cases differ or are 0,
-        or an element is NaN or inf.
+        If names are missing or unknown, a shape does not fit, the numbers of cases differ or are 0.
     """
     if not isinstance(batch, Mapping | None):
         raise RopTypeError(
@@ -153,7 +158,6 @@ def checked_batch(
         cases = len(array)
         if cases == 0:
             raise RopValueError(f"batch[{name!r}]: no cases (N = 0); a mean needs at least one")
-        finite(f"batch[{name!r}]", array)
         arrays[name] = array
     return arrays, 1 if cases is None else cases
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from math import prod
+from math import isfinite, prod
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rop.arrays import is_finite
 from rop.engines.memory import Shard, refuse_if_too_large
-from rop.engines.parallel import run_all
+from rop.engines.parallel import run_all, stretches
 from rop.errors import RopValueError
 from rop.ops.kernels import Array
 from rop.program import Program, Value
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 Space = Literal["theta", "outputs"]
 Purpose = Literal["value", "products"]
 Checkpoints: TypeAlias = int | Literal["sqrt"]
+Run: TypeAlias = Callable[[Array, Array], Any]
 
 # So much room for temporaries decides how many directions run at once.
 _DIRECTIONS_BYTES = 2**27
@@ -69,38 +71,82 @@ class Execution:
         if purpose == "products":
             self._refuse_what_does_not_fit()
         self.lock = threading.RLock()
-        self._runs: dict[tuple[str, int], list[Callable[[Array, Array], Any]]] = {}
+        self._runs: dict[tuple[str, int], list[Run]] = {}
         self._parts: dict[int, Array] = {}
         self._done: set[str] = set()
+        self._pending: dict[str, list[Run]] = {}
 
-    def load(self, theta: Array, batch: Mapping[str, NDArray[Any]]) -> None:
-        """Copy a θ (n,) and a batch into the shards; what was computed before is void."""
+    def load(
+        self,
+        theta: Array,
+        batch: Mapping[str, NDArray[Any]],
+        program: Program,
+        refuse: Callable[[Mapping[str, NDArray[Any]]], None],
+    ) -> None:
+        """Copy a θ (n,) and a batch into the shards, and run the first program on them.
+
+        What was computed before is void. Each shard shows its part of the batch, which it has just
+        read, to `refuse`, which raises RopValueError where something is wrong with it.
+        """
         self._done.clear()
+        self._pending.clear()
+        self.theta[...] = theta
+        self.stage(program)
 
         def load(shard: Shard) -> None:
-            if shard is self.shards[-1]:
-                shard.buffers["theta"][...] = theta
-            for name, array in batch.items():
-                shard.buffers[f"data {name}"][...] = array[shard.rows].reshape(-1)
+            mine = {name: array[shard.rows] for name, array in batch.items()}
+            for name, array in mine.items():
+                shard.buffers[f"data {name}"][...] = array.reshape(-1)
+            refuse(mine)
 
-        run_all([partial(load, shard) for shard in self.shards])
+        try:
+            self._together([partial(load, shard) for shard in self.shards], first=True)
+        except RopValueError:
+            refuse(batch)  # its message tells positions in the whole batch
+            raise
+
+    @property
+    def theta(self) -> Array:
+        """θ as the programs see it."""
+        return self.shards[0].buffers["theta"]
 
     def stage(self, program: Program) -> None:
-        """Run a program that belongs to θ and the batch, unless that is done."""
-        if program.name in self._done:
-            return
+        """Have a program that belongs to θ and the batch run before what follows, if it has not."""
         with self.lock:
             if program.name in self._done:
                 return
             runs = self._runs.get((program.name, 1))
             if runs is None:
                 runs = self._runs[program.name, 1] = self._bound(program, 1)
-            nothing = np.empty(0, self._dtype)
-            run_all([partial(_quietly, run, nothing) for run in runs])
+            self._pending[program.name] = runs
             self._done.add(program.name)
+
+    def _together(self, tasks: Sequence[Callable[[], Any]], first: bool = False) -> None:
+        """Run a task for each shard, and what is pending before it, or after it if it is first."""
+        pending, self._pending = self._pending, {}
+        nothing = np.empty(0, self._dtype)
+
+        def work(i: int) -> None:
+            if first:
+                tasks[i]()
+            # On the present thread: overflow shows in the values, not as a warning.
+            with np.errstate(all="ignore"):
+                for runs in pending.values():
+                    runs[i](nothing, nothing)
+            if not first:
+                tasks[i]()
+
+        try:
+            run_all([partial(work, i) for i in range(len(tasks))])
+        except BaseException:
+            self._done -= pending.keys()
+            raise
 
     def values(self, value: Value) -> NDArray[Any]:
         """What a stage has kept, or what was given: (N, *shape) or (1, *shape)."""
+        with self.lock:
+            if self._pending:
+                self._together([_nothing] * len(self.shards))
         arrays = [shard.array(value) for shard in self.shards]
         return np.concatenate(arrays) if value.per_case else arrays[0].copy()
 
@@ -129,7 +175,7 @@ class Execution:
         source: Space,
         result: Space,
         plus: tuple[float, Array] | None = None,
-    ) -> None:
+    ) -> bool:
         """Run a product on all shards, each on its own part of what has a case axis.
 
         Parameters
@@ -145,29 +191,43 @@ class Execution:
             The spaces of the two; what is of θ's space is summed over the shards.
         plus : (float, ndarray), optional
             A multiple of a vector that is added to the result.
+
+        Returns
+        -------
+        bool
+            Whether the given vectors are finite; if not, the output is void.
         """
         with self.lock:
             runs = self._runs.get((name, K))
             if runs is None:
                 runs = self._runs[name, K] = self._bound(self._algorithms.product(name), K)
             if len(runs) == 1:
+                if self._pending:
+                    self._together([_nothing])
+                if not is_finite(given):
+                    return False
                 runs[0](given, output)
                 if plus is not None:
                     output += output.dtype.type(plus[0]) * plus[1]
-                return
-            tasks = []
+                return True
             summed = result == "theta"
             parts = self._parts_of(len(output)) if summed else None
+            finite = [True] * len(runs)
+            tasks = []
             for i, (shard, run) in enumerate(zip(self.shards, runs, strict=True)):
-                mine = self._cut(given, shard) if source == "outputs" else given
+                if source == "outputs":
+                    mine = mine_alone = self._cut(given, shard)
+                else:
+                    mine, mine_alone = given, given[stretches(len(given), len(runs))[i]]
                 if parts is None:
                     made = self._cut(output, shard)
                 else:
                     made = parts[i - 1] if i else output
-                tasks.append(partial(run, mine, made))
-            run_all(tasks)
-            if parts is not None:
+                tasks.append(partial(_checked, run, mine, made, mine_alone, finite, i))
+            self._together(tasks)
+            if all(finite) and parts is not None:
                 _collect(output, parts, plus)
+            return all(finite)
 
     def chunks(self, name: str, many: int) -> list[tuple[int, int]]:
         """Ranges of directions that run at once, so that temporaries stay within bounds."""
@@ -225,21 +285,25 @@ class Execution:
         cases, algorithms = self._cases, self._algorithms
         count = self._engine.shards(cases, cases * algorithms.flops) if self._per_case else 1
         edges = np.linspace(0, cases, count + 1).astype(int).tolist()
-        constants = algorithms.constants.astype(self._dtype)
-        theta = np.empty(objective.n, self._dtype)
+        fixed = self._fixed() | {"theta": np.empty(objective.n, self._dtype)}
         shards = []
         for start, stop in zip(edges, edges[1:], strict=False):
             shard = Shard(stop - start, slice(start, stop), self._dtype)
-            shard.buffers["theta"] = theta
-            shard.buffers["constants"] = constants
-            shard.buffers["cases"] = np.full(1, 1.0 / cases, self._dtype)
-            shard.buffers["strength"] = np.zeros(1, self._dtype)
+            shard.buffers |= fixed
             for name, shape in objective.data_shapes.items():
                 shard.buffers[f"data {name}"] = np.empty((stop - start) * prod(shape), self._dtype)
             shards.append(shard)
         return shards
 
-    def _bound(self, program: Program, K: int) -> list[Callable[[Array, Array], Any]]:
+    def _fixed(self) -> dict[str, Array]:
+        """What programs read besides θ and data; μ is 0 until it is set."""
+        return {
+            "constants": self._algorithms.constants.astype(self._dtype),
+            "cases": np.full(1, 1.0 / self._cases, self._dtype),
+            "strength": np.zeros(1, self._dtype),
+        }
+
+    def _bound(self, program: Program, K: int) -> list[Run]:
         runs = []
         for shard in self.shards:
             layout = self._layouts(program, shard.cases, K)
@@ -276,10 +340,19 @@ class Lease:
         self._release(self.execution)
 
 
-def _quietly(run: Callable[[Array, Array], Any], nothing: Array) -> None:
-    """Run a stage on the present thread: overflow shows in its values, not as a warning."""
-    with np.errstate(all="ignore"):
-        run(nothing, nothing)
+def _nothing() -> None:
+    """Do nothing: what is pending is all there is to do."""
+
+
+def _checked(
+    run: Run, given: Array, output: Array, stretch: Array, finite: list[bool], i: int
+) -> None:
+    """Run shard i's part of a product, unless its stretch of what is given is not finite."""
+    from rop.engines.vectors import dot
+
+    finite[i] = isfinite(dot(stretch, stretch)) or is_finite(stretch)
+    if finite[i]:
+        run(given, output)
 
 
 def _collect(output: Array, parts: Array, plus: tuple[float, Array] | None) -> None:
@@ -287,11 +360,10 @@ def _collect(output: Array, parts: Array, plus: tuple[float, Array] | None) -> N
     from rop.engines.tape import collect
 
     factor, vector = (0.0, output) if plus is None else plus
-    edges = np.linspace(0, len(output), len(parts) + 2).astype(int).tolist()
     run_all(
         [
-            partial(collect, output[a:b], parts[:, a:b], output.dtype.type(factor), vector[a:b])
-            for a, b in zip(edges, edges[1:], strict=False)
+            partial(collect, output[at], parts[:, at], output.dtype.type(factor), vector[at])
+            for at in stretches(len(output), len(parts) + 1)
         ]
     )
 
@@ -313,10 +385,13 @@ def engine_named(name: str) -> ModuleType:
     ------
     RopValueError
         If there is no such engine.
+    RopError
+        If it cannot run on this machine.
     """
     if name in ("cuda", "cuda-tf32"):
         from rop.engines import cuda
 
+        cuda.driver.require()
         return cuda
     if name == "numba":
         from rop.engines import numba
@@ -338,9 +413,9 @@ def execution_of(engine: str) -> type[Execution]:
     return Execution
 
 
-def mean_loss(execution: Execution, objective: Objective, theta: Array, cases: int) -> float:
+def mean_loss(execution: Execution, objective: Objective, cases: int) -> float:
     """f(θ) from the losses of the cases, summed in float64, and the penalty."""
-    losses = execution.losses()
+    losses, theta = execution.losses(), execution.theta
     total = float(losses.sum(dtype=np.float64))
     penalty = 0.5 * objective.l2 * float(np.dot(theta, theta)) if objective.l2 else 0.0
     return total / cases + penalty

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property, partial
 from math import inf
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,6 +18,7 @@ from rop.execution import Checkpoints, Space, mean_loss
 from rop.ops.kernels import Array
 
 if TYPE_CHECKING:
+    from rop.engines.cuda.cg import Step
     from rop.objective import Objective
     from rop.operators import CurvatureOperator
 
@@ -31,8 +33,6 @@ class Linearization:
     ----------
     objective : Objective
         The objective.
-    theta : ndarray, (n,)
-        The parameters, read-only.
     batch : dict of str to ndarray
         The batch.
     cases : int
@@ -54,16 +54,14 @@ class Linearization:
         engine: str,
         checkpoints: Checkpoints,
     ) -> None:
-        self.objective, self.theta, self.batch = objective, theta, dict(batch)
+        self.objective, self.batch = objective, dict(batch)
         self.cases, self.engine, self.dtype = cases, engine, theta.dtype
         self.n: int = objective.n
-        theta.flags.writeable = False
         self.checkpoints = checkpoints
         self._algorithms, _ = objective.with_checkpoints(checkpoints)
         # Everything that is handed out is a copy: the memory may serve the next linearization.
         self._lease = objective.lease(cases, engine, theta.dtype, "products", checkpoints)
         self._execution = self._lease.execution
-        self._execution.load(theta, batch)
         self._stage = self._execution.stage
         rows = cases if objective.z.per_case else 1
         self._output_shape = (rows, *objective.output_shape)
@@ -72,13 +70,20 @@ class Linearization:
             "outputs": self._output_shape,
         }
         self._ready: set[str] = set()
-        self._stage(self._algorithms.forward)
+        self._execution.load(theta, batch, self._algorithms.forward, objective.refuse_batch)
 
     def __repr__(self) -> str:
         return (
             f"<Linearization of {self.objective!r} at {self.cases} cases, {self.dtype}, engine "
             f"{self.engine}>"
         )
+
+    @cached_property
+    def theta(self) -> NDArray[Any]:
+        """The parameters: (n,), read-only."""
+        theta = self._execution.theta.copy()
+        theta.flags.writeable = False
+        return theta
 
     @property
     def outputs(self) -> NDArray[Any]:
@@ -89,13 +94,13 @@ class Linearization:
     def value(self) -> float:
         """f(θ), penalty included."""
         self._stage(self._algorithms.loss_value)
-        return mean_loss(self._execution, self.objective, self.theta, self.cases)
+        return mean_loss(self._execution, self.objective, self.cases)
 
     def gradient(self) -> NDArray[Any]:
         """∇f: (n,), by algorithm 1."""
         self._stage(self._algorithms.loss_gradient)
         result = results.empty(self.n, self.dtype)
-        plus = (self.objective.l2, self.theta) if self.objective.l2 else None
+        plus = (self.objective.l2, self._execution.theta) if self.objective.l2 else None
         nothing = np.empty(0, self.dtype)
         self._execution.product("gradient", 1, nothing, result, "theta", "theta", plus)
         return result
@@ -216,6 +221,80 @@ class Linearization:
                 "linearize(..., checkpoints=0), fewer cases at a time, or ggnvp"
             )
         return self._product("hvp", v, "v", "theta", "theta", self.objective.l2)
+
+    def cg_steps(
+        self,
+        b: Array,
+        x0: Array | None = None,
+        damping: Array | float = 0.0,
+        inverse: Array | None = None,
+        *,
+        curvature: Literal["ggn", "hessian"] = "ggn",
+        mu: float = 0.0,
+    ) -> Iterator[Step] | None:
+        """Start CG on (B + diag(d)) x = b with all of its vectors on the GPU (alg. 2).
+
+        B is G + μD or H, l2 included, as in `ggnvp` and `hvp`. `rop.hf` uses it.
+
+        Parameters
+        ----------
+        b : ndarray, (n,)
+            The right-hand side.
+        x0 : ndarray, (n,), optional
+            Where to start; 0 by default.
+        damping : float or ndarray, (n,)
+            d.
+        inverse : ndarray, (n,), optional
+            The diagonal of P⁻¹; 1 by default.
+        curvature : {"ggn", "hessian"}
+            B.
+        mu : float
+            Strength of structural damping, with "ggn".
+
+        Returns
+        -------
+        iterator of rop.engines.cuda.cg.Step, or None
+            The start, and then one step after the other without end, unless one has a direction
+            without positive curvature. None where products take their vectors from the host: with
+            the engines of the CPU, and where batch or vectors are too large for the GPU.
+
+        Raises
+        ------
+        RopTypeError, RopValueError
+            If a vector does not fit, or there is a μ but no hidden units.
+        """
+        if mu:
+            self._refuse_strength(mu)
+        b = self._vector("b", b)
+        x0 = None if x0 is None else self._vector("x0", x0)
+        inverse = None if inverse is None else self._vector("inverse", inverse)
+        damping = self._vector("damping", damping) if np.ndim(damping) else damping
+        name = {"ggn": "structural" if mu else "ggnvp", "hessian": "hvp"}[curvature]
+        if self.engine not in ("cuda", "cuda-tf32") or (name == "hvp" and self.checkpoints):
+            return None
+        from rop.engines.cuda.execution import DeviceExecution
+
+        execution = self._execution
+        assert isinstance(execution, DeviceExecution)
+        if name not in self._ready:
+            with execution.lock:
+                self._prepare(name)
+        solver = execution.conjugate_gradient(name)
+        if solver is None:
+            return None
+        ready = partial(execution.set_strength, mu) if mu else None
+        return self._held(solver.steps(b, x0, damping + self.objective.l2, inverse, ready))
+
+    def _vector(self, what: str, values: ArrayLike) -> Array:
+        """Return a vector like θ, of the engine's dtype."""
+        array, many = self._shaped(values, what, "theta")
+        if many is not None:
+            raise RopValueError(f"{what}: expected shape ({self.n},), got {array.shape}")
+        return array
+
+    def _held(self, steps: Iterator[Step]) -> Iterator[Step]:
+        """As long as somebody asks for steps, the memory does not serve another linearization."""
+        yield from steps
 
     @property
     def G(self) -> CurvatureOperator:
@@ -393,14 +472,16 @@ class Linearization:
             plus = (lam, given) if lam else None
             self._execution.product(name, 1, given, found.reshape(-1), source, result, plus)
             return found
-        array, many = self._checked(vectors, what, source)
+        array, many = self._shaped(vectors, what, source)
         if many is None:
             output = results.empty(shape, self.dtype)
             flat = array if array.ndim == 1 else array.reshape(-1)
             made = output if output.ndim == 1 else output.reshape(-1)
             plus = (lam, flat) if lam else None
-            self._execution.product(name, 1, flat, made, source, result, plus)
+            if not self._execution.product(name, 1, flat, made, source, result, plus):
+                self._refuse_if_not_finite(what, array, source)
             return output
+        self._refuse_if_not_finite(what, array, source)
         output = np.empty((*shape, many), self.dtype)
         for start, stop in self._execution.chunks(name, many):
             self._block(name, array[..., start:stop], output[..., start:stop], source, result)
@@ -481,7 +562,15 @@ class Linearization:
             )
 
     def _checked(self, vectors: ArrayLike, what: str, space: Space) -> tuple[Array, int | None]:
-        """Return vectors of the engine's dtype, and K if there is an axis of directions."""
+        """Return finite vectors of the engine's dtype, and K if there is an axis of directions."""
+        array, many = self._shaped(vectors, what, space)
+        self._refuse_if_not_finite(what, array, space)
+        return array, many
+
+    def _refuse_if_not_finite(self, what: str, array: Array, space: Space) -> None:
+        finite(what, array, self.objective.position if space == "theta" else None)
+
+    def _shaped(self, vectors: ArrayLike, what: str, space: Space) -> tuple[Array, int | None]:
         array = real(what, vectors, self.dtype)
         shape = self._shapes[space]
         many: int | None = None
@@ -491,7 +580,6 @@ class Linearization:
                     f"{what}: expected shape {shape} or {(*shape, 'K')}, got {array.shape}"
                 )
             many = array.shape[-1]
-        finite(what, array, self.objective.position if space == "theta" else None)
         return array, many
 
     def _directions_first(self, array: Array, many: int | None) -> Array:

@@ -74,6 +74,8 @@ class Objective:
         negative or not finite.
     """
 
+    _linearization: type[Linearization] = Linearization  # what `linearize` makes
+
     def __init__(
         self,
         z: Node,
@@ -309,11 +311,11 @@ class Objective:
                 f"checkpoints: expected a number of segments, 'sqrt' or None, got {checkpoints!r}"
             )
         try:
-            return Linearization(self, values, arrays, cases, engine, checkpoints or 0)
+            return self._linearization(self, values, arrays, cases, engine, checkpoints or 0)
         except RopMemoryError:
             if checkpoints is not None:
                 raise
-            return Linearization(self, values, arrays, cases, engine, "sqrt")
+            return self._linearization(self, values, arrays, cases, engine, "sqrt")
 
     def value(
         self,
@@ -332,9 +334,8 @@ class Objective:
         values, kind = self._theta(theta, dtype, must_be_finite=False)
         arrays, cases = self._batch(batch, kind)
         lease = self.lease(cases, engine, kind, "value")
-        lease.execution.load(values, arrays)
-        lease.execution.stage(self.algorithms.value_program)
-        return mean_loss(lease.execution, self, values, cases)
+        lease.execution.load(values, arrays, self.algorithms.value_program, self.refuse_batch)
+        return mean_loss(lease.execution, self, cases)
 
     def scipy(
         self, batch: Mapping[str, ArrayLike] | None = None, **options: Any
@@ -394,7 +395,7 @@ class Objective:
             raise RopTypeError(f"theta: expected float32 or float64, got {kind}; pass dtype=")
         if given.shape != (self.n,):
             raise RopValueError(f"theta: expected shape ({self.n},), got {given.shape}")
-        values = np.array(real("theta", given, kind))
+        values = real("theta", given, kind)
         if must_be_finite:
             finite("theta", values, self.position)
         return values, kind
@@ -402,9 +403,19 @@ class Objective:
     def _batch(
         self, batch: Mapping[str, ArrayLike] | None, dtype: np.dtype[Any]
     ) -> tuple[dict[str, NDArray[Any]], int]:
-        arrays, cases = checked_batch(batch, self.data_shapes, dtype)
-        self.loss.refuse_batch(arrays)
-        return arrays, cases
+        return checked_batch(batch, self.data_shapes, dtype)
+
+    def refuse_batch(self, batch: Mapping[str, NDArray[Any]]) -> None:
+        """Raise RopValueError if an element of a batch is NaN or inf, or not as the loss needs it.
+
+        Parameters
+        ----------
+        batch : mapping of str to ndarray
+            (N, *shape) for each data node.
+        """
+        for name, array in batch.items():
+            finite(f"batch[{name!r}]", array)
+        self.loss.refuse_batch(batch)
 
     def position(self, index: int) -> str:
         """Say in words where an element of θ belongs: its parameter and the index there.

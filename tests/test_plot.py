@@ -139,8 +139,7 @@ def test_a_run_shows_the_numbers_of_its_records(records):
     assert_array_equal(y(of_f), [*(it.f_before for it in records), records[-1].f_after])
     assert_array_equal(y(of_gradient), [it.gradient_norm for it in records])
     assert_array_equal(y(of_lam), [*(it.lam_before for it in records), records[-1].lam_after])
-    # ρ = -inf, where f rose, has no place on the axis.
-    assert_array_equal(y(of_rho), [it.rho if np.isfinite(it.rho) else np.nan for it in records])
+    assert_array_equal(y(of_rho), np.clip([it.rho for it in records], -0.5, 2.0))
     assert_array_equal(y(of_steps, 0), [it.cg.steps for it in records])
     assert_array_equal(y(of_steps, 1), [it.chosen for it in records])
     assert_array_equal(y(of_alpha), [it.step.alpha for it in records])
@@ -152,19 +151,23 @@ def test_a_run_shows_the_numbers_of_its_records(records):
 def test_a_run_marks_what_lies_beyond_the_picture(records):
     rejected = replace(records[1].step, alpha=0.0)
     changed = [
-        records[0],
-        replace(records[1], rho=-np.inf, step=rejected),
+        replace(records[0], rho=0.5),
+        replace(records[1], rho=-np.inf, step=rejected),  # f rose
         replace(records[2], rho=9.0),
+        replace(records[3], rho=np.nan),
     ]
     figure = rop.plot.run(changed)
     assert_complete(figure)
     _, _, _, of_rho, _, of_alpha = figure.axes
-    inside, above, below = (np.asarray(line.get_xydata()) for line in of_rho.lines)
-    assert_array_equal(np.isfinite(inside[:, 1]), [True, False, False])
+    line, above, below = (np.asarray(line.get_xydata()) for line in of_rho.lines)
+    assert_array_equal(line, [[0, 0.5], [1, -0.5], [2, 2.0], [3, -0.5]])
     assert_array_equal(above, [[2, 2.0]])
-    assert_array_equal(below, [[1, -0.5]])
+    assert_array_equal(below, [[1, -0.5], [3, -0.5]])
+    bottom, top = of_rho.get_ylim()
+    assert bottom < -0.5 and top > 2.0
     assert_array_equal(of_alpha.lines[1].get_xydata(), [[1, 0.0]])
-    assert of_rho.get_legend().get_texts()[-1].get_text() == "beyond"
+    texts = [text.get_text() for text in of_rho.get_legend().get_texts()]
+    assert texts == ["λ stays", "above", "below, or -∞: f rose"]
     assert "updates rejected: 1" in of_alpha.get_title(loc="left")
 
 

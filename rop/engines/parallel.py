@@ -47,6 +47,12 @@ def _pool(process: int, workers: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(workers, thread_name_prefix="rop-shard")
 
 
+@cache
+def stretches(n: int, parts: int) -> list[slice]:
+    """Cut n elements into parts of about the same size."""
+    return [slice(n * i // parts, n * (i + 1) // parts) for i in range(parts)]
+
+
 _lock = threading.Lock()
 _inside = 0
 _before = 1

@@ -301,12 +301,3 @@ def collect(result, parts, factor, v):
         if factor != 0:
             total += factor * v[i]
         result[i] = total
-
-
-@njit(**_COMPILE)
-def first_not_finite(x):
-    """Index of the first element that is NaN or inf, or -1."""
-    for i in range(len(x)):
-        if not abs(x[i]) <= np.inf or abs(x[i]) == np.inf:
-            return i
-    return -1

@@ -23,6 +23,32 @@ _MULTIPLICATIONS = {
 }
 
 
+class _MeteredLinearization(Linearization):
+    """A linearization that counts its forward sweep and its products."""
+
+    objective: Metered
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.objective.count["forward"] += self.cases
+
+    def gradient(self) -> NDArray[Any]:
+        self.objective.count["gradient"] += self.cases
+        return super().gradient()
+
+    def ggnvp(self, v: ArrayLike, *arguments: Any, **settings: Any) -> NDArray[Any]:
+        self.objective.count["ggnvp"] += self.cases
+        return super().ggnvp(v, *arguments, **settings)
+
+    def hvp(self, v: ArrayLike) -> NDArray[Any]:
+        self.objective.count["hvp"] += self.cases
+        return super().hvp(v)
+
+    def diagonal(self, *arguments: Any, **settings: Any) -> NDArray[Any]:
+        self.objective.count["diagonal"] += self.cases
+        return super().diagonal(*arguments, **settings)
+
+
 class Metered(Objective):
     """An objective that counts what is computed, in cases.
 
@@ -39,6 +65,8 @@ class Metered(Objective):
         Cases that were swept, by what was computed.
     """
 
+    _linearization = _MeteredLinearization
+
     def __init__(self, objective: Objective, cases: int) -> None:
         super().__init__(objective.z, objective.loss, objective.l2, objective.parameters)
         self.count: Counter[str] = Counter()
@@ -52,19 +80,6 @@ class Metered(Objective):
         """What was computed, in multiplications, over those of one gradient of all cases."""
         done = sum(cases * self._cost(what) for what, cases in self.count.items())
         return done / (self._all * (self._cost("forward") + self._cost("gradient")))
-
-    def linearize(self, *arguments: Any, **settings: Any) -> Linearization:
-        """Linearize and count; see `Objective.linearize`.
-
-        Returns
-        -------
-        Linearization
-            One that counts.
-        """
-        at = super().linearize(*arguments, **settings)
-        self.count["forward"] += at.cases
-        at.__class__ = _MeteredLinearization  # how it is made is the objective's business
-        return at
 
     def value(
         self,
@@ -85,25 +100,3 @@ class Metered(Objective):
     def _cost(self, what: str) -> float:
         weights, first = _MULTIPLICATIONS[what]
         return weights * self._weights + first * self._first
-
-
-class _MeteredLinearization(Linearization):
-    """A linearization whose products are counted."""
-
-    objective: Metered
-
-    def gradient(self) -> NDArray[Any]:
-        self.objective.count["gradient"] += self.cases
-        return super().gradient()
-
-    def ggnvp(self, v: ArrayLike, *arguments: Any, **settings: Any) -> NDArray[Any]:
-        self.objective.count["ggnvp"] += self.cases
-        return super().ggnvp(v, *arguments, **settings)
-
-    def hvp(self, v: ArrayLike) -> NDArray[Any]:
-        self.objective.count["hvp"] += self.cases
-        return super().hvp(v)
-
-    def diagonal(self, *arguments: Any, **settings: Any) -> NDArray[Any]:
-        self.objective.count["diagonal"] += self.cases
-        return super().diagonal(*arguments, **settings)

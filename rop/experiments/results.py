@@ -19,7 +19,7 @@ from rop.hf.files import write_atomically
 def write_results(
     folder: Path, problem: Problem, result: hf.Result, rows: list[dict[str, Any]]
 ) -> None:
-    """Write parameters, summary, table and plots of a run.
+    """Write parameters, summary and table of a run.
 
     Parameters
     ----------
@@ -51,6 +51,26 @@ def write_results(
         writer = csv.DictWriter(file, hf.columns(result.records))
         writer.writeheader()
         writer.writerows(hf.table(result.records))
+
+
+def draw_results(
+    folder: Path, problem: Problem, result: hf.Result, rows: list[dict[str, Any]]
+) -> None:
+    """Plot a run: its iterations, one run of CG (fig. 4), and the measures.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to.
+    problem : Problem
+        What was trained.
+    result : Result
+        What HF found; nothing is plotted without iterations.
+    rows : list of dict
+        The measures after each iteration.
+    """
+    if not result.records:
+        return
     plot.run(result.records, path=folder / "run.png")
     plot.iteration(telling(result.records), path=folder / "iteration.png")
     for name in ["f", *problem.measures]:

@@ -10,9 +10,10 @@ from typing import Any
 
 from rop import hf
 from rop.errors import RopValueError
+from rop.execution import engine_named
 from rop.experiments.measures import measure
 from rop.experiments.registry import EXPERIMENTS, Problem
-from rop.experiments.results import write_json, write_results
+from rop.experiments.results import draw_results, write_json, write_results
 from rop.hf import recipes
 from rop.hf.files import JsonLines, read_lines
 from rop.hf.recipes import Recipe
@@ -82,11 +83,14 @@ def train(
     ------
     RopValueError
         If there is no such experiment or recipe, or the folder holds another run.
+    RopError
+        If the engine cannot run on this machine.
     """
     if order.experiment not in EXPERIMENTS:
         raise RopValueError(
             f"there is no experiment {order.experiment!r}; there are {', '.join(EXPERIMENTS)}"
         )
+    engine_named(order.engine)  # complains before a folder is made
     experiment = EXPERIMENTS[order.experiment]
     problem = experiment.build(order.seed, **order.options)
     recipe = recipe_named(order.recipe, problem)
@@ -114,6 +118,7 @@ def train(
         goals = ", ".join(f"{name} is below {goal:g}" for name, goal in problem.goals.items())
         result = replace(result, success=True, reason="solved", message=f"solved: {goals}")
     write_results(folder, problem, result, curve.rows)
+    draw_results(folder, problem, result, curve.rows)
     return result
 
 

@@ -47,14 +47,15 @@ class Race:
     target: float
 
 
-@study("comparison", seconds=600)
-def versus_scipy(seconds: float, seed: int, *, only: str = "") -> Findings:
+@study("comparison", seconds=1200)
+def versus_scipy(seconds: float, seed: int, *, only: str = "", most: float = 2000.0) -> Findings:
     """Gradient-equivalents to a given f: HF against SciPy's optimizers on five problems.
 
     "HF" is the default recipe. A gradient-equivalent is the multiplications of one gradient of all
     cases, and the same for all methods: all that is computed counts, on whatever cases, in
     proportion to their number. On the same cases a loss alone is about 1/3 of a gradient, Gv 4/3
-    and Hv 2 (erratum M24). All in float64. The time that one run leaves goes to those after it.
+    and Hv 2 (erratum M24). All in float64. A method that has not reached f after ``most`` of them
+    is given up, and any earlier if time is short; what one run leaves of it goes to those after it.
 
     Parameters
     ----------
@@ -64,6 +65,8 @@ def versus_scipy(seconds: float, seed: int, *, only: str = "") -> Findings:
         Seed of θ_0.
     only : str
         Run this problem alone.
+    most : float
+        The gradient-equivalents after which a method is given up.
 
     Returns
     -------
@@ -82,7 +85,7 @@ def versus_scipy(seconds: float, seed: int, *, only: str = "") -> Findings:
         series = {}
         for method in methods:
             share = (end - time.perf_counter()) / (runs - len(rows))
-            path, won = _run(race, method, share)
+            path, won = _run(race, method, most, share)
             last = path[-1]
             rows.append(
                 {
@@ -115,11 +118,13 @@ def versus_scipy(seconds: float, seed: int, *, only: str = "") -> Findings:
 
 
 class _Reached(Exception):
-    """The target, or the end of the time."""
+    """The target, or the end of the work or the time."""
 
 
-def _run(race: Race, method: str, seconds: float) -> tuple[list[dict[str, float]], bool]:
-    """Run a method to the target or the end of the time: its path by work, and whether it won."""
+def _run(
+    race: Race, method: str, most: float, seconds: float
+) -> tuple[list[dict[str, float]], bool]:
+    """Run a method until it wins or must be given up: its path by work, and whether it won."""
     problem = race.problem
     batch = {name: np.asarray(array, np.float64) for name, array in _data(problem).items()}
     cases = len(next(iter(batch.values()))) if batch else 1
@@ -131,7 +136,7 @@ def _run(race: Race, method: str, seconds: float) -> tuple[list[dict[str, float]
         used = time.perf_counter() - began
         if not path or f < path[-1]["f"]:
             path.append({"gradients": metered.gradients, "seconds": used, "f": f})
-        if f <= race.target or used > seconds:
+        if f <= race.target or metered.gradients > most or used > seconds:
             path.append({"gradients": metered.gradients, "seconds": used, "f": path[-1]["f"]})
             raise _Reached
 

@@ -91,7 +91,7 @@ def pcg(
     products = 0 if x0 is None else 1
 
     while True:
-        reason = _reason(progress, ry, enough, max_steps, stops)
+        reason = reason_to_stop(progress, ry, enough, max_steps, stops)
         if reason is not None:
             break
         Ap = product(p)
@@ -137,7 +137,11 @@ def _finish(
 
 def _squared_norm(r: Vector, y: Vector) -> float:
     """Return rᵀP⁻¹r, which a positive definite P keeps from being negative."""
-    ry = dot(r, y)
+    return not_negative(dot(r, y))
+
+
+def not_negative(ry: float) -> float:
+    """Return rᵀP⁻¹r, or raise RopValueError if it shows that P is not positive definite."""
     if ry < 0:
         raise RopValueError(
             f"pcg: preconditioner must be positive definite, but rᵀP⁻¹r = {ry:.3g}; "
@@ -146,9 +150,29 @@ def _squared_norm(r: Vector, y: Vector) -> float:
     return ry
 
 
-def _reason(
+def reason_to_stop(
     progress: Progress, ry: float, enough: float, max_steps: int, stops: Sequence[StopRule]
 ) -> Reason | None:
+    """Say why CG should end before its next step, if it should.
+
+    Parameters
+    ----------
+    progress : Progress
+        The run so far.
+    ry : float
+        rᵀP⁻¹r.
+    enough : float
+        The ‖r‖ that is small enough.
+    max_steps : int
+        The largest number of steps.
+    stops : sequence of callables
+        Further rules, asked after each step.
+
+    Returns
+    -------
+    str or None
+        The reason.
+    """
     if not isfinite(ry):
         return "not finite"
     if progress.residual <= enough or ry == 0:

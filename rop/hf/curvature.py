@@ -1,12 +1,14 @@
 """Whatever has products with vectors as v ↦ Bv: a function, a matrix, a SciPy LinearOperator."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
 import numpy.typing as npt
 
 from rop.errors import RopValueError
-from rop.hf.vectors import Vector
+from rop.hf.vectors import Vector, axpy
 
 if TYPE_CHECKING:
     from scipy.sparse import sparray, spmatrix
@@ -14,6 +16,49 @@ if TYPE_CHECKING:
 
 Operator: TypeAlias = Callable[[Vector], Vector]
 Curvature: TypeAlias = "Operator | npt.NDArray[Any] | spmatrix | sparray | LinearOperator"
+
+
+@dataclass(frozen=True, eq=False)
+class Damped:
+    """v ↦ Bv + dv for a diagonal d; the results of ``product`` are changed in place.
+
+    Parameters
+    ----------
+    product : callable, (n,) -> (n,)
+        v ↦ Bv.
+    d : float or ndarray, shape (n,)
+        The diagonal, as data: who keeps the vectors elsewhere adds it there.
+    """
+
+    product: Operator
+    d: Vector | float
+
+    def __call__(self, v: Vector) -> Vector:
+        """Return Bv + dv."""
+        Bv = self.product(v)
+        if isinstance(self.d, np.ndarray):
+            axpy(1.0, self.d * v, Bv)
+        else:
+            axpy(self.d, v, Bv)
+        return Bv
+
+
+class Diagonal:
+    """r ↦ dr for a diagonal d, into a buffer that is used again.
+
+    Parameters
+    ----------
+    d : ndarray, shape (n,)
+        The diagonal; its dtype is that of r.
+    """
+
+    def __init__(self, d: Vector) -> None:
+        self.d = d
+        self._dr = np.empty_like(d)
+
+    def __call__(self, r: Vector) -> Vector:
+        """Return dr."""
+        return np.multiply(self.d, r, out=self._dr)
 
 
 def as_operator(B: Curvature, n: int) -> Operator:

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from rop.errors import RopValueError
-from rop.hf.curvature import Operator
+from rop.hf.curvature import Damped, Operator
 from rop.hf.levenberg_marquardt import LevenbergMarquardt
-from rop.hf.vectors import Vector, axpy, dot
+from rop.hf.vectors import Vector, dot
 from rop.linearization import Linearization
 
 
@@ -103,15 +103,7 @@ class Identity:
 
     def damp(self, product: Operator, lam: float, /) -> Operator:
         """Return v ↦ Bv + λv; see `Penalty`."""
-        if lam == 0:
-            return product
-
-        def damped(v: Vector) -> Vector:
-            Bv = product(v)
-            axpy(lam, v, Bv)
-            return Bv
-
-        return damped
+        return Damped(product, lam) if lam else product
 
     def diagonal(self, lam: float, /) -> float:
         """Return λ, the diagonal of λI; see `Penalty`."""

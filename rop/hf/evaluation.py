@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rop.errors import RopValueError
+from rop.execution import engine_named
 from rop.hf.batches import Cases
 from rop.hf.curvature import Operator
 from rop.hf.preconditioners import Preconditioner
@@ -55,7 +56,10 @@ class Evaluator:
     Raises
     ------
     RopValueError
-        If the arrays of the data differ in their number of cases, or have none.
+        If the arrays of the data differ in their number of cases, or have none; if there is no such
+        engine.
+    RopError
+        If the engine cannot run on this machine.
     """
 
     def __init__(
@@ -66,6 +70,7 @@ class Evaluator:
         engine: str,
         chunk: int,
     ) -> None:
+        engine_named(engine)  # complains before a run begins
         self.objective = objective
         self.data = {name: np.asarray(array) for name, array in data.items()}
         self.engine = engine

@@ -194,7 +194,8 @@ class HessianFree(Iterator[Iteration]):
             0 if step.alpha else state.rejected + 1,
             step.f,
         )
-        self.ended = self._stalled(f, step.f, q)
+        # Where CG was cut off its gain says little about what there is to gain.
+        self.ended = self._stalled(f, step.f, -inf if solution.reason == "steps" else q)
         compared = by_f and bool(choice.f)
         f_selection = f_on_selection(evaluator, theta, cases, f, at) if compared else None
         held_out = f_on_held_out(evaluator, theta, self.theta, cases)

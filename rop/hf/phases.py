@@ -12,6 +12,7 @@ from rop.hf.curvature import Operator
 from rop.hf.damping import Penalty
 from rop.hf.evaluation import Evaluator
 from rop.hf.preconditioners import NoPreconditioner
+from rop.hf.products import CurvatureProduct
 from rop.hf.recipe import Recipe
 from rop.hf.solution import Iterate, Solution
 from rop.hf.state import State
@@ -88,18 +89,14 @@ def subproblem(
     """
     now = recipe.settings(state.iteration)
     mu = recipe.damping.structural(state.lam, state.mu)
-
-    def product(v: Vector) -> Vector:
-        if recipe.curvature == "hessian":
-            return at.hvp(v)
-        return at.ggnvp(v, mu) if mu else at.ggnvp(v)
+    product = CurvatureProduct(at, recipe.curvature, mu, evaluator)
 
     def f_and_gradient(x: Vector) -> tuple[float, Vector]:
         return evaluator.gradient(state.theta + x, cases.selection, NoPreconditioner())[:2]
 
     start = state.start if recipe.cg.warm and now.decay > 0 else None
     return Subproblem(
-        A=penalty.damp(evaluator.counted(product), state.lam),
+        A=penalty.damp(product, state.lam),
         b=-gradient,
         x0=None if start is None else scaled(now.decay, start),  # sec. 10
         preconditioner=_inverse(recipe, evaluator, state, at, penalty, diagonal, mu),

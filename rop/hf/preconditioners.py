@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from rop.errors import RopValueError
-from rop.hf.curvature import Operator
+from rop.hf.curvature import Diagonal, Operator
 from rop.hf.vectors import Vector
 from rop.linearization import Linearization
 from rop.objective import Objective
@@ -148,13 +148,7 @@ class DiagonalPower:
                 f"{type(self).__name__}: d + κ must be positive, but its least entry is "
                 f"{P.min():.3g}; give kappa > 0, or a damping with a positive lower bound"
             )
-        inverse = (P**-self.exponent).astype(diagonal.dtype, copy=False)
-        y = np.empty_like(inverse)
-
-        def solve(r: Vector) -> Vector:
-            return np.multiply(inverse, r, out=y)
-
-        return solve
+        return Diagonal((P**-self.exponent).astype(diagonal.dtype, copy=False))
 
     def _scale(self, n: int, objective: Objective | None) -> Vector | float:
         if self.scale is None:

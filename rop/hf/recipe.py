@@ -12,7 +12,7 @@ from rop.hf.levenberg_marquardt import LevenbergMarquardt
 from rop.hf.line_search import Armijo
 from rop.hf.preconditioners import EmpiricalFisher, Preconditioner
 from rop.hf.schedules import Ramp, extremes, value_at
-from rop.hf.stopping import ConjugateGradient
+from rop.hf.stopping import ConjugateGradient, ObjectiveRise
 from rop.hf.subproblem import Solver
 
 
@@ -45,9 +45,10 @@ class Recipe:
     The defaults suit any objective, and are chosen by what they cost: gradient, ρ and line search
     see all data; the products, which take most of the work, only a sixteenth of it, CG-backtracking
     an eighth (sec. 8.7, 12), but never fewer than 256 cases, and on problems so small that this
-    saves no time more, or all; P is the empirical Fisher's diagonal on the curvature's cases (sec.
-    11); λ starts at 1 and falls to a third at a time, so that where the model is good damping is
-    soon out of the way (sec. 8.5). Numbers that may be a `Ramp` change over the iterations.
+    saves no time more, or all; CG also stops where f rises on the curvature's cases, as in the
+    second recipe of sec. 13; P is the empirical Fisher's diagonal on these cases (sec. 11); λ
+    starts at 1 and falls to a third at a time, so that where the model is good damping is soon out
+    of the way (sec. 8.5). Numbers that may be a `Ramp` change over the iterations.
 
     Parameters
     ----------
@@ -88,7 +89,7 @@ class Recipe:
     damping: Damping = Tikhonov(rule=LevenbergMarquardt(lower_by=1 / 3))
     preconditioner: Preconditioner = EmpiricalFisher(cases="curvature")
     decay: float | Ramp = 0.95
-    cg: Solver = field(default_factory=ConjugateGradient)
+    cg: Solver = ConjugateGradient(rise=ObjectiveRise(every=5, window=10))
     reduction: Literal["curvature", "gradient"] = "gradient"
     selection: Selection = field(default_factory=Backtracking)
     line_search: Armijo = field(default_factory=Armijo)

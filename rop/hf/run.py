@@ -74,7 +74,8 @@ def minimize(
         Go on with the run that the folder holds, if it holds one: with the same arguments, θ comes
         out the same bit by bit.
     engine : str
-        The engine of the products: "numba", "numpy" or "cuda".
+        The engine of the products: "numba", "numpy" or "cuda"; with "cuda" CG runs on the GPU as
+        well, where it can (see `ConjugateGradient`).
     dtype : dtype
         The dtype of θ and of all arithmetic but CG's scalars, float32 or float64.
 

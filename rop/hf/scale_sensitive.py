@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 from rop.errors import RopValueError
-from rop.hf.curvature import Operator
+from rop.hf.curvature import Damped, Operator
 from rop.hf.damping import Adapted, Penalty
 from rop.hf.vectors import Vector, axpy, dot
 from rop.linearization import Linearization
@@ -33,13 +33,7 @@ class DiagonalPenalty:
 
     def damp(self, product: Operator, lam: float, /) -> Operator:
         """Return v ↦ Bv + λDv; see `Penalty`."""
-
-        def damped(v: Vector) -> Vector:
-            Bv = product(v)
-            axpy(lam, self._d * v, Bv)
-            return Bv
-
-        return damped
+        return Damped(product, self.diagonal(lam))
 
     def diagonal(self, lam: float, /) -> Vector:
         """Return λd; see `Penalty`."""

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, inf
 
 from rop.errors import RopValueError
 from rop.hf.cg import pcg
+from rop.hf.resident import resident_pcg
 from rop.hf.schedules import Ramp, extremes, value_at
 from rop.hf.solution import Iterate, Progress, Reason, Solution, StopRule
 from rop.hf.subproblem import Subproblem
@@ -120,6 +121,10 @@ class ObjectiveRise:
 class ConjugateGradient:
     """How HF runs CG: its stopping rules, its trust region if any, and the memory for its iterates.
 
+    With the CUDA engine all of CG's vectors stay on the GPU and the host looks every few steps, if
+    there is no trust region and no ``downhill``, the damping matrix is diagonal, P too, and batch
+    and vectors fit. Otherwise, as with the other engines, the vectors are the host's.
+
     Parameters
     ----------
     max_steps : int or Ramp
@@ -174,12 +179,23 @@ class ConjugateGradient:
         stops: list[StopRule] = [] if self.progress is None else [self.progress]
         if self.rise is not None and problem.watch is not None:
             stops.append(self.rise.rule(problem.f, problem.watch))
+        max_steps = problem.max_steps or int(value_at(self.max_steps, 0))
+        if problem.radius == inf and not self.downhill:
+            found = resident_pcg(
+                problem,
+                max_steps=max_steps,
+                residual=self.residual,
+                stops=stops,
+                keep=self.keep,
+            )
+            if found is not None:
+                return found
         return pcg(
             problem.A,
             problem.b,
             problem.x0,
             problem.preconditioner,
-            max_steps=problem.max_steps or int(value_at(self.max_steps, 0)),
+            max_steps=max_steps,
             residual=self.residual,
             stops=stops,
             store=problem.store,

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from rop.engines.parallel import run_all
+from rop.engines.parallel import run_all, stretches
 
 Vector: TypeAlias = npt.NDArray[np.floating[Any]]
 
@@ -118,12 +118,11 @@ def _by_stretches(function: Callable[..., float | None], *vectors: Vector) -> fl
         return function(*vectors) or 0.0
     from rop.engines.numba import threads
 
-    edges = np.linspace(0, n, threads() + 1).astype(int).tolist()
-    totals = [0.0] * threads()
+    where = stretches(n, threads())
+    totals = [0.0] * len(where)
 
     def work(i: int) -> None:
-        stretch = slice(edges[i], edges[i + 1])
-        totals[i] = function(*[vector[stretch] for vector in vectors]) or 0.0
+        totals[i] = function(*[vector[where[i]] for vector in vectors]) or 0.0
 
-    run_all([partial(work, i) for i in range(threads())])
+    run_all([partial(work, i) for i in range(len(where))])
     return sum(totals)

@@ -20,7 +20,8 @@ PROGRAMS = ("gradient", "vjp", "jvp", "loss_hvp", "ggnvp", "hvp", "rows", "squar
 
 def _loaded(model, engine: str) -> Execution:
     execution = Execution(model.objective, model.cases, engine, np.dtype(np.float64), "products")
-    execution.load(model.theta, model.batch)
+    objective = model.objective
+    execution.load(model.theta, model.batch, objective.algorithms.forward, objective.refuse_batch)
     return execution
 
 

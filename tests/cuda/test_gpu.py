@@ -1,16 +1,19 @@
 """Layer 3: on a GPU. All that the simulator has checked, cuBLAS, graphs, and other libraries."""
 
 import json
+from itertools import islice
 
 import numpy as np
 import pytest
 from cuda_agreement import *  # noqa: F403
 from graphs import GRAPHS
+from hf_agreement import *  # noqa: F403
 
 import rop
 from rop.bench import engines, gpu
 from rop.bench.workloads import WORKLOADS
 from rop.engines.cuda import cublas, driver, products
+from rop.hf import pcg
 
 pytestmark = [
     pytest.mark.gpu,
@@ -86,6 +89,20 @@ def test_w1_agrees_with_the_cpu():
         assert np.linalg.norm(found - expected) <= 1e-5 * np.linalg.norm(expected), name
 
 
+def test_cg_on_w1_is_one_graph_and_that_of_the_host():
+    at, _ = w1()
+    b = -at.gradient()
+    expected = pcg(lambda v: at.ggnvp(v, lam=1.0), b, max_steps=30)
+    steps = list(islice(at.cg_steps(b, damping=1.0), 31))
+    np.testing.assert_allclose([step.q for step in steps], expected.q, rtol=1e-4, atol=1e-7)
+    found = steps[-1].fetch()
+    assert np.linalg.norm(found - expected.x) <= 1e-2 * np.linalg.norm(expected.x)
+    (graph,) = at._execution.conjugate_gradient("ggnvp")._step
+    assert graph._executable is not None
+    again = [step.q for step in islice(at.cg_steps(b, damping=1.0), 31)]
+    assert again == [step.q for step in steps]
+
+
 def test_tf32_only_where_it_is_asked_for():
     (exact, v), (rounded, _) = w1(), w1(engine="cuda-tf32")
     right, found = exact.ggnvp(v), rounded.ggnvp(v)
@@ -120,7 +137,7 @@ def test_memory_of_the_card_is_asked_for_first():
 def test_the_measurements(tmp_path):
     """Gv within 1.25 times the bare matrix products at batch 20,000, and ahead of JAX."""
     file = tmp_path / "gpu.json"
-    assert gpu.main(["--rounds", "5", "--json", str(file)]) == 0
+    assert gpu.main(["--rounds", "5", "--seconds", "0", "--json", str(file)]) == 0
     results = json.loads(file.read_text())
     large = results["W1, N = 20000"]["seconds"]
     assert large["rop cuda"] <= 1.25 * large["cuBLAS, bare"]

@@ -11,7 +11,8 @@ HERE = Path(__file__).parent
 def test_every_kernel_in_the_simulator():
     """The simulator must be chosen before Numba is imported."""
     environment = dict(os.environ, NUMBA_ENABLE_CUDASIM="1", OMP_NUM_THREADS="1")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "cuda_agreement.py"]
+    modules = ["cuda_agreement.py", "hf_agreement.py"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *modules]
     done = subprocess.run(command, cwd=HERE, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-10_000:]
     assert " passed" in done.stdout

@@ -1,5 +1,6 @@
 """What users without a GPU see: one clear error, and nothing of CUDA otherwise."""
 
+import json
 import subprocess
 import sys
 
@@ -7,7 +8,8 @@ import numpy as np
 import pytest
 
 import rop
-from rop.bench import machine
+from rop.bench import gpu, gpu_training, machine
+from rop.cli import main
 from rop.engines.cuda import driver
 
 pytestmark = pytest.mark.skipif(driver.missing() is None, reason="there is a GPU")
@@ -38,3 +40,42 @@ def test_importing_rop_leaves_cuda_alone():
 
 def test_info_says_what_is_missing():
     assert machine.describe()["gpu"] == {"missing": driver.missing()}
+
+
+def test_cg_of_its_own_is_the_gpus_alone():
+    at = objective().linearize(np.ones(3), engine="numpy")
+    assert at.cg_steps(-at.gradient(), damping=0.5) is None
+    with pytest.raises(rop.RopError, match=r"x0: expected shape \(3,\) or .*, got \(2,\)"):
+        at.cg_steps(-at.gradient(), np.ones(2))
+    with pytest.raises(rop.RopError, match=r"inverse: expected shape \(3,\), got \(3, 2\)"):
+        at.cg_steps(-at.gradient(), inverse=np.ones((3, 2)))
+    with pytest.raises(rop.RopError, match="needs hidden units"):
+        at.cg_steps(-at.gradient(), mu=0.1)
+
+
+def test_a_training_does_not_begin(tmp_path, capsys):
+    folder = tmp_path / "run"
+    given = ["train", "curves", "--engine", "cuda", "--images", "20", "--out", str(folder)]
+    assert main(given) == 2
+    assert "rop train: engine 'cuda': " in capsys.readouterr().err
+    assert not folder.exists()
+
+
+def test_the_measurements_say_what_is_missing(capsys):
+    with pytest.raises(SystemExit) as ended:
+        gpu.main(["--rounds", "1"])
+    assert ended.value.code == 2
+    assert str(driver.missing()) in capsys.readouterr().err
+
+
+def test_the_training_of_the_measurements():
+    """On the CPU, and small: what is told of each update, beside the log of 2011."""
+    options = {"size": 14, "images": 20, "hidden": "5-2", "lam": 1.0}
+    found = gpu_training.measure(60.0, iterations=3, engine="numpy", options=options)
+    assert json.loads(json.dumps(found))["iterations"] == 3
+    assert [update["update"] for update in found["updates"]] == [1, 2, 3]
+    assert found["updates"][0]["Martens' error"] == 107.0
+    assert found["error"] == found["updates"][-1]["error"] < found["updates"][0]["error"]
+    assert found["products"] >= found["CG steps"] == sum(u["CG steps"] for u in found["updates"])
+    words = gpu_training.told(found)
+    assert "3 updates (iterations)" in words and "60,221 CG steps; error 0.125" in words

@@ -14,6 +14,7 @@ from rop.experiments import EXPERIMENTS, STUDIES
 from rop.experiments.sequences import TASKS
 from rop.experiments.sequences_problems import recurrent_objective, rnn_recipe, start
 from rop.experiments.sequences_runs import FIRST_ORDER, first_order, hessian_free
+from rop.hf.preconditioners import NoPreconditioner
 from rop.hf.streams import Stream
 
 T, N = 40, 3000
@@ -34,7 +35,7 @@ def uniform(counts):
 
 def ends(task, batch):
     """T' of each sequence: the step of its last output of weight 1."""
-    weight = batch["weight"].reshape(N, len(task.at))
+    weight = batch["weight"].reshape(-1, len(task.at))
     last = len(task.at) - 1 - (weight[:, ::-1] > 0).argmax(axis=1)
     return np.array(task.at)[last] + 1
 
@@ -270,9 +271,39 @@ def test_lam_of_the_permutation_grows_with_its_length():
     assert EXPERIMENTS["addition"].build(0, **options).recipe.damping.lam == 0.1
 
 
+def test_the_permutation_starts_from_a_net_that_has_not_forgotten_the_first_symbol():
+    """A linear readout of its last state finds it; with the W_xh of all others it guesses."""
+
+    def missed(**options):
+        task = TASKS["random-permutation"](30)
+        problem = EXPERIMENTS["random-permutation"].build(1, sequences=20, **options)
+        batch, p = task.draw(3000, 7), problem.objective.unpack(problem.theta)
+        last, states = ends(task, batch) - 1, []
+        h = np.tile(p["h_0"], (3000, 1))
+        for x in batch["x"].swapaxes(0, 1):
+            h = np.tanh(h @ p["W_hh"].T + x @ p["W_xh"].T + p["b_h"])
+            states.append(h)
+        features = np.c_[np.array(states)[last, np.arange(3000)], np.ones(3000)]
+        side = 2 * batch["x"][:, 0, 1] - 1
+        w = np.linalg.lstsq(features[:2000], side[:2000], rcond=None)[0]
+        return np.mean(np.sign(features[2000:] @ w) != side[2000:])
+
+    assert missed() < 0.4
+    assert 0.43 < missed(radius=1.1, inputs=0.1) < 0.57
+
+
 def test_the_recipe_can_do_without_structural_damping():
     assert rnn_recipe(mu=0).damping.mu == 0
     assert rnn_recipe().damping.mu == 1 / 30
+
+
+def test_the_recipe_is_that_of_RNN11_whatever_the_defaults_are():
+    recipe = rnn_recipe()
+    assert isinstance(recipe.preconditioner, NoPreconditioner)
+    assert recipe.reduction == "curvature"
+    assert (recipe.cg.max_steps, recipe.cg.rise, recipe.decay) == (300, None, 0.95)
+    rule = recipe.damping.rule
+    assert (rule.raise_by, rule.lower_by, rule.model) == (3 / 2, 2 / 3, "undamped")
 
 
 def test_training_ends_when_the_problem_is_solved(tmp_path, capsys):

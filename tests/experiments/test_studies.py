@@ -100,6 +100,14 @@ def test_rosenbrock_is_won_and_counted():
         assert 10 < row["gradient-equivalents"] < 2000
 
 
+def test_a_method_is_given_up_after_so_much_work():
+    findings = found("comparison", 40.0, only="Rosenbrock", most=20.0)
+    for row in findings.tables["table"]:
+        assert row["gradient-equivalents"] is None
+        assert row["f"] > row["target"] and 20 < row["done"] < 35
+    assert findings.text.count("not reached") == 5
+
+
 def test_parameterizations_stand_for_the_same_net():
     plain, scaled = scaled_digits(1, 1.0), scaled_digits(1)
     exponential = exponential_digits(1)

@@ -8,7 +8,7 @@ import pytest
 
 from rop.cli import main
 from rop.errors import RopValueError
-from rop.experiments import EXPERIMENTS, registry
+from rop.experiments import EXPERIMENTS, registry, training
 from rop.experiments.measures import measure, squared_error, wrong
 from rop.experiments.training import Order, recipe_named, recipe_names, train
 from rop.hf import Recipe, compare, read_log, replay
@@ -18,6 +18,12 @@ SMALL = ["--hidden", "8", "--engine", "numpy"]
 
 def trained(folder, *arguments):
     return main(["train", "digits", *SMALL, "--out", str(folder), *map(str, arguments)])
+
+
+@pytest.fixture(autouse=True)
+def no_pictures(monkeypatch):
+    """Leave out what takes most of the time; `results`, which is made before, has them."""
+    monkeypatch.setattr(training, "draw_results", lambda *_: None)
 
 
 @pytest.fixture(scope="module")
@@ -88,8 +94,6 @@ def test_measures_lost_in_a_crash_are_caught_up(results, tmp_path):
 
 
 def test_ctrl_c_leaves_a_folder_to_go_on_from(tmp_path, monkeypatch):
-    from rop.experiments import training
-
     original = training._Curve.__call__
 
     def interrupted(self, it, theta):
@@ -97,10 +101,10 @@ def test_ctrl_c_leaves_a_folder_to_go_on_from(tmp_path, monkeypatch):
         if it.number == 1:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(training._Curve, "__call__", interrupted)
-    assert trained(tmp_path, "--iterations", 4) == 130
+    with monkeypatch.context() as patch:
+        patch.setattr(training._Curve, "__call__", interrupted)
+        assert trained(tmp_path, "--iterations", 4) == 130
     assert json.loads((tmp_path / "summary.json").read_text())["iterations"] == 2
-    monkeypatch.undo()
     assert trained(tmp_path, "--iterations", 4, "--resume") == 0
 
 

@@ -13,7 +13,7 @@ from rop.hf.batches import Batches
 from rop.hf.damping import Tikhonov
 from rop.hf.levenberg_marquardt import LevenbergMarquardt
 from rop.hf.line_search import Armijo, Step
-from rop.hf.preconditioners import EmpiricalFisher
+from rop.hf.preconditioners import EmpiricalFisher, NoPreconditioner
 from rop.hf.stopping import ConjugateGradient
 from rop.hf.vectors import norm
 from rop.nets import mlp
@@ -390,6 +390,21 @@ def test_the_end_of_float32s_precision_is_recognised():
     assert np.mean(error**2) / 2 <= np.finfo(np.float32).eps * last.f_before
 
 
+def test_a_small_gain_where_cg_was_cut_off_is_no_end():
+    # One step of CG sees only the steep direction, along which less is left than f's rounding
+    # error; in the other one there is 0.5, to which its warm starts lead.
+    p = rop.param("p", 2)
+    z = rop.stack([100.0 * p[0], p[1], 0.0 * p[1]])
+    objective = rop.Objective(z, rop.SquaredError([0.0, 0.0, 200.0]))
+    recipe = Recipe(cg=ConjugateGradient(max_steps=1), preconditioner=NoPreconditioner())
+    optimizer = run((objective, [1e-4, 1.0], {}), recipe, dtype=np.float32)
+    history = take(optimizer, 60)
+    rounding = np.finfo(np.float32).eps * history[0].f_before
+    assert history[0].f_before - history[0].f_after < -history[0].q / 4 < rounding / 4
+    assert optimizer.ended is None
+    assert history[0].f_before - history[-1].f_after > 10 * rounding
+
+
 def test_lam_at_its_bound_is_said():
     rule = LevenbergMarquardt(lowest=0.9, highest=1.0)
     optimizer = run(classifier(), Recipe(damping=Tikhonov(1.0, rule)))
@@ -458,7 +473,7 @@ def test_arguments_that_do_not_fit_are_refused():
 
 
 def test_the_line_search_starts_from_the_chosen_iterates_known_loss():
-    optimizer = run(classifier(), Recipe(line_search=Armijo()))
+    optimizer = run(classifier(), Recipe(cg=ConjugateGradient(), line_search=Armijo()))
     it = next(optimizer)
     assert it.step.outcome == "accepted"
     assert it.work.losses == len(it.f_stored)

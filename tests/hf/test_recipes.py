@@ -12,6 +12,7 @@ from rop.hf.damping import Tikhonov, Undamped
 from rop.hf.preconditioners import EmpiricalFisher, NoPreconditioner
 from rop.hf.recipe import Recipe, Settings
 from rop.hf.schedules import Ramp
+from rop.hf.stopping import ObjectiveRise
 from rop.hf.structural import Structural
 
 
@@ -89,6 +90,8 @@ def test_the_default_counts_its_costs():
     assert recipe.preconditioner == EmpiricalFisher(exponent=0.75, cases="curvature")
     rule = recipe.damping.rule
     assert (recipe.damping.lam, rule.lower_by, rule.raise_by) == (1.0, 1 / 3, 3 / 2)
+    assert recipe.cg.rise == ObjectiveRise(every=5, window=10)
+    assert recipes.martens2010().cg.rise is None
     assert recipe == Recipe()
 
 

@@ -20,6 +20,11 @@ from rop.engines.cuda.kernels import THREADS
 from rop.engines.cuda.vectors import BLOCKS
 from rop.ops.kernels import Array
 
+AHEAD = 3 if driver.SIMULATED else 10
+"""Steps between two looks of the host: what the last look finds to be too many is lost work."""
+
+_VECTORS = 6  # besides the iterates
+
 
 @dataclass(frozen=True)
 class Step:
@@ -58,7 +63,7 @@ class ConjugateGradient:
     Parameters
     ----------
     product : Bound
-        v ↦ Bv: `DeviceExecution.bound` of "ggnvp" or "hvp".
+        v ↦ Bv: `DeviceExecution.bound` of "ggnvp", "structural" or "hvp".
     n : int
         Number of parameters.
     dtype : dtype
@@ -67,9 +72,9 @@ class ConjugateGradient:
         Steps between two looks of the host. That many iterates are kept on the GPU.
     """
 
-    def __init__(self, product: Bound, n: int, dtype: np.dtype[Any], ahead: int = 10) -> None:
+    def __init__(self, product: Bound, n: int, dtype: np.dtype[Any], ahead: int = AHEAD) -> None:
         self._product, self._n, self._dtype, self._ahead = product, n, dtype, ahead
-        x, r, p, d, inverse, b = (driver.empty(n, dtype) for _ in range(6))
+        x, r, p, d, inverse, b = (driver.empty(n, dtype) for _ in range(_VECTORS))
         self._x, self._r, self._p, self._d, self._inverse, self._b = x, r, p, d, inverse, b
         self._iterates = driver.empty(n * ahead, dtype)
         self._parts = driver.empty(2 * BLOCKS, np.dtype(np.float64))
@@ -99,6 +104,7 @@ class ConjugateGradient:
         x0: Array | None = None,
         diagonal: Array | float = 0.0,
         inverse: Array | None = None,
+        ready: Callable[[], Any] | None = None,
     ) -> Iterator[Step]:
         """Run CG; the first "step" tells of the start, with pAp = 0.
 
@@ -112,6 +118,8 @@ class ConjugateGradient:
             d, the damping and what else is added to B.
         inverse : array, (n,), optional
             The diagonal of P⁻¹; 1 by default.
+        ready : callable, optional
+            Sets what the product depends on and others may change between two looks, such as μ.
 
         Yields
         ------
@@ -119,10 +127,14 @@ class ConjugateGradient:
             Without end, unless a direction has pᵀAp that is not positive and finite.
         """
         with driver.lock:
+            if ready is not None:
+                ready()
             start = self._begin(b, x0, diagonal, inverse)
         yield start
         while True:
             with driver.lock:
+                if ready is not None:
+                    ready()
                 for _ in range(self._ahead):
                     for part in self._step:
                         part()
@@ -134,6 +146,11 @@ class ConjugateGradient:
                 if not 0 < pAp < np.inf:
                     return
 
+    @staticmethod
+    def room(n: int, dtype: np.dtype[Any]) -> int:
+        """Bytes on the GPU, for n parameters, that the vectors of one take."""
+        return (_VECTORS + AHEAD) * n * dtype.itemsize
+
     def _begin(
         self, b: Array, x0: Array | None, diagonal: Array | float, inverse: Array | None
     ) -> Step:
@@ -141,8 +158,7 @@ class ConjugateGradient:
         driver.upload(self._b, b)
         for target, given in ((self._d, diagonal), (self._inverse, inverse)):
             given = 1.0 if given is None else given
-            whole = np.full(n, given, dtype) if isinstance(given, float) else given
-            driver.upload(target, whole)
+            driver.upload(target, given if np.ndim(given) else np.full(n, given, dtype))
         driver.upload(self._x, np.zeros(n, dtype) if x0 is None else x0)
         if x0 is None:
             driver.upload(self._product.output, np.zeros(n, dtype))

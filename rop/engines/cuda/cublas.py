@@ -55,8 +55,9 @@ def _handle(tf32: bool) -> int:
     """A handle on the engine's stream, without TF32 unless it is asked for."""
     from nvmath.bindings import cublas
 
+    stream = int(driver.stream().handle)  # first: a handle belongs to the present context
     handle = int(cublas.create())
-    cublas.set_stream(handle, int(driver.stream().handle))
+    cublas.set_stream(handle, stream)
     # In this order: cublasSetStream resets the workspace.
     cublas.set_workspace(handle, address(_workspace()), _WORKSPACE)
     mode = cublas.Math.TF32_TENSOR_OP_MATH if tf32 else cublas.Math.DEFAULT_MATH

@@ -39,7 +39,26 @@ def missing() -> str | None:
             "no NVIDIA GPU can be used: the driver library (libcuda) is not found, or it sees no "
             "GPU; install NVIDIA's driver for CUDA 13 or later and look at nvidia-smi"
         )
-    return None
+    return _too_old()
+
+
+@cache
+def _too_old() -> str | None:
+    """What keeps the driver from running what the compiler makes, or None."""
+    from numba.cuda.cudadrv import driver, runtime
+
+    try:
+        compiler = runtime.get_version()
+    except Exception as error:
+        # Whatever hides NVRTC, a part of the toolkit that comes with the extra.
+        return f"NVIDIA's compiler cannot be used ({error}); run pip install 'rop[cuda]'"
+    found = driver.get_version()
+    if found[0] >= compiler[0]:
+        return None
+    return (
+        f"NVIDIA's driver is for CUDA {found[0]}.{found[1]}, the compiler for CUDA {compiler[0]}; "
+        f"install a driver for CUDA {compiler[0]} or later"
+    )
 
 
 def require() -> None:
@@ -67,7 +86,11 @@ def name() -> str:
 def free_memory() -> float:
     """Bytes of the GPU's memory that are free."""
     require()
-    return float(cuda.current_context().get_memory_info().free)
+    context = cuda.current_context()
+    if not SIMULATED:
+        # Numba puts off giving memory back, up to a fifth of the card.
+        context.memory_manager.deallocations.clear()
+    return float(context.get_memory_info().free)
 
 
 def processors() -> int:
@@ -137,38 +160,45 @@ class Graph:
         self._launches = launches
         self._warm = False
         self._executable: Any = None
+        self._destroy: Callable[[Any], Any] | None = None
 
     def __call__(self) -> None:
         """Give the launches to the stream."""
+        # cuBLAS and graphs, unlike Numba, expect that this thread has a context.
+        cuda.current_context()
         if SIMULATED or not self._warm or len(self._launches) < 2:
             # The first time compiles and loads kernels, which cannot be captured.
             for launch in self._launches:
                 launch()
             self._warm = True
             return
-        if self._executable is None:
-            self._executable = _captured(self._launches)
         from cuda.bindings import driver as api
 
+        if self._executable is None:
+            self._executable = _captured(self._launches)
+            self._destroy = api.cuGraphExecDestroy
         _checked(api.cuGraphLaunch(self._executable, int(stream().handle)))
 
     def __del__(self) -> None:
-        if self._executable is not None:
-            from cuda.bindings import driver as api
-
-            api.cuGraphExecDestroy(self._executable)
+        # Nothing can be imported when the interpreter ends.
+        if self._destroy is not None:
+            self._destroy(self._executable)
 
 
 def _captured(launches: Sequence[Callable[[], Any]]) -> Any:
     from cuda.bindings import driver as api
 
     handle = int(stream().handle)
-    mode = api.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
-    _checked(api.cuStreamBeginCapture(handle, mode))
-    try:
-        for launch in launches:
-            launch()
-    finally:
+    # Memory that is taken or given back meanwhile, by Numba or by cuBLAS, would end another mode.
+    mode = api.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_RELAXED
+    with cuda.defer_cleanup():
+        _checked(api.cuStreamBeginCapture(handle, mode))
+        try:
+            for launch in launches:
+                launch()
+        except BaseException:
+            api.cuStreamEndCapture(handle)  # the stream is of use again, and the error remains
+            raise
         graph = _checked(api.cuStreamEndCapture(handle))
     executable = _checked(api.cuGraphInstantiate(graph, 0))
     _checked(api.cuGraphDestroy(graph))

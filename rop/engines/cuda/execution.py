@@ -6,14 +6,17 @@ need is computed again, and what belongs to θ's space is summed over the pieces
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rop.arrays import is_finite
 from rop.engines.cuda import Bound, bind, driver, vectors
+from rop.engines.cuda.cg import ConjugateGradient
 from rop.engines.cuda.memory import DeviceShard
 from rop.engines.memory import Shard
 from rop.errors import RopMemoryError
@@ -33,15 +36,35 @@ class DeviceExecution(Execution):
 
     shards: list[DeviceShard]  # type: ignore[assignment]
 
-    def load(self, theta: Array, batch: Mapping[str, NDArray[Any]]) -> None:
-        """Send a θ (n,) to the GPU, and a batch if all of it fits."""
+    def load(
+        self,
+        theta: Array,
+        batch: Mapping[str, NDArray[Any]],
+        program: Program,
+        refuse: Callable[[Mapping[str, NDArray[Any]]], None],
+    ) -> None:
+        """Send a θ (n,) to the GPU, and a batch if all of it fits; run the first program."""
+        refuse(batch)
         with driver.lock:
+            self._theta = theta.copy()
             self._done.clear()
-            self._given: dict[str, Array] = {f"data {name}": a for name, a in batch.items()}
+            # Pieces are sent again and again, and the caller's arrays may change meanwhile.
+            own = len(self._pieces) > 1
+            self._given: dict[str, Array] = {
+                f"data {name}": array.copy() if own else array for name, array in batch.items()
+            }
             self._staged: list[Program] = []
             self._present: int | None = None
             self.shards[0].write("theta", theta)
             self._enter(0)
+            self.stage(program)
+            # Page-locked arrays are copied behind the caller's back, and may change thereafter.
+            driver.synchronize()
+
+    @property
+    def theta(self) -> Array:
+        """θ, on the host."""
+        return self._theta
 
     def stage(self, program: Program) -> None:
         """Run a program that belongs to θ and the batch, unless that is done."""
@@ -49,7 +72,7 @@ class DeviceExecution(Execution):
             if program.name not in self._done:
                 self._done.add(program.name)
                 self._staged.append(program)
-                self._run(program, 1).start()
+                self._made(program, 1).start()
 
     def values(self, value: Value) -> NDArray[Any]:
         """What a stage has kept, or what was given: (N, *shape) or (1, *shape)."""
@@ -81,14 +104,16 @@ class DeviceExecution(Execution):
         source: Space,
         result: Space,
         plus: tuple[float, Any] | None = None,
-    ) -> None:
+    ) -> bool:
         """Run a product; vectors are flat arrays of NumPy or on the GPU. See `Execution`."""
+        if isinstance(given, np.ndarray) and not is_finite(given):
+            return False
         program = self._algorithms.product(name)
         with driver.lock:
             pieces = range(len(self._pieces))
             for i, piece in enumerate(pieces):
                 self._enter(piece)
-                run = self._run(program, K)
+                run = self._made(program, K)
                 driver.upload(run.input, self._cut(given) if source == "outputs" else given)
                 run.start()
                 if result == "outputs":
@@ -102,12 +127,37 @@ class DeviceExecution(Execution):
                 driver.fetch(output, total)
             elif plus is not None:
                 raise AssertionError("only θ's space has a penalty")
+        return True
 
     def bound(self, name: str, K: int = 1) -> Bound | None:
         """A product that needs no other piece of the batch, to be run on the GPU; else None."""
         if len(self._pieces) > 1:
             return None
-        return self._run(self._algorithms.product(name), K)
+        return self._made(self._algorithms.product(name), K)
+
+    def conjugate_gradient(self, name: str) -> ConjugateGradient | None:
+        """CG with a product; None where the batch goes in pieces, or CG's vectors find no room."""
+        with driver.lock:
+            bound = self.bound(name)
+            if bound is None:
+                return None
+            if name not in self._solvers:
+                n = self._algorithms.size
+                if ConjugateGradient.room(n, self._dtype) > driver.free_memory():
+                    return None
+                self._solvers[name] = ConjugateGradient(bound, n, self._dtype)
+            return self._solvers[name]
+
+    @cached_property
+    def _solvers(self) -> dict[str, ConjugateGradient]:
+        return {}
+
+    @property
+    def memory(self) -> dict[str, int]:
+        """Bytes on the GPU by kind; CG's vectors are "work" space."""
+        sizes = super().memory
+        room = ConjugateGradient.room(self._algorithms.size, self._dtype)
+        return sizes | {"work": sizes["work"] + len(self._solvers) * room}
 
     @property
     def tf32(self) -> bool:
@@ -129,14 +179,14 @@ class DeviceExecution(Execution):
         for buffer, array in self._given.items():
             self._send(buffer, array)
         for program in self._staged:
-            self._run(program, 1).start()
+            self._made(program, 1).start()
 
     def _send(self, buffer: str, array: Array) -> None:
         assert self._present is not None
         cut = self._per_case or buffer.startswith("data ")
         self._shard.write(buffer, array[self._pieces[self._present]] if cut else array)
 
-    def _run(self, program: Program, K: int) -> Bound:
+    def _made(self, program: Program, K: int) -> Bound:
         shard = self._shard
         key = (f"{program.name} {shard.cases}", K)
         found = self._runs.get(key)
@@ -166,7 +216,6 @@ class DeviceExecution(Execution):
 
     def _split(self, objective: Objective) -> list[Shard]:
         """Cut the batch into as few pieces as fit into the GPU's free memory."""
-        driver.require()
         cases, free = self._cases, driver.free_memory()
         pieces = 1
         while (needed := self._needed(objective, -(-cases // pieces))) > free:
@@ -186,9 +235,8 @@ class DeviceExecution(Execution):
         shards = [DeviceShard(size, slice(0, size), self._dtype, buffers) for size in sizes]
         largest = shards[0]
         largest.room("theta", objective.n)
-        largest.write("constants", self._algorithms.constants.astype(self._dtype))
-        largest.write("cases", np.full(1, 1.0 / cases, self._dtype))
-        largest.write("strength", np.zeros(1, self._dtype))
+        for name, array in self._fixed().items():
+            largest.write(name, array)
         for name, shape in objective.data_shapes.items():
             largest.room(f"data {name}", largest.cases * prod(shape))
         largest.room("work", max(self._work(largest.cases)))
