@@ -333,11 +333,12 @@ class Algorithms:
         return emit.program
 
     def _structural_damping(self, emit: Emit, node: Node, R: State, Rd: State) -> None:
-        """Rdh += μ Rh; with the matching loss Rdx += μ s'(x) Rx, which is μ Rh too (M47)."""
+        """Rdh += μ Rh; with the matching loss Rdx += μ s'(x) Rx, which is Rdh += μ Rx (M47)."""
         emit.begin(node, "structural")
         letters = "abcdefghijklmnopqrstuvwxyz"[: len(node.shape)]
         times = einsum(f"{letters},->{letters}", (node.shape, ()), "{1} {0}")
-        emit(Target(Rd, self.damped_at(node), "Rd"), times, R[node], self.strength)
+        before = node.parents[0] if self.distance == "matching" else node
+        emit(Target(Rd, node, "Rd"), times, R[before], self.strength)
 
     def slope(self, node: Node) -> Value:
         """s'(x) of an elementwise node, kept for the products."""
