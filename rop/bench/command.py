@@ -16,6 +16,7 @@ from rop.bench.processes import ask, available_cores
 from rop.bench.workloads import WORKLOADS
 
 STARTUP = "startup"
+_RESULTS = Path(__file__).with_name("results")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,6 +58,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="whom to compare with (default: those that are installed)",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every number to FILE")
+    parser.add_argument(
+        "--stored",
+        action="store_true",
+        help="measure nothing; print what was measured for this version, and on which machines",
+    )
 
 
 def run(
@@ -121,6 +127,19 @@ def run(
     return results
 
 
+def print_stored() -> None:
+    """Print the tables of the results that are kept in the package, machine by machine."""
+    for path in sorted(_RESULTS.glob("*.json")):
+        results = json.loads(path.read_text())
+        on = results["machine"]
+        versions = ", ".join(f"{name} {of}" for name, of in on["versions"].items() if of)
+        print(f"{path.stem}: {on['processor']}, {on['cores']} cores; {versions}\n")
+        for name, result in results["workloads"].items():
+            print(report.workload_table(name, result), end="\n\n")
+        if "startup" in results:
+            print(report.startup_table(results["startup"]), end="\n\n")
+
+
 def exit_code(results: dict[str, Any]) -> int:
     """Judge a run.
 
@@ -158,6 +177,9 @@ def main(args: argparse.Namespace) -> int:
     int
         Exit code: `exit_code`, or 2 for bad usage.
     """
+    if args.stored:
+        print_stored()
+        return 0
     known = [*WORKLOADS, STARTUP]
     asked = list(PEERS) if args.peers is None else args.peers
     missing = [peer for peer in asked if importlib.util.find_spec(peer) is None]

@@ -1,7 +1,8 @@
 """The measurements on a GPU, with everything resident: `python -m rop.bench.gpu`.
 
 Gv of the CUDA engine beside the same matrix products called bare through cuBLAS, and beside jitted
-JAX on the same card, in float32 without TF32: W1 at three batch sizes, W3, and CG on W1 (W5).
+JAX on the same card, in float32 without TF32: W1 at three batch sizes, W3, and CG on W1 (W5). Then
+CURVES is trained at full size, beside the log of 2011.
 """
 
 from __future__ import annotations
@@ -19,12 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from rop.bench import agreement, engines, limit, machine
+from rop.bench import agreement, engines, gpu_training, limit, machine
 from rop.bench.contestants import Contestant
 from rop.bench.timing import interleave
 from rop.bench.workloads import CG_LAMBDA, CG_STEPS, WORKLOADS, Workload
-
-_AHEAD = 10
 
 
 def workloads() -> list[Workload]:
@@ -73,7 +72,6 @@ def measure(workload: Workload, rounds: int) -> dict[str, Any]:
 def _resident(workload: Workload, problem: Any) -> Contestant:
     """The CUDA engine with its vectors on the GPU, from the product's start to its end."""
     from rop.engines.cuda import driver
-    from rop.engines.cuda.cg import ConjugateGradient
     from rop.engines.cuda.execution import DeviceExecution
 
     f, dtype = engines.objective(workload.model), np.dtype(workload.dtype)
@@ -84,7 +82,6 @@ def _resident(workload: Workload, problem: Any) -> Contestant:
     assert isinstance(execution, DeviceExecution)
     bound = execution.bound("ggnvp")
     assert bound is not None
-    cg = ConjugateGradient(bound, f.n, dtype, _AHEAD)
     b = -at.gradient()
 
     def Gv() -> Any:
@@ -93,7 +90,8 @@ def _resident(workload: Workload, problem: Any) -> Contestant:
         return bound.output
 
     def conjugate_gradient() -> Any:
-        steps = cg.steps(b, None, CG_LAMBDA)
+        steps = at.cg_steps(b, damping=CG_LAMBDA)
+        assert steps is not None
         *_, last = (next(steps) for _ in range(CG_STEPS + 1))
         return last.fetch()
 
@@ -152,19 +150,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        1 if contestants disagree, else 0.
+        1 if contestants disagree, else 0; without a GPU the program ends with 2.
     """
     parser = argparse.ArgumentParser(prog="python -m rop.bench.gpu", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=9, help="rounds of interleaved timing")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=9,
+        help="rounds of interleaved timing; 0: only the training (default: 9)",
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=900,
+        help="begin no iteration of the training after this time; 0: no training (default: 900)",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every number to FILE")
     given = parser.parse_args(arguments)
     # JAX would take most of the card's memory, and round float32 to TF32.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     os.environ.setdefault("JAX_DEFAULT_MATMUL_PRECISION", "highest")
     results: dict[str, Any] = {"machine": machine.describe(), "rounds": given.rounds}
-    print(json.dumps(results["machine"]["gpu"]))
+    gpu = results["machine"]["gpu"]
+    if "missing" in gpu:
+        parser.exit(2, f"{parser.prog}: {gpu['missing']}\n")
+    print(json.dumps(gpu))
     agreed = True
-    for workload in workloads():
+
+    def write() -> None:
+        # After each part: what comes later may take too long.
+        if given.json:
+            given.json.write_text(json.dumps(results, indent=2) + "\n")
+
+    for workload in workloads() if given.rounds > 0 else ():
         results[workload.name] = result = measure(workload, given.rounds)
         worst = max(result["differences"].values())
         agreed = agreed and worst <= result["tolerance"]
@@ -172,8 +190,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{workload.name}: largest difference {worst:.1e} (allowed {result['tolerance']:g})")
         for name, seconds in result["seconds"].items():
             print(f"  {name:24} {1e3 * seconds:10.3f} ms  {seconds / bare:6.2f} x cuBLAS, bare")
-    if given.json:
-        given.json.write_text(json.dumps(results, indent=2) + "\n")
+        write()
+    if given.seconds > 0:
+        results["CURVES"] = trained = gpu_training.measure(given.seconds)
+        print(gpu_training.told(trained))
+        write()
     return 0 if agreed else 1
 
 
