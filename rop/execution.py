@@ -64,7 +64,7 @@ class Execution:
     ) -> None:
         self._engine = engine_named(engine)
         self._algorithms, self._layouts = objective.with_checkpoints(checkpoints)
-        self._cases, self._dtype = cases, dtype
+        self.cases, self._dtype = cases, dtype
         self._per_case = objective.z.per_case
         self.key = (cases, engine, dtype, purpose, checkpoints)
         self.shards = self._split(objective)
@@ -123,7 +123,7 @@ class Execution:
 
     def _together(self, tasks: Sequence[Callable[[], Any]], first: bool = False) -> None:
         """Run a task for each shard, and what is pending before it, or after it if it is first."""
-        pending, self._pending = self._pending, {}
+        pending = list(self._pending.values())
         nothing = np.empty(0, self._dtype)
 
         def work(i: int) -> None:
@@ -131,16 +131,13 @@ class Execution:
                 tasks[i]()
             # On the present thread: overflow shows in the values, not as a warning.
             with np.errstate(all="ignore"):
-                for runs in pending.values():
+                for runs in pending:
                     runs[i](nothing, nothing)
             if not first:
                 tasks[i]()
 
-        try:
-            run_all([partial(work, i) for i in range(len(tasks))])
-        except BaseException:
-            self._done -= pending.keys()
-            raise
+        run_all([partial(work, i) for i in range(len(tasks))])
+        self._pending.clear()
 
     def values(self, value: Value) -> NDArray[Any]:
         """What a stage has kept, or what was given: (N, *shape) or (1, *shape)."""
@@ -164,7 +161,7 @@ class Execution:
     def set_strength(self, mu: float) -> None:
         """Set μ of structural damping for the next products."""
         for shard in self.shards:
-            shard.buffers["strength"][0] = mu / self._cases
+            shard.buffers["strength"][0] = mu / self.cases
 
     def product(
         self,
@@ -276,13 +273,13 @@ class Execution:
         predicted = self.predicted()
         refuse_if_too_large(
             {"cached activations": predicted["cached"], "temporaries": predicted["work"]},
-            f"linearize with {self._cases} cases",
+            f"linearize with {self.cases} cases",
             "use fewer cases at a time, checkpoints='sqrt', or float32",
         )
 
     def _split(self, objective: Objective) -> list[Shard]:
         """Split the batch as the engine wants it, with buffers for what the shards are given."""
-        cases, algorithms = self._cases, self._algorithms
+        cases, algorithms = self.cases, self._algorithms
         count = self._engine.shards(cases, cases * algorithms.flops) if self._per_case else 1
         edges = np.linspace(0, cases, count + 1).astype(int).tolist()
         fixed = self._fixed() | {"theta": np.empty(objective.n, self._dtype)}
@@ -299,7 +296,7 @@ class Execution:
         """What programs read besides θ and data; μ is 0 until it is set."""
         return {
             "constants": self._algorithms.constants.astype(self._dtype),
-            "cases": np.full(1, 1.0 / self._cases, self._dtype),
+            "cases": np.full(1, 1.0 / self.cases, self._dtype),
             "strength": np.zeros(1, self._dtype),
         }
 
@@ -312,7 +309,7 @@ class Execution:
         return runs
 
     def _cut(self, flat: Array, shard: Shard) -> Array:
-        per_case = len(flat) // self._cases
+        per_case = len(flat) // self.cases
         return flat[shard.rows.start * per_case : shard.rows.stop * per_case]
 
     def _parts_of(self, size: int) -> Array:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rop.arrays import finite, on_gpu, real
 from rop.engines.memory import results
 from rop.errors import RopValueError
-from rop.execution import Checkpoints, Space, mean_loss
+from rop.execution import Checkpoints, mean_loss
 from rop.ops.kernels import Array
+from rop.products import Products, directions_first
 
 if TYPE_CHECKING:
     from rop.engines.cuda.cg import Step
@@ -63,13 +63,8 @@ class Linearization:
         self._lease = objective.lease(cases, engine, theta.dtype, "products", checkpoints)
         self._execution = self._lease.execution
         self._stage = self._execution.stage
-        rows = cases if objective.z.per_case else 1
-        self._output_shape = (rows, *objective.output_shape)
-        self._shapes: dict[Space, tuple[int, ...]] = {
-            "theta": (self.n,),
-            "outputs": self._output_shape,
-        }
-        self._ready: set[str] = set()
+        self._product = Products(objective, self._execution, self._algorithms, theta.dtype, engine)
+        self._output_shape = self._product.shapes["outputs"]
         self._execution.load(theta, batch, self._algorithms.forward, objective.refuse_batch)
 
     def __repr__(self) -> str:
@@ -276,9 +271,7 @@ class Linearization:
 
         execution = self._execution
         assert isinstance(execution, DeviceExecution)
-        if name not in self._ready:
-            with execution.lock:
-                self._prepare(name)
+        self._product.prepare(name)
         solver = execution.conjugate_gradient(name)
         if solver is None:
             return None
@@ -287,7 +280,7 @@ class Linearization:
 
     def _vector(self, what: str, values: ArrayLike) -> Array:
         """Return a vector like θ, of the engine's dtype."""
-        array, many = self._shaped(values, what, "theta")
+        array, many = self._product.shaped(values, what, "theta")
         if many is not None:
             raise RopValueError(f"{what}: expected shape ({self.n},), got {array.shape}")
         return array
@@ -384,10 +377,10 @@ class Linearization:
         -------
         ndarray, (N, K, n)
         """
-        array, many = self._checked(u, "u", "outputs")
+        array, many = self._product.checked(u, "u", "outputs")
         K = many or 1
         result = np.empty((self._output_shape[0], K, self.n), self.dtype)
-        flat = self._directions_first(array, many)
+        flat = directions_first(array, many)
         self._execution.product("rows", K, flat, result.reshape(-1), "outputs", "outputs")
         return result
 
@@ -403,10 +396,10 @@ class Linearization:
         -------
         ndarray, (n,)
         """
-        array, many = self._checked(u, "u", "outputs")
+        array, many = self._product.checked(u, "u", "outputs")
         total = np.zeros(self.n, self.dtype)
         for start, stop in self._execution.chunks("squares", many or 1):
-            flat = self._directions_first(array[..., start:stop] if many else array, many)
+            flat = directions_first(array[..., start:stop] if many else array, many)
             part = np.empty(self.n, self.dtype)
             self._execution.product("squares", stop - start, flat, part, "outputs", "theta")
             total += part
@@ -426,7 +419,7 @@ class Linearization:
         -------
         ndarray, (n,)
         """
-        array, _ = self._checked(u, "u", "outputs")
+        array, _ = self._product.checked(u, "u", "outputs")
         total = np.empty(self.n, self.dtype)
         with self._execution.lock:
             for i, given in enumerate(signs):
@@ -451,106 +444,14 @@ class Linearization:
                 weights.append(np.ones((self._output_shape[0], *node.shape), self.dtype))
         return weights
 
-    def _product(
-        self,
-        name: str,
-        vectors: ArrayLike,
-        what: str,
-        source: Space,
-        result: Space,
-        lam: float = 0.0,
-    ) -> NDArray[Any]:
-        if name not in self._ready:
-            with self._execution.lock:
-                self._prepare(name)
-        shape = self._shapes[result]
-        if on_gpu(vectors) and self.engine in ("cuda", "cuda-tf32"):
-            from rop.engines.cuda.arrays import empty, received
-
-            given = received(what, vectors, self.dtype, self._shapes[source])
-            found: NDArray[Any] = empty(shape, self.dtype)
-            plus = (lam, given) if lam else None
-            self._execution.product(name, 1, given, found.reshape(-1), source, result, plus)
-            return found
-        array, many = self._shaped(vectors, what, source)
-        if many is None:
-            output = results.empty(shape, self.dtype)
-            flat = array if array.ndim == 1 else array.reshape(-1)
-            made = output if output.ndim == 1 else output.reshape(-1)
-            plus = (lam, flat) if lam else None
-            if not self._execution.product(name, 1, flat, made, source, result, plus):
-                self._refuse_if_not_finite(what, array, source)
-            return output
-        self._refuse_if_not_finite(what, array, source)
-        output = np.empty((*shape, many), self.dtype)
-        for start, stop in self._execution.chunks(name, many):
-            self._block(name, array[..., start:stop], output[..., start:stop], source, result)
-        if lam:
-            output += self.dtype.type(lam) * array
-        return output
-
-    def _block(self, name: str, block: Array, output: Array, source: Space, result: Space) -> None:
-        """K directions in one sweep. Blocks of θ go parameter by parameter, as (K, size)."""
-        K = block.shape[-1]
-        slices = self.objective.slices.values()
-        if source == "theta":
-            flat = np.concatenate([block[where].T.ravel() for where in slices])
-        else:
-            flat = self._directions_first(block, K)
-        if result == "outputs":
-            out = np.empty((len(output), K, *output.shape[1:-1]), self.dtype)
-            self._execution.product(name, K, flat, out.reshape(-1), source, result)
-            output[...] = np.moveaxis(out, 1, -1)
-            return
-        total = np.empty(self.n * K, self.dtype)
-        self._execution.product(name, K, flat, total, source, result)
-        for where in slices:
-            output[where] = total[where.start * K : where.stop * K].reshape(K, -1).T
-
-    def _prepare(self, name: str) -> None:
-        """Compute what a product needs besides the forward sweep: the loss's part, and adjoints."""
-        if name in ("loss_hvp", "raw_loss_hvp", "ggnvp", "structural", "hvp"):
-            self._stage(self._algorithms.loss_gradient)
-            self._stage(self._algorithms.loss_curvature)
-        if name == "hvp":
-            self._stage(self._algorithms.adjoints)
-        convexified = {"loss_hvp", "ggnvp", "structural"}
-        if name in convexified and self._algorithms.convex and not self._ready & convexified:
-            self._convexify()
-        self._ready.add(name)
-
-    def _convexify(self) -> None:
-        """Make L'' positive semidefinite, case by case, where the loss asks for it (sec. 6.3)."""
-        L2 = self.loss_hessians("raw_loss_hvp")
-        if not np.isfinite(L2).all():
-            raise RopValueError(
-                "LossGraph: L'' is not finite (NaN or inf) at these outputs, so it cannot be "
-                "convexified; use a smaller theta, or rewrite the loss so that it does not overflow"
-            )
-        values, vectors = np.linalg.eigh(L2)
-        if self._algorithms.convex == "shift":
-            shift = np.maximum(0.0, -values[:, :1])
-            L2 = L2 + shift[..., None] * np.eye(L2.shape[-1])
-        else:
-            L2 = (vectors * np.maximum(values, 0.0)[:, None, :]) @ np.swapaxes(vectors, 1, 2)
-        self._execution.give("convex", L2)
-
-    def loss_hessians(self, name: str = "loss_hvp") -> NDArray[Any]:
-        """L'' of each case as a matrix, with 1/N.
-
-        Parameters
-        ----------
-        name : str
-            The product to take it from.
+    def loss_hessians(self) -> NDArray[Any]:
+        """L'' of each case as a matrix, with 1/N, convex if the loss asks for it (sec. 6.3).
 
         Returns
         -------
         ndarray, (N, m, m)
         """
-        rows, *shape = self._output_shape
-        m = int(np.prod(shape))
-        unit = np.broadcast_to(np.eye(m, dtype=self.dtype), (rows, m, m)).reshape(rows, *shape, m)
-        return self._product(name, unit, "w", "outputs", "outputs").reshape(rows, m, m)
+        return self._product.loss_hessians("loss_hvp")
 
     def _refuse_strength(self, mu: float) -> None:
         if not (isinstance(mu, Real) and 0.0 < mu < inf):
@@ -560,33 +461,6 @@ class Linearization:
                 f"mu: structural damping (mu={mu:g}) needs hidden units; give them to the "
                 "objective: rop.Objective(z, loss, hidden=[h1, h2])"
             )
-
-    def _checked(self, vectors: ArrayLike, what: str, space: Space) -> tuple[Array, int | None]:
-        """Return finite vectors of the engine's dtype, and K if there is an axis of directions."""
-        array, many = self._shaped(vectors, what, space)
-        self._refuse_if_not_finite(what, array, space)
-        return array, many
-
-    def _refuse_if_not_finite(self, what: str, array: Array, space: Space) -> None:
-        finite(what, array, self.objective.position if space == "theta" else None)
-
-    def _shaped(self, vectors: ArrayLike, what: str, space: Space) -> tuple[Array, int | None]:
-        array = real(what, vectors, self.dtype)
-        shape = self._shapes[space]
-        many: int | None = None
-        if array.shape != shape:
-            if array.shape[:-1] != shape or array.shape[-1] == 0:
-                raise RopValueError(
-                    f"{what}: expected shape {shape} or {(*shape, 'K')}, got {array.shape}"
-                )
-            many = array.shape[-1]
-        return array, many
-
-    def _directions_first(self, array: Array, many: int | None) -> Array:
-        """(N, *shape, K) as flat (N, K, *shape)."""
-        if many is None:
-            return array.reshape(-1)
-        return np.ascontiguousarray(np.moveaxis(array, -1, 1)).reshape(-1)
 
     def loss_weight(self) -> NDArray[Any]:
         """Weights of the loss: (N or 1, *weight shape); ones where the loss has none."""

@@ -122,18 +122,16 @@ def run(records: Iterable[Iteration], path: str | Path | None = None) -> Figure:
     series(of_lam, after, [*(it.lam_before for it in history), history[-1].lam_after], BLUE)
     label(of_lam, "damping", "", "λ (f per unit of θ squared)")
 
-    shown = np.clip(rho, -0.5, 2.0)
-    inside = shown == rho  # NaN is not
+    shown = np.where(np.isnan(rho), -0.5, np.clip(rho, -0.5, 2.0))  # -inf has its place at the edge
     of_rho.axhspan(0.25, 0.75, color="#EEEEEE", label="λ stays")
-    of_rho.plot(number, np.where(inside, rho, np.nan), "o-", color=BLUE, ms=3, lw=1)
-    for beyond, edge, marker in ((rho > 2.0, 2.0, "^"), (~(rho >= -0.5), -0.5, "v")):
+    of_rho.plot(number, shown, "o-", color=BLUE, ms=3, lw=1)
+    for beyond, marker, said in (
+        (rho > 2.0, "^", "above"),
+        (~(rho >= -0.5), "v", "below, or -∞: f rose"),
+    ):
         if beyond.any():
             of_rho.plot(
-                np.array(number)[beyond],
-                np.full(beyond.sum(), edge),
-                marker,
-                color=VERMILLION,
-                label="beyond",
+                np.array(number)[beyond], shown[beyond], marker, color=VERMILLION, label=said
             )
     of_rho.set_ylim(-0.6, 2.1)
     of_rho.legend(fontsize=8, frameon=False, ncols=3)

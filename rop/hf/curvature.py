@@ -1,14 +1,13 @@
 """Whatever has products with vectors as v ↦ Bv: a function, a matrix, a SciPy LinearOperator."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from rop.errors import RopValueError
-from rop.hf.vectors import Vector, axpy
+from rop.hf.vectors import Vector
 
 if TYPE_CHECKING:
     from scipy.sparse import sparray, spmatrix
@@ -16,31 +15,6 @@ if TYPE_CHECKING:
 
 Operator: TypeAlias = Callable[[Vector], Vector]
 Curvature: TypeAlias = "Operator | npt.NDArray[Any] | spmatrix | sparray | LinearOperator"
-
-
-@dataclass(frozen=True, eq=False)
-class Damped:
-    """v ↦ Bv + dv for a diagonal d; the results of ``product`` are changed in place.
-
-    Parameters
-    ----------
-    product : callable, (n,) -> (n,)
-        v ↦ Bv.
-    d : float or ndarray, shape (n,)
-        The diagonal, as data: who keeps the vectors elsewhere adds it there.
-    """
-
-    product: Operator
-    d: Vector | float
-
-    def __call__(self, v: Vector) -> Vector:
-        """Return Bv + dv."""
-        Bv = self.product(v)
-        if isinstance(self.d, np.ndarray):
-            axpy(1.0, self.d * v, Bv)
-        else:
-            axpy(self.d, v, Bv)
-        return Bv
 
 
 class Diagonal:

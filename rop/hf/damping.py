@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from rop.errors import RopValueError
-from rop.hf.curvature import Damped, Operator
+from rop.hf.curvature import Operator
 from rop.hf.levenberg_marquardt import LevenbergMarquardt
+from rop.hf.products import Damped
 from rop.hf.vectors import Vector, dot
 from rop.linearization import Linearization
 

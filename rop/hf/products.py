@@ -1,10 +1,11 @@
-"""The product with G or H at one θ, as an operator that says which one it is."""
+"""The product with G or H at one θ, as an operator that says which one it is, and damped."""
 
 from dataclasses import dataclass
 from typing import Literal
 
+from rop.hf.curvature import Operator
 from rop.hf.evaluation import Evaluator
-from rop.hf.vectors import Vector
+from rop.hf.vectors import Vector, axpy
 from rop.linearization import Linearization
 
 
@@ -29,7 +30,36 @@ class CurvatureProduct:
     mu: float
     evaluator: Evaluator
 
-    def __call__(self, v: Vector) -> Vector:
-        """Return the product, and count it."""
+    def __call__(self, v: Vector, lam: float = 0.0) -> Vector:
+        """Return the product, plus λv, and count it."""
         self.evaluator.products += 1
-        return self.at.hvp(v) if self.curvature == "hessian" else self.at.ggnvp(v, self.mu)
+        if self.curvature == "ggn":
+            return self.at.ggnvp(v, self.mu, lam)
+        Hv = self.at.hvp(v)
+        if lam:
+            axpy(lam, v, Hv)
+        return Hv
+
+
+@dataclass(frozen=True, eq=False)
+class Damped:
+    """v ↦ Bv + dv for a diagonal d; the results of ``product`` are changed in place.
+
+    Parameters
+    ----------
+    product : callable, (n,) -> (n,)
+        v ↦ Bv.
+    d : float or ndarray, shape (n,)
+        The diagonal, as data: who keeps the vectors elsewhere adds it there.
+    """
+
+    product: Operator
+    d: Vector | float
+
+    def __call__(self, v: Vector) -> Vector:
+        """Return Bv + dv."""
+        if isinstance(self.d, float) and isinstance(self.product, CurvatureProduct):
+            return self.product(v, self.d)
+        Bv = self.product(v)
+        axpy(1.0, self.d * v, Bv)
+        return Bv

@@ -7,8 +7,8 @@ from math import inf, isfinite
 from typing import TYPE_CHECKING
 
 from rop.hf.cg import not_negative, reason_to_stop
-from rop.hf.curvature import Damped, Diagonal
-from rop.hf.products import CurvatureProduct
+from rop.hf.curvature import Diagonal
+from rop.hf.products import CurvatureProduct, Damped
 from rop.hf.solution import Iterate, Progress, Reason, Solution, StopRule
 from rop.hf.subproblem import Subproblem
 from rop.hf.vectors import Vector, norm

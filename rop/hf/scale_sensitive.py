@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 from rop.errors import RopValueError
-from rop.hf.curvature import Damped, Operator
+from rop.hf.curvature import Operator
 from rop.hf.damping import Adapted, Penalty
+from rop.hf.products import Damped
 from rop.hf.vectors import Vector, axpy, dot
 from rop.linearization import Linearization
 

@@ -33,9 +33,8 @@ from rop.hf import (
 )
 from rop.hf.backtracking import Backtracking
 from rop.hf.batches import Batches
-from rop.hf.curvature import Damped
 from rop.hf.evaluation import Evaluator
-from rop.hf.products import CurvatureProduct
+from rop.hf.products import CurvatureProduct, Damped
 from rop.hf.resident import resident_pcg
 from rop.hf.stopping import ConjugateGradient
 

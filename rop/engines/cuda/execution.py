@@ -92,7 +92,7 @@ class DeviceExecution(Execution):
     def set_strength(self, mu: float) -> None:
         """Set μ of structural damping for the next products."""
         with driver.lock:
-            strength = np.full(1, mu / self._cases, self._dtype)
+            strength = np.full(1, mu / self.cases, self._dtype)
             self.shards[0].write("strength", strength)
 
     def product(
@@ -216,7 +216,7 @@ class DeviceExecution(Execution):
 
     def _split(self, objective: Objective) -> list[Shard]:
         """Cut the batch into as few pieces as fit into the GPU's free memory."""
-        cases, free = self._cases, driver.free_memory()
+        cases, free = self.cases, driver.free_memory()
         pieces = 1
         while (needed := self._needed(objective, -(-cases // pieces))) > free:
             if pieces == cases or not self._per_case:
@@ -268,7 +268,7 @@ class DeviceExecution(Execution):
 
     def _cut(self, flat: Any, shard: Any = None) -> Any:
         assert self._present is not None
-        rows, per_case = self._pieces[self._present], len(flat) // self._cases
+        rows, per_case = self._pieces[self._present], len(flat) // self.cases
         if not self._per_case:
             return flat
         return flat[rows.start * per_case : rows.stop * per_case]
