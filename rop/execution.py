@@ -53,6 +53,9 @@ class Execution:
         Number of segments of the forward sweep of which only the ends are kept; 0 keeps all.
     """
 
+    spare_bytes = 2**28
+    """So much memory may wait for the next linearization."""
+
     def __init__(
         self,
         objective: Objective,

@@ -26,9 +26,8 @@ from rop.ops.kernels import Array
 from rop.ops.shaping import per_case
 from rop.sweeps import descendants
 
-# Memory of linearizations that are gone, kept for the next ones.
+# Executions of linearizations that are gone, kept for the next ones.
 _SPARES = 3
-_SPARE_BYTES = 2**28
 
 
 class Objective:
@@ -376,7 +375,7 @@ class Objective:
 
     def _take_back(self, execution: Execution) -> None:
         """Keep an execution for the next batch of its size, unless it holds much memory."""
-        if sum(execution.memory.values()) <= _SPARE_BYTES:
+        if sum(execution.memory.values()) <= execution.spare_bytes:
             with self._lock:
                 self._spare.append(execution)
                 del self._spare[:-_SPARES]

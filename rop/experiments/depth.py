@@ -11,6 +11,7 @@ from rop.experiments.pictures import lines
 from rop.experiments.problems import curves
 from rop.experiments.registry import Findings, study
 from rop.experiments.runs import mean_image_error, train_for
+from rop.experiments.training import recipe_named
 
 _DEPTHS = (4, 6, 8, 10, 12)
 _SGD = ("SGD, rate 0.1", "SGD, rate 0.3")
@@ -18,7 +19,7 @@ _SGD = ("SGD, rate 0.1", "SGD, rate 0.3")
 
 @study("depth", seconds=600)
 def depth(seconds: float, seed: int) -> Findings:
-    """HF and SGD on autoencoders of 4 to 12 layers from dense weights N(0, 0.1²).
+    """HF, by the default recipe, and SGD on autoencoders of 4 to 12 layers from dense weights.
 
     Parameters
     ----------
@@ -40,7 +41,8 @@ def depth(seconds: float, seed: int) -> Findings:
             seed, size=14, images=3000, hidden=hidden, init="normal", lam=1.0, curvature=1 / 6
         )
         stuck = mean_image_error(problem)
-        errors = {"HF": train_for(problem, 2 * share).rows[-1]["error"]}
+        run = train_for(problem, 2 * share, recipe_named("default", problem))
+        errors = {"HF": run.rows[-1]["error"]}
         for name in _SGD:
             errors[name] = first_order(problem, name, share, seed)[-1]["error"]
         rows += [

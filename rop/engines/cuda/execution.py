@@ -34,6 +34,7 @@ _RESERVE = 2**28
 class DeviceExecution(Execution):
     """Memory on the GPU for θ and a batch, or for one piece of it at a time; see `Execution`."""
 
+    spare_bytes = 2**30  # to bind programs again means to capture graphs again
     shards: list[DeviceShard]  # type: ignore[assignment]
 
     def load(
