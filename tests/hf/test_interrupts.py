@@ -11,6 +11,14 @@ from rop.hf import minimize
 from rop.hf.interrupts import remembered
 
 
+@pytest.fixture(autouse=True)
+def _ctrl_c():
+    """Ctrl-C raises KeyboardInterrupt: what a shell runs in the background inherits that it not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class Dying:
     def __del__(self):
         os.kill(os.getpid(), signal.SIGINT)

@@ -161,8 +161,10 @@ def test_a_torn_line_is_done_again(problem, tmp_path, expected, lost):
     assert_same(kept(problem, tmp_path), expected, tmp_path)
 
 
+# What a shell runs in the background would ignore Ctrl-C.
 SCRIPT = """
-import sys, numpy as np, rop
+import signal, sys, numpy as np, rop
+signal.signal(signal.SIGINT, signal.default_int_handler)
 rng = np.random.default_rng(0)
 x, z = rop.nets.mlp([20, 30, 5])
 objective = rop.Objective(z, rop.SquaredError(rop.data("t", 5)), l2=1e-3)
