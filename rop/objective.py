@@ -185,7 +185,8 @@ class Objective:
         Parameters
         ----------
         method : str
-            "sparse" (15 incoming connections a unit), "glorot" or "normal"; see `rop.init`.
+            "sparse" (15 incoming connections a unit), "glorot" or "normal"; for recurrent nets
+            "recurrent" or "spectral", which give W_hh a spectral radius; see `rop.init`.
         seed : int or Generator
             Seed of the random numbers.
         **options
