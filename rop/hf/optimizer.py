@@ -195,7 +195,8 @@ class HessianFree(Iterator[Iteration]):
             step.f,
         )
         # Where CG was cut off its gain says little about what there is to gain.
-        self.ended = self._stalled(f, step.f, -inf if solution.reason == "steps" else q)
+        cut_off = solution.reason in ("steps", "f rose")
+        self.ended = self._stalled(f, step.f, -inf if cut_off else q)
         compared = by_f and bool(choice.f)
         f_selection = f_on_selection(evaluator, theta, cases, f, at) if compared else None
         held_out = f_on_held_out(evaluator, theta, self.theta, cases)
