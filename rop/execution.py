@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from math import isfinite, prod
 from types import ModuleType
@@ -26,6 +26,7 @@ Space = Literal["theta", "outputs"]
 Purpose = Literal["value", "products"]
 Checkpoints: TypeAlias = int | Literal["sqrt"]
 Run: TypeAlias = Callable[[Array, Array], Any]
+Refuse: TypeAlias = Callable[[Mapping[str, NDArray[Any]]], None]
 
 # So much room for temporaries decides how many directions run at once.
 _DIRECTIONS_BYTES = 2**27
@@ -84,7 +85,7 @@ class Execution:
         theta: Array,
         batch: Mapping[str, NDArray[Any]],
         program: Program,
-        refuse: Callable[[Mapping[str, NDArray[Any]]], None],
+        refuse: Refuse,
     ) -> None:
         """Copy a θ (n,) and a batch into the shards, and run the first program on them.
 
@@ -96,14 +97,16 @@ class Execution:
         self.theta[...] = theta
         self.stage(program)
 
-        def load(shard: Shard) -> None:
+        def load(i: int) -> None:
+            shard = self.shards[i]
             mine = {name: array[shard.rows] for name, array in batch.items()}
             for name, array in mine.items():
                 shard.buffers[f"data {name}"][...] = array.reshape(-1)
             refuse(mine)
+            self._run_stages(i)
 
         try:
-            self._together([partial(load, shard) for shard in self.shards], first=True)
+            self._together(load)
         except RopValueError:
             refuse(batch)  # its message tells positions in the whole batch
             raise
@@ -124,29 +127,24 @@ class Execution:
             self._pending[program.name] = runs
             self._done.add(program.name)
 
-    def _together(self, tasks: Sequence[Callable[[], Any]], first: bool = False) -> None:
-        """Run a task for each shard, and what is pending before it, or after it if it is first."""
-        pending = list(self._pending.values())
+    def _run_stages(self, i: int) -> None:
+        """Run on shard i what is pending."""
         nothing = np.empty(0, self._dtype)
+        # On the present thread: overflow shows in the values, not as a warning.
+        with np.errstate(all="ignore"):
+            for runs in self._pending.values():
+                runs[i](nothing, nothing)
 
-        def work(i: int) -> None:
-            if first:
-                tasks[i]()
-            # On the present thread: overflow shows in the values, not as a warning.
-            with np.errstate(all="ignore"):
-                for runs in pending:
-                    runs[i](nothing, nothing)
-            if not first:
-                tasks[i]()
-
-        run_all([partial(work, i) for i in range(len(tasks))])
+    def _together(self, work: Callable[[int], Any]) -> None:
+        """Do a work that includes the pending stages on all shards i; what fails stays pending."""
+        run_all([partial(work, i) for i in range(len(self.shards))])
         self._pending.clear()
 
     def values(self, value: Value) -> NDArray[Any]:
         """What a stage has kept, or what was given: (N, *shape) or (1, *shape)."""
         with self.lock:
             if self._pending:
-                self._together([_nothing] * len(self.shards))
+                self._together(self._run_stages)
         arrays = [shard.array(value) for shard in self.shards]
         return np.concatenate(arrays) if value.per_case else arrays[0].copy()
 
@@ -203,28 +201,35 @@ class Execution:
                 runs = self._runs[name, K] = self._bound(self._algorithms.product(name), K)
             if len(runs) == 1:
                 if self._pending:
-                    self._together([_nothing])
+                    self._together(self._run_stages)
                 if not is_finite(given):
                     return False
                 runs[0](given, output)
                 if plus is not None:
                     output += output.dtype.type(plus[0]) * plus[1]
                 return True
-            summed = result == "theta"
-            parts = self._parts_of(len(output)) if summed else None
+            from rop.engines.vectors import dot
+
+            parts = self._parts_of(len(output)) if result == "theta" else None
             finite = [True] * len(runs)
-            tasks = []
-            for i, (shard, run) in enumerate(zip(self.shards, runs, strict=True)):
+
+            def work(i: int) -> None:
+                self._run_stages(i)
                 if source == "outputs":
-                    mine = mine_alone = self._cut(given, shard)
+                    mine = to_check = self._cut(given, self.shards[i])
                 else:
-                    mine, mine_alone = given, given[stretches(len(given), len(runs))[i]]
+                    # All shards need all of it; each looks at its share.
+                    mine, to_check = given, given[stretches(len(given), len(runs))[i]]
+                finite[i] = isfinite(dot(to_check, to_check)) or is_finite(to_check)
+                if not finite[i]:
+                    return
                 if parts is None:
-                    made = self._cut(output, shard)
+                    made = self._cut(output, self.shards[i])
                 else:
                     made = parts[i - 1] if i else output
-                tasks.append(partial(_checked, run, mine, made, mine_alone, finite, i))
-            self._together(tasks)
+                runs[i](mine, made)
+
+            self._together(work)
             if all(finite) and parts is not None:
                 _collect(output, parts, plus)
             return all(finite)
@@ -338,21 +343,6 @@ class Lease:
 
     def __del__(self) -> None:
         self._release(self.execution)
-
-
-def _nothing() -> None:
-    """Do nothing: what is pending is all there is to do."""
-
-
-def _checked(
-    run: Run, given: Array, output: Array, stretch: Array, finite: list[bool], i: int
-) -> None:
-    """Run shard i's part of a product, unless its stretch of what is given is not finite."""
-    from rop.engines.vectors import dot
-
-    finite[i] = isfinite(dot(stretch, stretch)) or is_finite(stretch)
-    if finite[i]:
-        run(given, output)
 
 
 def _collect(output: Array, parts: Array, plus: tuple[float, Array] | None) -> None:

@@ -86,7 +86,7 @@ class _Listening(Emit):
         self.terms += 1
 
     def end(self, target: Target) -> None:
-        pass
+        """Do nothing: `Emit` fills with zeros what no piece reaches, and here nothing is run."""
 
     def once(
         self, label: str, kernel: Kernel, *operands: Value | None, shape: Shape | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -140,14 +141,12 @@ def _run(
             path.append({"gradients": metered.gradients, "seconds": used, "f": path[-1]["f"]})
             raise _Reached
 
-    try:
+    with suppress(_Reached):
         if method in _HF:
             for it in hf.HessianFree(metered, problem.theta, batch, _HF[method], dtype=np.float64):
                 note(it.f_after)
         else:
             _scipy(metered, problem, batch, method, note)
-    except _Reached:
-        pass
     return path, path[-1]["f"] <= race.target
 
 

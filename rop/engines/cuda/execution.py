@@ -6,7 +6,7 @@ need is computed again, and what belongs to θ's space is summed over the pieces
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from rop.engines.cuda.cg import ConjugateGradient
 from rop.engines.cuda.memory import DeviceShard
 from rop.engines.memory import Shard
 from rop.errors import RopMemoryError
-from rop.execution import Execution, Space
+from rop.execution import Execution, Refuse, Space
 from rop.ops.kernels import Array
 from rop.program import Program, Value
 
@@ -42,7 +42,7 @@ class DeviceExecution(Execution):
         theta: Array,
         batch: Mapping[str, NDArray[Any]],
         program: Program,
-        refuse: Callable[[Mapping[str, NDArray[Any]]], None],
+        refuse: Refuse,
     ) -> None:
         """Send a θ (n,) to the GPU, and a batch if all of it fits; run the first program."""
         refuse(batch)
