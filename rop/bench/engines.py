@@ -80,9 +80,10 @@ def contestant(workload: Workload, problem: Problem, engine: str) -> Contestant:
     def gradient() -> NDArray[Any]:
         return f.linearize(theta, batch, engine=engine, dtype=dtype).gradient()
 
+    b = -at.gradient()
+
     def conjugate_gradient() -> NDArray[Any]:
-        damped = partial(at.ggnvp, lam=CG_LAMBDA)
-        return pcg(damped, -at.gradient(), max_steps=CG_STEPS).x
+        return pcg(partial(at.ggnvp, lam=CG_LAMBDA), b, max_steps=CG_STEPS).x
 
     calls: dict[str, Callable[[], Any]] = {
         "Gv": lambda: at.ggnvp(v),

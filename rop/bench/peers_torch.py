@@ -108,9 +108,14 @@ class DoubleBackward:
         """H v."""
         return torch.autograd.grad(self.f_gradient, self.blocks, v, retain_graph=True)
 
+    @cached_property
+    def minus_gradient(self) -> Blocks:
+        """-∇f, the right-hand side of CG."""
+        return tuple(-g for g in self.gradient())
+
     def conjugate_gradient(self) -> Blocks:
         """`CG_STEPS` steps on (G + λI) δ = -∇f from 0 (alg. 2 without preconditioner)."""
-        r = tuple(-g for g in self.gradient())
+        r = self.minus_gradient
         x = tuple(torch.zeros_like(block) for block in r)
         p = tuple(block.clone() for block in r)
         rr = dot(r, r)

@@ -293,11 +293,15 @@ def run(table, coefficients, addresses, input, output, gemm):
 
 @njit(**_COMPILE)
 def collect(result, parts, factor, v):
-    """Result += sum of the parts + factor · v, in one pass over memory."""
-    for i in range(len(result)):
-        total = result[i]
-        for p in range(len(parts)):
-            total += parts[p, i]
+    """Result += sum of the parts + factor · v, block by block: in one pass over memory."""
+    for start in range(0, len(result), BLOCK):
+        stop = min(start + BLOCK, len(result))
+        t = result[start:stop]
+        for part in parts:
+            x = part[start:stop]
+            for i in range(len(t)):
+                t[i] += x[i]
         if factor != 0:
-            total += factor * v[i]
-        result[i] = total
+            x = v[start:stop]
+            for i in range(len(t)):
+                t[i] += factor * x[i]
