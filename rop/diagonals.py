@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,16 +51,16 @@ def root(at: Linearization) -> tuple[Callable[[NDArray[Any]], NDArray[Any]], NDA
     Returns
     -------
     callable
-        S v, for v of shape (N, *output shape, K).
+        S v, (N, *output shape, K), for v of this shape, or one v for all cases with N = 1.
     ndarray of ±1, (N, m)
         The signs: all 1 if L'' is positive semidefinite.
     """
-    shape, loss = at.outputs.shape, at.objective.loss
-    m = int(np.prod(shape[1:]))
+    outputs, loss = at.outputs, at.objective.loss
+    m = prod(outputs.shape[1:])
     if isinstance(loss, TableLoss):
-        c = loss.aligned(at.loss_weight(), len(shape)) / at.cases
+        c = loss.aligned(at.loss_weight(), outputs.ndim) / at.cases
         if (c >= 0.0).all():
-            p, scale = loss.prediction(at.outputs), np.sqrt(c).astype(at.dtype)
+            p, scale = loss.prediction(outputs), np.sqrt(c).astype(at.dtype)
 
             def table_root(v: NDArray[Any]) -> NDArray[Any]:
                 return np.moveaxis(scale * loss.root(p, np.moveaxis(v, -1, 0)), 0, -1)
@@ -70,7 +71,7 @@ def root(at: Linearization) -> tuple[Callable[[NDArray[Any]], NDArray[Any]], NDA
 
     def dense_root(v: NDArray[Any]) -> NDArray[Any]:
         flat: NDArray[Any] = S @ v.reshape(len(v), m, -1)
-        return flat.reshape(v.shape)
+        return flat.reshape(len(flat), *v.shape[1:])
 
     return dense_root, np.where(values < 0, -1.0, 1.0).astype(at.dtype)
 
@@ -79,7 +80,7 @@ def _exact(at: Linearization) -> NDArray[Any]:
     """One reverse sweep for each column of S."""
     S, signs = root(at)
     shape = at.outputs.shape
-    m = int(np.prod(shape[1:]))
+    m = prod(shape[1:])
     at_once = max(1, _COLUMNS_BYTES // at.outputs.nbytes)
     total = np.zeros(at.n, at.dtype)
     for start in range(0, m, at_once):
@@ -91,7 +92,7 @@ def _exact(at: Linearization) -> NDArray[Any]:
             chosen = (signs[:, start:stop] == sign).reshape(
                 -1, *(1,) * (len(shape) - 1), stop - start
             )
-            total += sign * at.squares(S(np.broadcast_to(unit, (*shape, stop - start))) * chosen)
+            total += sign * at.squares(S(unit[None]) * chosen)
     return total
 
 

@@ -6,6 +6,7 @@ Each loss gives its value, ∇L and products with L''. The mean over cases enter
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Literal
 
@@ -20,7 +21,7 @@ from rop.sweeps import descendants, r_forward, r_reverse, reverse
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
-class Loss:
+class Loss(ABC):
     """What every loss offers to the algorithms; see `TableLoss` and `LossGraph`."""
 
     given: tuple[Node, ...]
@@ -30,26 +31,27 @@ class Loss:
         """The loss's name in listings and errors."""
         return type(self).__name__
 
+    @abstractmethod
     def fit(self, z: Node) -> None:
         """Raise RopValueError if the loss cannot be one of the outputs z."""
-        raise NotImplementedError
 
+    @abstractmethod
     def refuse_batch(self, batch: Mapping[str, Array]) -> None:
         """Raise RopValueError if targets in a batch are not such as the loss is made for."""
 
+    @abstractmethod
     def value(self, emit: Emit, target: Target, a: State, z: Node) -> None:
         """Emit the loss of each case, without 1/N."""
-        raise NotImplementedError
 
+    @abstractmethod
     def gradient(self, emit: Emit, a: State, z: Node, N: Value) -> State:
         """Emit ∇L; returns the adjoints of z and of the nodes between z and the loss."""
-        raise NotImplementedError
 
+    @abstractmethod
     def hvp(
         self, emit: Emit, a: State, d: State, z: Node, N: Value, Rz: Value, Rdz: Target
     ) -> None:
         """Emit L'' Rz."""
-        raise NotImplementedError
 
 
 class TableLoss(Loss):
@@ -77,17 +79,17 @@ class TableLoss(Loss):
     link = "p"
     by_element = True
 
+    @abstractmethod
     def prediction(self, z: Array) -> Array:
         """p(z), of z's shape (..., *shape)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def elements(self, z: Array, t: Array) -> Array:
         """The loss of each output, or group of outputs, that has a weight of its own."""
-        raise NotImplementedError
 
+    @abstractmethod
     def root(self, p: Array, v: Array) -> Array:
         """S v, where S Sᵀ is L'' for weight 1 and N = 1 (alg. 7, erratum M61)."""
-        raise NotImplementedError
 
     def refuse(self, t: Array) -> str | None:
         """What is wrong with targets that count, of shape (..., *shape); None if nothing is."""
@@ -359,6 +361,9 @@ class LossGraph(Loss):
                     f"LossGraph: the loss depends on parameters beside the outputs z, at {node!r}; "
                     "make all that depends on parameters part of z (rop.concatenate)"
                 )
+
+    def refuse_batch(self, batch: Mapping[str, Array]) -> None:
+        """Refuse nothing: only the user knows what the loss is made for."""
 
     def value(self, emit: Emit, target: Target, a: State, z: Node) -> None:
         letters = _LETTERS[: len(self.node.shape)]

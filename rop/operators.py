@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import get_blas_funcs
 from scipy.sparse.linalg import LinearOperator
 
 from rop import diagonals
 from rop.engines.memory import refuse_if_too_large
-from rop.engines.parallel import one_blas_thread
 
 if TYPE_CHECKING:
     from rop.linearization import Linearization
 
     Product = Callable[[NDArray[Any]], NDArray[Any]]
-
-
-# Multiplications below which a matrix product runs on one thread.
-_SMALL = 10**7
 
 
 class CurvatureOperator(LinearOperator):
@@ -108,21 +102,18 @@ def gauss_newton(at: Linearization) -> CurvatureOperator:
     n = at.n
 
     def dense() -> NDArray[Any]:
-        m = int(np.prod(at.outputs.shape))
-        if m > n:
+        shape = at.outputs.shape
+        if prod(shape) > n:
             return at.ggnvp(np.eye(n, dtype=at.dtype))
         # Fewer outputs than parameters: the rows SᵀJ, and one matrix product.
         S, signs = diagonals.root(at)
-        shape = at.outputs.shape
-        k = int(np.prod(shape[1:]))
-        unit = np.eye(k, dtype=at.dtype).reshape(*shape[1:], k)
-        B = at.rows(S(np.broadcast_to(unit, (*shape, k))))
-        left = (B if (signs > 0).all() else B * signs[..., None]).reshape(-1, n)
-        gemm = get_blas_funcs("gemm", dtype=at.dtype)
-        # Waking threads for a small product takes longer than the product.
-        with one_blas_thread() if m * n * n < _SMALL else nullcontext():
-            G: NDArray[Any] = gemm(1.0, left.T, B.reshape(-1, n).T, trans_b=True)
-        G[np.diag_indices(n)] += at.dtype.type(at.objective.l2)
+        unit = np.eye(prod(shape[1:]), dtype=at.dtype).reshape(1, *shape[1:], -1)
+        B = at.rows(S(unit))
+        left = B if (signs > 0.0).all() else B * signs[..., None]
+        # Of BᵀB, NumPy computes one triangle.
+        G: NDArray[Any] = left.reshape(-1, n).T @ B.reshape(-1, n)
+        if at.objective.l2:
+            G[np.diag_indices(n)] += at.dtype.type(at.objective.l2)
         return G
 
     return CurvatureOperator((n, n), at.dtype, at.ggnvp, at.ggnvp, dense)
@@ -139,7 +130,7 @@ def hessian(at: Linearization) -> CurvatureOperator:
 def jacobian(at: Linearization) -> CurvatureOperator:
     """J = ∂F/∂θ, (N·m, n): the outputs of all cases, one case after the other."""
     n, shape = at.n, at.outputs.shape
-    m = int(np.prod(shape[1:]))
+    m = prod(shape[1:])
 
     def product(v: NDArray[Any]) -> NDArray[Any]:
         return at.jvp(v).reshape(-1, *v.shape[1:])

@@ -13,13 +13,14 @@ import rop
 from rop.bench.contestants import Contestant
 from rop.bench.workloads import CG_LAMBDA, CG_STEPS, FeedForward, Model, Problem, Workload
 from rop.hf.cg import pcg
+from rop.losses import Loss
 
 _ACTIVATIONS: dict[str, Callable[[rop.Node], rop.Node]] = {
     "sigmoid": rop.sigmoid,
     "tanh": rop.tanh,
     "linear": lambda x: x,
 }
-_LOSSES = {
+_LOSSES: dict[str, Callable[[rop.Node], Loss]] = {
     "sigmoid cross-entropy": rop.SigmoidCrossEntropy,
     "softmax cross-entropy": rop.SoftmaxCrossEntropy,
     "squared error": rop.SquaredError,

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import carray, njit, types
+from numba import njit, types
 from numba.core import cgutils
 from numba.extending import get_cython_function_address, intrinsic
 
@@ -144,61 +144,88 @@ def _map(rows, n, base, size):
 
 
 @njit(**_COMPILE)
-def _multiply(add, c, t, x, y, n, t0, x0, y0):
-    """t[j t0] = or += c · x[j x0] · y[j y0]; contiguous cases apart, so that they vectorize."""
-    if t0 == 1 and x0 == 1 and y0 == 1:
-        if add:
-            for j in range(n):
-                t[j] += c * x[j] * y[j]
+def _multiply(add, c, t, x, y, n1, t1, x1, y1, n0, t0, x0, y0):
+    """t[i t1 + j t0] = or += c · x[i x1 + j x0] · y[i y1 + j y0] for i < n1, j < n0.
+
+    Contiguous inner loops are written out, so that they vectorize.
+    """
+    for i in range(n1):
+        at, ax, ay = i * t1, i * x1, i * y1
+        if t0 == 1 and x0 == 1 and y0 == 1:
+            if add:
+                for j in range(n0):
+                    t[at + j] += c * x[ax + j] * y[ay + j]
+            else:
+                for j in range(n0):
+                    t[at + j] = c * x[ax + j] * y[ay + j]
+        elif t0 == 1 and x0 == 1 and y0 == 0:
+            cy = c * y[ay]
+            if add:
+                for j in range(n0):
+                    t[at + j] += cy * x[ax + j]
+            else:
+                for j in range(n0):
+                    t[at + j] = cy * x[ax + j]
+        elif t0 == 1 and x0 == 0 and y0 == 1:
+            cx = c * x[ax]
+            if add:
+                for j in range(n0):
+                    t[at + j] += cx * y[ay + j]
+            else:
+                for j in range(n0):
+                    t[at + j] = cx * y[ay + j]
+        elif t0 == 0:
+            total = c * 0
+            if x0 == 1 and y0 == 1:
+                for j in range(n0):
+                    total += x[ax + j] * y[ay + j]
+            else:
+                for j in range(n0):
+                    total += x[ax + j * x0] * y[ay + j * y0]
+            t[at] += c * total
+        elif add:
+            for j in range(n0):
+                t[at + j * t0] += c * x[ax + j * x0] * y[ay + j * y0]
         else:
-            for j in range(n):
-                t[j] = c * x[j] * y[j]
-    elif t0 == 1 and x0 == 1 and y0 == 0:
-        _copy(add, c * y[0], t, x, n, t0, x0)
-    elif t0 == 1 and x0 == 0 and y0 == 1:
-        _copy(add, c * x[0], t, y, n, t0, y0)
-    elif t0 == 0:
-        total = c * 0
-        if x0 == 1 and y0 == 1:
-            for j in range(n):
-                total += x[j] * y[j]
-        else:
-            for j in range(n):
-                total += x[j * x0] * y[j * y0]
-        t[0] += c * total
-    elif add:
-        for j in range(n):
-            t[j * t0] += c * x[j * x0] * y[j * y0]
-    else:
-        for j in range(n):
-            t[j * t0] = c * x[j * x0] * y[j * y0]
+            for j in range(n0):
+                t[at + j * t0] = c * x[ax + j * x0] * y[ay + j * y0]
 
 
 @njit(**_COMPILE)
-def _copy(add, c, t, x, n, t0, x0):
-    """t[j t0] = or += c · x[j x0]."""
-    if t0 == 1 and x0 == 1:
-        if add:
-            for j in range(n):
-                t[j] += c * x[j]
+def _copy(add, c, t, x, n1, t1, x1, n0, t0, x0):
+    """t[i t1 + j t0] = or += c · x[i x1 + j x0] for i < n1, j < n0."""
+    for i in range(n1):
+        at, ax = i * t1, i * x1
+        if t0 == 1 and x0 == 1:
+            if add:
+                for j in range(n0):
+                    t[at + j] += c * x[ax + j]
+            else:
+                for j in range(n0):
+                    t[at + j] = c * x[ax + j]
+        elif t0 == 0:
+            total = c * 0
+            if x0 == 1:
+                for j in range(n0):
+                    total += x[ax + j]
+            else:
+                for j in range(n0):
+                    total += x[ax + j * x0]
+            t[at] += c * total
+        elif add:
+            for j in range(n0):
+                t[at + j * t0] += c * x[ax + j * x0]
         else:
-            for j in range(n):
-                t[j] = c * x[j]
-    elif t0 == 0:
-        total = c * 0
-        if x0 == 1:
-            for j in range(n):
-                total += x[j]
-        else:
-            for j in range(n):
-                total += x[j * x0]
-        t[0] += c * total
-    elif add:
-        for j in range(n):
-            t[j * t0] += c * x[j * x0]
-    else:
-        for j in range(n):
-            t[j * t0] = c * x[j * x0]
+            for j in range(n0):
+                t[at + j * t0] = c * x[ax + j * x0]
+
+
+@njit(**_COMPILE)
+def _zero(t, n1, t1, n0, t0):
+    """t[i t1 + j t0] = 0 for i < n1, j < n0."""
+    for i in range(n1):
+        for j in range(n0):
+            t[i * t1 + j * t0] = 0
 
 
 @njit(**_COMPILE)
@@ -258,24 +285,16 @@ def run(table, coefficients, addresses, input, output, gemm):
                     np.int32(row[LAST + 7]),
                 )
             else:
-                n1, n0 = row[LAST], row[LAST + 4]
-                t0, x0, y0 = row[LAST + 5], row[LAST + 6], row[LAST + 7]
-                t_at, x_at, y_at = at[0], at[1], at[2]
-                for _ in range(n1):
-                    # Arrays that begin where the loop does: indices that cannot be negative.
-                    t = carray(_pointer(t_at, output), (1 + (n0 - 1) * abs(t0),))
-                    x = carray(_pointer(x_at, output), (1 + (n0 - 1) * abs(x0),))
-                    y = carray(_pointer(y_at, output), (1 + (n0 - 1) * abs(y0),))
-                    if kind == MULTIPLY:
-                        _multiply(add, c, t, x, y, n0, t0, x0, y0)
-                    elif kind == COPY:
-                        _copy(add, c, t, x, n0, t0, x0)
-                    else:
-                        for j in range(n0):
-                            t[j * t0] = 0
-                    t_at += row[LAST + 1] * size
-                    x_at += row[LAST + 2] * size
-                    y_at += row[LAST + 3] * size
+                n1, t1, x1, y1 = row[LAST], row[LAST + 1], row[LAST + 2], row[LAST + 3]
+                n0, t0, x0, y0 = row[LAST + 4], row[LAST + 5], row[LAST + 6], row[LAST + 7]
+                t, x = _pointer(at[0], output), _pointer(at[1], output)
+                if kind == MULTIPLY:
+                    y = _pointer(at[2], output)
+                    _multiply(add, c, t, x, y, n1, t1, x1, y1, n0, t0, x0, y0)
+                elif kind == COPY:
+                    _copy(add, c, t, x, n1, t1, x1, n0, t0, x0)
+                else:
+                    _zero(t, n1, t1, n0, t0)
             loop = outer - 1
             while loop >= 0:
                 count[loop] += 1

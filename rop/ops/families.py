@@ -12,6 +12,7 @@ zero (R of data) or when nobody asks for the target (da of data), so the rules n
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     Targets: TypeAlias = Sequence[Target | None]
 
 
-class Op:
+class Op(ABC):
     """What a node does, for given operand shapes: its value and its three derivative rules.
 
     Subclass `Linear`, `Bilinear` or `Elementwise` to add an op, or `General` for an op of none of
@@ -94,23 +95,23 @@ class Op:
         op = _made.get(key) or _made.setdefault(key, cls(*shapes, **options))
         return Node(op, nodes, op.shape)
 
+    @abstractmethod
     def value(self, emit: Emit, a: Target, z: Values) -> None:
         """a = s(z)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def R(self, emit: Emit, Ra: Target, a: Value, z: Values, Rz: Values) -> None:
         """Ra, from Rz."""
-        raise NotImplementedError
 
+    @abstractmethod
     def reverse(self, emit: Emit, da: Value, a: Value, z: Values, dz: Targets) -> None:
         """dz, from da; R{reverse} is the same rule from Rda, plus the curvature rule."""
-        raise NotImplementedError
 
+    @abstractmethod
     def curvature(
         self, emit: Emit, da: Value, a: Value, z: Values, Rz: Values, Rdz: Targets
     ) -> None:
         """What R{reverse} has besides the reverse rule: the terms that Gauss-Newton drops."""
-        raise NotImplementedError
 
 
 _made: dict[tuple[Any, ...], Op] = {}

@@ -6,6 +6,7 @@ All of them `Linear`: A picks or adds elements, Aᵀ puts them back.
 from __future__ import annotations
 
 import operator
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 from types import EllipsisType
@@ -21,7 +22,7 @@ from rop.ops.kernels import Array, Kernel, scaled, view
 Axis: TypeAlias = int | tuple[int, ...] | None
 
 
-class View(Linear):
+class View(Linear, ABC):
     """a = a view of z:  Ra = the same view of Rz,  da goes back to where it was read."""
 
     def __init__(self, z: Shape) -> None:
@@ -33,13 +34,13 @@ class View(Linear):
 
     text_adjoint = "{0}"
 
+    @abstractmethod
     def select(self, z: Array) -> Array:
         """The view, in NumPy's own terms."""
-        raise NotImplementedError
 
+    @abstractmethod
     def text(self, z: str) -> str:
         """The view as a formula."""
-        raise NotImplementedError
 
     def literal(self, parents: Sequence[str]) -> str:
         return self.text(parents[0])
