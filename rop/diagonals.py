@@ -51,7 +51,7 @@ def root(at: Linearization) -> tuple[Callable[[NDArray[Any]], NDArray[Any]], NDA
     Returns
     -------
     callable
-        S v, (N, *output shape, K), for v of this shape, or one v for all cases with N = 1.
+        S v, for v of shape (N, *output shape, K).
     ndarray of ±1, (N, m)
         The signs: all 1 if L'' is positive semidefinite.
     """
@@ -71,7 +71,7 @@ def root(at: Linearization) -> tuple[Callable[[NDArray[Any]], NDArray[Any]], NDA
 
     def dense_root(v: NDArray[Any]) -> NDArray[Any]:
         flat: NDArray[Any] = S @ v.reshape(len(v), m, -1)
-        return flat.reshape(len(flat), *v.shape[1:])
+        return flat.reshape(v.shape)
 
     return dense_root, np.where(values < 0, -1.0, 1.0).astype(at.dtype)
 
@@ -92,7 +92,7 @@ def _exact(at: Linearization) -> NDArray[Any]:
             chosen = (signs[:, start:stop] == sign).reshape(
                 -1, *(1,) * (len(shape) - 1), stop - start
             )
-            total += sign * at.squares(S(unit[None]) * chosen)
+            total += sign * at.squares(S(np.broadcast_to(unit, (*shape, stop - start))) * chosen)
     return total
 
 

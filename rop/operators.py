@@ -107,8 +107,9 @@ def gauss_newton(at: Linearization) -> CurvatureOperator:
             return at.ggnvp(np.eye(n, dtype=at.dtype))
         # Fewer outputs than parameters: the rows SᵀJ, and one matrix product.
         S, signs = diagonals.root(at)
-        unit = np.eye(prod(shape[1:]), dtype=at.dtype).reshape(1, *shape[1:], -1)
-        B = at.rows(S(unit))
+        k = prod(shape[1:])
+        unit = np.eye(k, dtype=at.dtype).reshape(*shape[1:], k)
+        B = at.rows(S(np.broadcast_to(unit, (*shape, k))))
         left = B if (signs > 0.0).all() else B * signs[..., None]
         # Of BᵀB, NumPy computes one triangle.
         G: NDArray[Any] = left.reshape(-1, n).T @ B.reshape(-1, n)
