@@ -63,7 +63,8 @@ def root(at: Linearization) -> tuple[Callable[[NDArray[Any]], NDArray[Any]], NDA
             p, scale = loss.prediction(outputs), np.sqrt(c).astype(at.dtype)
 
             def table_root(v: NDArray[Any]) -> NDArray[Any]:
-                return np.moveaxis(scale * loss.root(p, np.moveaxis(v, -1, 0)), 0, -1)
+                first = v.transpose(-1, *range(v.ndim - 1))
+                return (scale * loss.root(p, first)).transpose(*range(1, v.ndim), 0)
 
             return table_root, np.ones((1, m), at.dtype)
     values, vectors = np.linalg.eigh(at.loss_hessians())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,15 @@ from scipy.sparse.linalg import LinearOperator
 
 from rop import diagonals
 from rop.engines.memory import refuse_if_too_large
+from rop.engines.parallel import one_blas_thread
 
 if TYPE_CHECKING:
     from rop.linearization import Linearization
 
     Product = Callable[[NDArray[Any]], NDArray[Any]]
+
+# Multiplications below which a matrix product runs on one thread.
+_SMALL = 10**7
 
 
 class CurvatureOperator(LinearOperator):
@@ -111,8 +116,10 @@ def gauss_newton(at: Linearization) -> CurvatureOperator:
         unit = np.eye(k, dtype=at.dtype).reshape(*shape[1:], k)
         B = at.rows(S(np.broadcast_to(unit, (*shape, k))))
         left = B if (signs > 0.0).all() else B * signs[..., None]
-        # Of BᵀB, NumPy computes one triangle.
-        G: NDArray[Any] = left.reshape(-1, n).T @ B.reshape(-1, n)
+        # Waking threads for a small product takes longer than the product.
+        with one_blas_thread() if prod(shape) * n * n < _SMALL else nullcontext():
+            # Of BᵀB, NumPy computes one triangle.
+            G: NDArray[Any] = left.reshape(-1, n).T @ B.reshape(-1, n)
         if at.objective.l2:
             G[np.diag_indices(n)] += at.dtype.type(at.objective.l2)
         return G

@@ -11,9 +11,12 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-_SETTERS = (
+# Of OpenBLAS with integers of 32 and 64 bits, and of MKL.
+_CONTROLS = (
     ("scipy_openblas_get_num_threads", "scipy_openblas_set_num_threads"),
+    ("scipy_openblas_get_num_threads64_", "scipy_openblas_set_num_threads64_"),
     ("openblas_get_num_threads", "openblas_set_num_threads"),
+    ("openblas_get_num_threads64_", "openblas_set_num_threads64_"),
     ("MKL_Get_Max_Threads", "MKL_Set_Num_Threads"),
 )
 
@@ -55,18 +58,19 @@ def stretches(n: int, parts: int) -> list[slice]:
 
 _lock = threading.Lock()
 _inside = 0
-_before = 1
+_before: list[int] = []
 
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Set SciPy's BLAS to one thread, and back when the last of those who asked is done."""
+    """Set NumPy's and SciPy's BLAS to one thread; back when the last of those who asked is done."""
     global _inside, _before
-    get, put = _controls()
+    controls = _controls()
     with _lock:
         if _inside == 0:
-            _before = get()
-            put(1)
+            _before = [get() for get, _ in controls]
+            for _, put in controls:
+                put(1)
         _inside += 1
     try:
         yield
@@ -74,17 +78,22 @@ def one_blas_thread() -> Iterator[None]:
         with _lock:
             _inside -= 1
             if _inside == 0:
-                put(_before)
+                for (_, put), count in zip(controls, _before, strict=True):
+                    put(count)
 
 
 @cache
-def _controls() -> tuple[Callable[[], int], Callable[[int], Any]]:
-    """Functions that get and set the thread count of the BLAS that SciPy is linked with."""
+def _controls() -> list[tuple[Callable[[], int], Callable[[int], Any]]]:
+    """Functions that get and set the thread counts of the BLAS that NumPy and SciPy bring along."""
+    from numpy.linalg import _umath_linalg
     from scipy.linalg import cython_blas
 
-    # Symbols of the libraries that the extension is linked with are found through it.
-    library = ctypes.CDLL(cython_blas.__file__)
-    for get, put in _SETTERS:
-        if hasattr(library, get) and hasattr(library, put):
-            return getattr(library, get), getattr(library, put)
-    return lambda: 1, lambda count: None
+    found = []
+    for extension in (_umath_linalg, cython_blas):
+        # Symbols of the libraries that an extension is linked with are found through it.
+        library = ctypes.CDLL(extension.__file__)
+        for get, put in _CONTROLS:
+            if hasattr(library, get) and hasattr(library, put):
+                found.append((getattr(library, get), getattr(library, put)))
+                break
+    return found

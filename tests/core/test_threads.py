@@ -124,7 +124,7 @@ def test_a_step_that_fails(engine, monkeypatch):
     batch, theta = {"x": np.random.default_rng(0).standard_normal((9, 3))}, np.ones(3)
     at = objective.linearize(theta, batch, engine)
     right = at.jvp(theta), at.hvp(theta)
-    before = parallel._controls()[0]()
+    before = [get() for get, _ in parallel._controls()]
     monkeypatch.setattr(Failing, "fails", True)
     for call in (
         lambda: at.jvp(theta),
@@ -135,7 +135,7 @@ def test_a_step_that_fails(engine, monkeypatch):
         with pytest.raises(ZeroDivisionError, match="as told"):
             call()
     monkeypatch.setattr(Failing, "fails", False)
-    assert parallel._controls()[0]() == before
+    assert [get() for get, _ in parallel._controls()] == before
     np.testing.assert_array_equal(at.jvp(theta), right[0])
     np.testing.assert_array_equal(at.hvp(theta), right[1])
     again = objective.linearize(theta, batch, engine)
@@ -154,19 +154,26 @@ def test_overflow_warns_in_no_thread(engine):
 
 
 def test_blas_keeps_its_threads(network, sharded):
-    """While shards run BLAS has one thread; afterwards as many as before."""
-    get, put = parallel._controls()
-    model, before = network(cases=60), get()
-    put(2)
+    """While shards run NumPy's and SciPy's BLAS have one thread; afterwards as many as before."""
+    controls = parallel._controls()
+
+    def counts():
+        return {get() for get, _ in controls}
+
+    model, before = network(cases=60), [get() for get, _ in controls]
+    assert len(before) == 2
+    for _, put in controls:
+        put(2)
     try:
         with sharded(3):
             at = model.objective.linearize(model.theta, model.batch, "numba")
             at.hvp(model.v)
-            assert get() == 2
+            assert counts() == {2}
             with parallel.one_blas_thread():
-                assert get() == 1
+                assert counts() == {1}
                 at.hvp(model.v)
-                assert get() == 1
-            assert get() == 2
+                assert counts() == {1}
+            assert counts() == {2}
     finally:
-        put(before)
+        for (_, put), count in zip(controls, before, strict=True):
+            put(count)
