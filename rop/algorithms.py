@@ -7,19 +7,20 @@ that is the activity caching of sec. 7.1.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rop import per_case
 from rop.checkpointing import Segments, cut
 from rop.graph import Node, ancestors
 from rop.losses import Loss, LossGraph
-from rop.ops.kernels import Loops, einsum, product
+from rop.names import node_names
+from rop.ops.kernels import Loops, einsum
 from rop.planning import schedule
-from rop.program import Emit, Place, Program, State, Step, Target, Value, in_order_of
+from rop.program import Emit, Place, Program, State, Target, Value, in_order_of
 from rop.sweeps import descendants, forward, r_forward, r_reverse, reverse, sums
 
 PRODUCTS = ("gradient", "jvp", "vjp", "loss_hvp", "ggnvp", "hvp")
@@ -73,7 +74,7 @@ class Algorithms:
         self.hidden = hidden
         self.distance = distance
         self.nodes = schedule(ancestors(z, *loss.given, *hidden))
-        self.network = self._leading_to(z)
+        self.network = self.leading_to(z)
         everything = dict.fromkeys([*parameters, *self.nodes])
         self.names = node_names(list(everything), z)
         self.active = descendants(self.network, parameters)
@@ -111,9 +112,9 @@ class Algorithms:
         """
         if name not in self._products:
             builders: dict[str, Callable[[], Program]] = {
-                "rows": self._rows,
-                "squares": self._squares,
-                "structural squares": lambda: self._squares(self.hidden),
+                "rows": partial(per_case.rows, self),
+                "squares": partial(per_case.squares, self),
+                "structural squares": partial(per_case.squares, self, self.hidden),
             }
             self._products[name] = self._with_checkpoints(builders[name]().needed())
         return self._products[name]
@@ -140,7 +141,8 @@ class Algorithms:
         arrays = [node.constant.ravel() for node in self.nodes if node.constant is not None]
         return np.concatenate(arrays) if arrays else np.empty(0)
 
-    def _leading_to(self, *ends: Node) -> list[Node]:
+    def leading_to(self, *ends: Node) -> list[Node]:
+        """The nodes that these depend on, and themselves, in topological order."""
         network = set(ancestors(*ends))
         return [node for node in self.nodes if node in network]
 
@@ -160,7 +162,8 @@ class Algorithms:
                 constants += node.size
         return a
 
-    def _emit(self, program: Program, directional: bool = False, by_case: bool = False) -> Emit:
+    def emit_to(self, program: Program, directional: bool = False, by_case: bool = False) -> Emit:
+        """What adds steps to a program: with directions, or for each case apart."""
         return Emit(
             program,
             self.names,
@@ -173,13 +176,13 @@ class Algorithms:
 
     def _build(self) -> None:
         z, loss = self.z, self.loss
-        forward(self.nodes, self._emit(self.forward), self.a, self._into)
+        forward(self.nodes, self.emit_to(self.forward), self.a, self._into)
         self._value()
         self.d = loss.gradient(self._loss_emit(self.loss_gradient), self.a, z, self.cases)
         self.values["loss gradient"] = self.d[z]
         self._products = {
             "gradient": self._vjp("gradient", self.d[z], "d", directional=False),
-            "vjp": self._vjp("vjp", self._input("u", z), "d", directional=True),
+            "vjp": self._vjp("vjp", self.given("u", z), "d", directional=True),
             "jvp": self._jvp(),
             "loss_hvp": self._loss_hvp("loss_hvp", self.convex is not None),
             "ggnvp": self._curvature("ggnvp"),
@@ -187,7 +190,7 @@ class Algorithms:
         if self.hidden:
             self._products["structural"] = self._curvature("structural", hidden=self.hidden)
         d = State({z: self.d[z]})
-        reverse(self.network, self._emit(self.adjoints), self.a, d, self.active)
+        reverse(self.network, self.emit_to(self.adjoints), self.a, d, self.active)
         self._products["hvp"] = self._curvature("hvp", d)
         if self.convex:
             self._products["raw_loss_hvp"] = self._loss_hvp("raw_loss_hvp", False)
@@ -246,17 +249,18 @@ class Algorithms:
 
     def _loss_emit(self, program: Program, directional: bool = False) -> Emit:
         # What the loss computes once per θ belongs to its gradient or to its curvature.
-        emit = self._emit(program, directional)
+        emit = self.emit_to(program, directional)
         own = program if program is self.loss_gradient else self.loss_curvature
         emit.bends = own
         if not isinstance(self.loss, LossGraph):
             emit.slopes = own
         return emit
 
-    def _input(self, name: str, node: Node) -> Value:
+    def given(self, name: str, node: Node) -> Value:
+        """A direction in a node's space, which the program is given."""
         return Value(name, node.shape, node.per_case, True, place=Place("input"))
 
-    def _blocks(self, prefix: str, buffer: str, directional: bool) -> State:
+    def blocks(self, prefix: str, buffer: str, directional: bool) -> State:
         """The parameters' parts of v, or of a result of θ's size."""
         blocks, offset = State(), 0
         for node in self.parameters:
@@ -265,27 +269,28 @@ class Algorithms:
             offset += node.size
         return blocks
 
-    def _results(self, emit: Emit, d: State, prefix: str, results: State) -> None:
+    def finish(self, emit: Emit, d: State, prefix: str, results: State) -> None:
+        """Bring the parameters' adjoints to where results belong."""
         for node in self.parameters:
             emit.begin(node, "reverse")
             emit.finish(Target(d, node, prefix), results[node])
 
     def _vjp(self, name: str, dz: Value, prefix: str, directional: bool) -> Program:
         """Jᵀu by a reverse sweep; from u = ∇L it is the gradient (alg. 1)."""
-        emit = self._emit(Program(name), directional)
-        results = self._blocks(prefix, "output", directional)
+        emit = self.emit_to(Program(name), directional)
+        results = self.blocks(prefix, "output", directional)
         d = State({**results, self.z: dz})
         reverse(self.network, emit, self.a, d, self.active, prefix)
         if self.z in results:
             d[self.z] = dz
-        self._results(emit, d, prefix, results)
+        self.finish(emit, d, prefix, results)
         return emit.program
 
     def _jvp(self) -> Program:
         """J v by an R-forward sweep (sec. 5)."""
-        emit = self._emit(Program("jvp"), directional=True)
+        emit = self.emit_to(Program("jvp"), directional=True)
         Rz = Value(f"R{self.names[self.z]}", self.z.shape, self.z.per_case, True, Place("output"))
-        R = self._blocks("R", "input", True)
+        R = self.blocks("R", "input", True)
         R.setdefault(self.z, Rz)
         r_forward(self.network, emit, self.a, R, self._into)
         emit.begin(self.z, "R")
@@ -297,7 +302,7 @@ class Algorithms:
         z = self.z
         Rdz = Value(f"Rd{self.names[z]}", z.shape, z.per_case, True, Place("output"))
         Rd = State({z: Rdz})
-        self._loss_curvature(emit, self._input("w", z), Rd, convex)
+        self._loss_curvature(emit, self.given("w", z), Rd, convex)
         emit.begin(z, "loss")
         emit.finish(Target(Rd, z, "Rd"), Rdz)
         return emit.program
@@ -316,11 +321,11 @@ class Algorithms:
 
     def _curvature(self, name: str, d: State | None = None, hidden: Sequence[Node] = ()) -> Program:
         """Gv by algorithm 5, or Hv by algorithm 4 when the adjoints d are given."""
-        z, network = self.z, self._leading_to(self.z, *hidden)
-        emit = self._emit(Program(name), directional=True)
-        R = self._blocks("R", "input", True)
+        z, network = self.z, self.leading_to(self.z, *hidden)
+        emit = self.emit_to(Program(name), directional=True)
+        R = self.blocks("R", "input", True)
         r_forward(network, emit, self.a, R, self._into)
-        results = self._blocks("Rd", "output", True)
+        results = self.blocks("Rd", "output", True)
         Rd = State({node: results[node] for node in self.parameters if node is not z})
         if z in R:
             loss_emit = self._loss_emit(emit.program, directional=True)
@@ -329,7 +334,7 @@ class Algorithms:
             self._structural_damping(emit, node, R, Rd)
         active = descendants(network, self.parameters)
         r_reverse(network, emit, self.a, R, d or State(), Rd, active, curvature=d is not None)
-        self._results(emit, Rd, "Rd", results)
+        self.finish(emit, Rd, "Rd", results)
         return emit.program
 
     def _structural_damping(self, emit: Emit, node: Node, R: State, Rd: State) -> None:
@@ -347,120 +352,3 @@ class Algorithms:
     def damped_at(self, node: Node) -> Node:
         """Where the term of a hidden unit enters: at its activation, or before the nonlinearity."""
         return node.parents[0] if self.distance == "matching" else node
-
-    def _rows(self) -> Program:
-        """Jᵀu with the parameters' adjoints of each case apart: one row of J per case and u."""
-        emit = self._emit(Program("rows"), directional=True, by_case=self.z.per_case)
-        per_case, results, offset = self.z.per_case, State(), 0
-        for node in self.parameters:
-            place = Place("output", offset, row=self.size)
-            results[node] = Value(f"d{self.names[node]}", node.shape, per_case, True, place)
-            offset += node.size
-        d = State({**results, self.z: self._input("u", self.z)})
-        reverse(self.network, emit, self.a, d, self.active)
-        self._results(emit, d, "d", results)
-        return emit.program
-
-    def _squares(self, hidden: Sequence[Node] = ()) -> Program:
-        """Sum over cases and directions of the squared elements of the rows (alg. 6 and 7)."""
-        name = "structural squares" if hidden else "squares"
-        emit = self._emit(Program(name), directional=True, by_case=self.z.per_case)
-        network, d = self._leading_to(self.z, *hidden), State({self.z: self._input("u", self.z)})
-        if hidden:
-            # What is given must not be added to, and any of these may come before another.
-            starts = [(self.z, d.pop(self.z))]
-            for i, node in enumerate(hidden):
-                place = Place(f"signs {i}")
-                signs = Value(f"v{i}", node.shape, node.per_case, True, place=place)
-                starts.append((self.damped_at(node), signs))
-            for node, given in starts:
-                emit.begin(node, "structural")
-                emit(Target(d, node, "d"), einsum("i->i", ((node.size,),), "{0}"), given)
-        reverse(network, emit, self.a, d, descendants(network, self.parameters))
-        steps = emit.program.steps
-        summed = self._emit(Program("squares"))
-        results, squared = self._blocks("diag ", "output", False), dict[Value, Value]()
-        writers: dict[Value, list[Step]] = {}
-        for step in steps:
-            writers.setdefault(step.target, []).append(step)
-        read = {value for step in steps for value in step.operands}
-        for node, result in results.items():
-            row = d.get(node)
-            only = writers.get(row, []) if row is not None and row not in read else []
-            summed.begin(node, "squares")
-            target = Target(State({node: result}), node, "diag ")
-            if row is not None and len(only) == 1 and _outer(only[0], row):
-                # sq(da) sq(y)ᵀ, erratum M60: no case's dW needs to be formed.
-                kernel = only[0].kernel
-                assert isinstance(kernel, Loops)
-                factors = [self._square(summed, v, squared) for v in only[0].operands]
-                summed(target, replace(kernel, coefficient=kernel.coefficient**2), *factors)
-            elif row is not None:
-                summed(target, product(node.shape), row, row)
-            summed.finish(target, result)
-        emit.program.steps += summed.program.steps
-        return emit.program
-
-    def _square(self, emit: Emit, value: Value, squared: dict[Value, Value]) -> Value:
-        if value not in squared:
-            emit.directional = value.per_direction
-            times = product(value.shape, "{0}²")
-            squared[value] = emit.temporary(f"{value.name}²", value.shape, times, value, value)
-            emit.directional = False
-        return squared[value]
-
-
-def _outer(step: Step, row: Value) -> bool:
-    """Whether a step makes every element of a row as one product, without a sum within the case."""
-    kernel = step.kernel
-    return (
-        isinstance(kernel, Loops)
-        and kernel.whole
-        and len(kernel.walks) == 3
-        and all(
-            s != 0 or e == 1 for e, s in zip(kernel.extents, kernel.walks[0].strides, strict=True)
-        )
-        and row.place is None
-    )
-
-
-def node_names(nodes: Sequence[Node], z: Node) -> dict[Node, str]:
-    """Names of the nodes' values as the paper has them: x2, y2 for the two sides of a layer.
-
-    Parameters
-    ----------
-    nodes : sequence of Node
-        The graph, in topological order.
-    z : Node
-        The outputs.
-
-    Returns
-    -------
-    dict of Node to str
-        Unique names; a node's own name comes first.
-    """
-    from rop.ops.families import Elementwise
-
-    names: dict[Node, str] = {node: node.name for node in nodes if node.name is not None}
-    taken = set(names.values())
-    layer, other = 1, 0
-
-    def give(node: Node, name: str) -> None:
-        if node not in names:
-            while name in taken:
-                name += "_"
-            names[node] = name
-            taken.add(name)
-
-    give(z, "z")
-    for node in nodes:
-        if isinstance(node.op, Elementwise):
-            layer += 1
-            if node.parents[0].op is not None:
-                give(node.parents[0], f"x{layer}")
-            give(node, f"y{layer}")
-    for node in nodes:
-        if node not in names:
-            other += 1
-            give(node, f"c{other}" if node.kind == "constant" else f"a{other}")
-    return names

@@ -12,7 +12,6 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from rop import init
 from rop.algorithms import Algorithms
 from rop.arrays import checked_batch, finite, numbers, real
 from rop.engines.memory import Layouts
@@ -24,13 +23,14 @@ from rop.losses import Loss, LossGraph
 from rop.ops.elementwise import Sigmoid, Tanh
 from rop.ops.kernels import Array
 from rop.ops.shaping import per_case
+from rop.parameters import ParameterSpace
 from rop.sweeps import descendants
 
 # Executions of linearizations that are gone, kept for the next ones.
 _SPARES = 3
 
 
-class Objective:
+class Objective(ParameterSpace):
     """f(θ) = (1/N) Σ_cases L(F(θ)) + l2/2 |θ|², for a graph F and a loss L (sec. 6).
 
     Parameters
@@ -53,12 +53,6 @@ class Objective:
 
     Attributes
     ----------
-    n : int
-        Number of parameters.
-    shapes : dict of str to tuple of int
-        Shape of each parameter, in θ's order.
-    slices : dict of str to slice
-        Where each parameter lies in θ.
     data_shapes : dict of str to tuple of int
         Shape for one case of each entry of a batch.
     output_shape : tuple of int
@@ -104,19 +98,11 @@ class Objective:
         self.z: Node = z
         self.loss, self.l2 = loss, float(l2)
         self.output_shape: Shape = z.shape
-        found = [node for node in nodes if node.kind == "param"]
-        self.parameters: list[Node] = _ordered(found, params)
+        super().__init__(_ordered([node for node in nodes if node.kind == "param"], params))
         self._data = [node for node in nodes if node.kind == "data"]
         _refuse_duplicates([*self.parameters, *self._data])
-        self.shapes: dict[str, Shape] = {str(p.name): p.shape for p in self.parameters}
         self.data_shapes: dict[str, Shape] = {str(d.name): d.shape for d in self._data}
         self._refuse_hidden(nodes)
-        ends = np.cumsum([p.size for p in self.parameters]).tolist()
-        self.slices = {
-            str(p.name): slice(end - p.size, end)
-            for p, end in zip(self.parameters, ends, strict=True)
-        }
-        self.n: int = ends[-1]
         self._variants: dict[Checkpoints, tuple[Algorithms, Layouts]] = {}
         self._spare: list[Execution] = []
         # Reentrant: the garbage collector may take back one execution while another is lent.
@@ -176,95 +162,6 @@ class Objective:
                 )
                 self._variants[checkpoints] = made, Layouts()
             return self._variants[checkpoints]
-
-    def init(
-        self, method: str = "sparse", seed: int | np.random.Generator = 0, **options: Any
-    ) -> NDArray[np.float64]:
-        """Draw a θ to start from.
-
-        Parameters
-        ----------
-        method : str
-            "sparse" (15 incoming connections a unit), "glorot" or "normal"; for recurrent nets
-            "recurrent" or "spectral", which give W_hh a spectral radius; see `rop.init`.
-        seed : int or Generator
-            Seed of the random numbers.
-        **options
-            Further arguments of the method.
-
-        Returns
-        -------
-        ndarray of float64, (n,)
-
-        Raises
-        ------
-        RopValueError
-            If there is no such method.
-        """
-        return self.pack(
-            init.initialize(method, self.shapes, np.random.default_rng(seed), **options)
-        )
-
-    def pack(self, values: Mapping[str, ArrayLike]) -> NDArray[np.float64]:
-        """Make a θ of arrays.
-
-        Parameters
-        ----------
-        values : mapping of str to array_like
-            An array of its shape for each parameter.
-
-        Returns
-        -------
-        ndarray of float64, (n,)
-
-        Raises
-        ------
-        RopTypeError, RopValueError
-            If it is no mapping, a parameter is missing or unknown, or a shape does not fit.
-        """
-        if not isinstance(values, Mapping):
-            raise RopTypeError(
-                f"pack: expected a mapping of names to arrays, got {type(values).__name__}"
-            )
-        missing = sorted(self.shapes.keys() - values.keys())
-        unknown = sorted(values.keys() - self.shapes.keys())
-        if missing or unknown:
-            raise RopValueError(
-                f"pack: expected the parameters {list(self.shapes)}; missing {missing}, "
-                f"unknown {unknown}"
-            )
-        theta = np.empty(self.n)
-        for name, shape in self.shapes.items():
-            array = real(name, values[name], np.dtype(np.float64))
-            if array.shape != shape:
-                raise RopValueError(f"pack: {name} has shape {shape}, got {array.shape}")
-            theta[self.slices[name]] = array.ravel()
-        return theta
-
-    def unpack(self, theta: Array) -> dict[str, NDArray[Any]]:
-        """Views of θ, or of any vector like it, as the parameters.
-
-        Parameters
-        ----------
-        theta : ndarray, (n,)
-            The vector.
-
-        Returns
-        -------
-        dict of str to ndarray
-            Views: writing to them writes to theta.
-
-        Raises
-        ------
-        RopValueError
-            If theta does not have the shape (n,).
-        """
-        theta = numbers("unpack", theta)
-        if theta.shape != (self.n,):
-            raise RopValueError(f"unpack: expected shape ({self.n},), got {theta.shape}")
-        return {
-            name: theta[self.slices[name]].reshape(shape) for name, shape in self.shapes.items()
-        }
 
     def linearize(
         self,
@@ -416,25 +313,6 @@ class Objective:
         for name, array in batch.items():
             finite(f"batch[{name!r}]", array)
         self.loss.refuse_batch(batch)
-
-    def position(self, index: int) -> str:
-        """Say in words where an element of θ belongs: its parameter and the index there.
-
-        Parameters
-        ----------
-        index : int
-            Index into θ.
-
-        Returns
-        -------
-        str
-        """
-        for name, where in self.slices.items():
-            if where.start <= index < where.stop:
-                inside = np.unravel_index(index - where.start, self.shapes[name] or (1,))
-                place = ", ".join(str(int(i)) for i in inside) if self.shapes[name] else ""
-                return f"index {index}, that is {name}[{place}]"
-        return f"index {index}"
 
 
 def _ordered(found: list[Node], params: Iterable[Node] | None) -> list[Node]:

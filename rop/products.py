@@ -212,4 +212,4 @@ def directions_first(array: Array, many: int | None) -> Array:
     """(N, *shape, K) as flat (N, K, *shape)."""
     if many is None:
         return array.reshape(-1)
-    return array.transpose(0, -1, *range(1, array.ndim - 1)).reshape(-1)
+    return array.transpose(0, -1, *range(1, array.ndim - 1)).ravel()  # contiguous, unlike a reshape

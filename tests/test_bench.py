@@ -357,3 +357,16 @@ def test_the_command_measures_and_writes_json(tmp_path, capsys):
     assert found["differences"]["rop numba"] < 1e-13
     assert written["machine"]["versions"]["numpy"] == np.__version__
     assert "not compared" in capsys.readouterr().out
+
+
+def test_what_was_measured_for_this_version_is_printed_without_measuring(monkeypatch, capsys):
+    monkeypatch.setattr(command, "run", None)
+    assert main(arguments("--stored")) == 0
+    printed = capsys.readouterr().out
+    stored = sorted(command._RESULTS.glob("*.json"))
+    assert stored
+    for path in stored:
+        results = json.loads(path.read_text())
+        assert f"{path.stem}: {results['machine']['processor']}" in printed
+        assert results["workloads"].keys() == WORKLOADS.keys()
+    assert all(f"\n{name}  " in printed for name in WORKLOADS)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
-from rop.algorithms import node_names
 from rop.errors import RopTypeError
 from rop.graph import Node, ancestors
 from rop.losses import LossGraph
+from rop.names import node_names
 from rop.objective import Objective
 
 SHOWN = 240  # boxes of F, and of L; of what is larger the middle is not shown

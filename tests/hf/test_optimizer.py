@@ -390,19 +390,33 @@ def test_the_end_of_float32s_precision_is_recognised():
     assert np.mean(error**2) / 2 <= np.finfo(np.float32).eps * last.f_before
 
 
-def test_a_small_gain_where_cg_was_cut_off_is_no_end():
+@dataclass(frozen=True)
+class EndingWith(ConjugateGradient):
+    """CG that gives a reason of one's own for its end."""
+
+    reason: str = ""
+
+    def solve(self, problem):
+        return replace(super().solve(problem), reason=self.reason)
+
+
+@pytest.mark.parametrize(
+    "reason, ended", [("steps", None), ("f rose", None), ("progress", "precision")]
+)
+def test_a_small_gain_where_cg_was_cut_off_is_no_end(reason, ended):
     # One step of CG sees only the steep direction, along which less is left than f's rounding
     # error; in the other one there is 0.5, to which its warm starts lead.
     p = rop.param("p", 2)
     z = rop.stack([100.0 * p[0], p[1], 0.0 * p[1]])
     objective = rop.Objective(z, rop.SquaredError([0.0, 0.0, 200.0]))
-    recipe = Recipe(cg=ConjugateGradient(max_steps=1), preconditioner=NoPreconditioner())
+    recipe = Recipe(cg=EndingWith(max_steps=1, reason=reason), preconditioner=NoPreconditioner())
     optimizer = run((objective, [1e-4, 1.0], {}), recipe, dtype=np.float32)
     history = take(optimizer, 60)
     rounding = np.finfo(np.float32).eps * history[0].f_before
     assert history[0].f_before - history[0].f_after < -history[0].q / 4 < rounding / 4
-    assert optimizer.ended is None
-    assert history[0].f_before - history[-1].f_after > 10 * rounding
+    assert optimizer.ended == ended
+    gained = history[0].f_before - history[-1].f_after > 10 * rounding
+    assert gained == (ended is None)
 
 
 def test_lam_at_its_bound_is_said():
