@@ -48,7 +48,9 @@ class Recipe:
     saves no time more, or all; CG also stops where f rises on the curvature's cases, as in the
     second recipe of sec. 13; P is the empirical Fisher's diagonal on these cases (sec. 11); λ
     starts at 1 and falls to a third at a time, so that where the model is good damping is soon out
-    of the way (sec. 8.5). Numbers that may be a `Ramp` change over the iterations.
+    of the way (sec. 8.5); half of the last iterate is where CG starts, as a longer memory carries
+    on what was wrong for other cases (sec. 10). Numbers that may be a `Ramp` change over the
+    iterations.
 
     Parameters
     ----------
@@ -88,7 +90,7 @@ class Recipe:
     curvature: Literal["ggn", "hessian"] = "ggn"
     damping: Damping = Tikhonov(rule=LevenbergMarquardt(lower_by=1 / 3))
     preconditioner: Preconditioner = EmpiricalFisher(cases="curvature")
-    decay: float | Ramp = 0.95
+    decay: float | Ramp = 0.5
     cg: Solver = ConjugateGradient(rise=ObjectiveRise(every=5, window=10))
     reduction: Literal["curvature", "gradient"] = "gradient"
     selection: Selection = field(default_factory=Backtracking)
