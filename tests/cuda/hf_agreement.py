@@ -111,11 +111,14 @@ def test_the_same_iterations(name):
 
 def test_the_same_iterations_in_float32():
     recipe = RECIPES["warm starts, P, saved iterates"]
+    right, _ = iterations(recipe, "numpy", 2, np.float64)
     theirs, _ = iterations(recipe, "numpy", 2, np.float32)
     with mock.patch.object(stopping, "pcg", refused):
         ours, _ = iterations(recipe, "cuda", 2, np.float32)
     assert ours.theta.dtype == np.float32
-    np.testing.assert_allclose(ours.theta, theirs.theta, rtol=1e-4, atol=1e-5)
+    # As exact as the host, which rounds in another order.
+    allowed = 10 * np.linalg.norm(theirs.theta - right.theta)
+    assert 0 < np.linalg.norm(ours.theta - right.theta) <= allowed
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Layer 3: on a GPU. All that the simulator has checked, cuBLAS, graphs, and other libraries."""
 
 import json
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -21,11 +22,11 @@ pytestmark = [
 ]
 
 
-def w1(cases=1000, engine="cuda"):
+def w1(cases=1000, engine="cuda", dtype=np.float32):
     workload = WORKLOADS["W1"]
     problem = workload.problem()
     f = engines.objective(workload.model)
-    theta, v = (f.pack(block).astype(np.float32) for block in (problem.theta, problem.v))
+    theta, v = (f.pack(block).astype(dtype) for block in (problem.theta, problem.v))
     batch = {"x": problem.x[:cases], "t": problem.t[:cases]}
     return f.linearize(theta, batch, engine), v
 
@@ -89,14 +90,23 @@ def test_w1_agrees_with_the_cpu():
         assert np.linalg.norm(found - expected) <= 1e-5 * np.linalg.norm(expected), name
 
 
-def test_cg_on_w1_is_one_graph_and_that_of_the_host():
+def test_cg_on_w1_is_one_graph_and_as_exact_as_the_host():
+    def on_the_host(dtype):
+        at, _ = w1(engine="numba", dtype=dtype)
+        return pcg(partial(at.ggnvp, lam=1.0), -at.gradient(), max_steps=30)
+
     at, _ = w1()
     b = -at.gradient()
-    expected = pcg(lambda v: at.ggnvp(v, lam=1.0), b, max_steps=30)
     steps = list(islice(at.cg_steps(b, damping=1.0), 31))
-    np.testing.assert_allclose([step.q for step in steps], expected.q, rtol=1e-4, atol=1e-7)
-    found = steps[-1].fetch()
-    assert np.linalg.norm(found - expected.x) <= 1e-2 * np.linalg.norm(expected.x)
+    right, host = on_the_host(np.float64), on_the_host(np.float32)
+    # The order of sums differs, so what rounding does differs, but not by how much.
+    for found, ours, exact in (
+        ([step.q for step in steps], host.q, right.q),
+        (steps[-1].fetch(), host.x, right.x),
+    ):
+        assert np.linalg.norm(np.subtract(found, exact)) <= 10 * np.linalg.norm(
+            np.subtract(ours, exact)
+        )
     (graph,) = at._execution.conjugate_gradient("ggnvp")._step
     assert graph._executable is not None
     again = [step.q for step in islice(at.cg_steps(b, damping=1.0), 31)]
