@@ -5,8 +5,8 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -21,6 +21,48 @@ _CONTROLS = (
 )
 
 
+class _Worker(threading.Thread):
+    """A thread that waits for tasks. A lock each way wakes in half the time an executor takes."""
+
+    def __init__(self) -> None:
+        super().__init__(name="rop-shard", daemon=True)
+        self._given, self._done = threading.Lock(), threading.Lock()
+        self._given.acquire()
+        self._done.acquire()
+        self._task: Callable[[], Any] | None = None
+        self._error: BaseException | None = None
+        self.start()
+
+    @property
+    def busy(self) -> bool:
+        return self._task is not None
+
+    def run(self) -> None:
+        while True:
+            self._given.acquire()
+            assert self._task is not None
+            try:
+                self._task()
+            except BaseException as error:
+                self._error = error
+            self._task = None  # and with it the buffers it holds
+            self._done.release()
+
+    def give(self, task: Callable[[], Any]) -> None:
+        self._task = task
+        self._given.release()
+
+    def wait(self) -> BaseException | None:
+        """Wait for the end of the task; returns what it raised."""
+        self._done.acquire()
+        error, self._error = self._error, None
+        return error
+
+
+# By process: threads do not survive a fork.
+_idle: dict[int, list[_Worker]] = {}
+
+
 def run_all(tasks: Sequence[Callable[[], Any]]) -> None:
     """Run tasks at the same time, the first on the calling thread; BLAS on one thread meanwhile.
 
@@ -32,22 +74,35 @@ def run_all(tasks: Sequence[Callable[[], Any]]) -> None:
     if len(tasks) == 1:
         tasks[0]()
         return
+    idle = _idle.setdefault(os.getpid(), [])
+    workers: list[_Worker] = []
+    for _ in tasks[1:]:
+        try:
+            workers.append(idle.pop())
+        except IndexError:
+            workers.append(_Worker())
     with one_blas_thread():
-        others = [_pool(os.getpid(), len(tasks) - 1).submit(task) for task in tasks[1:]]
+        for worker, task in zip(workers, tasks[1:], strict=True):
+            worker.give(task)
         try:
             tasks[0]()
         finally:
-            # A shard must not run on when its buffers may be reused.
-            for other in others:
-                other.exception()
-        for other in others:
-            other.result()
+            errors = _all_done(workers)
+            idle.extend(workers)
+    for error in errors:
+        if error is not None:
+            raise error
 
 
-@cache
-def _pool(process: int, workers: int) -> ThreadPoolExecutor:
-    # One for each process: threads do not survive a fork.
-    return ThreadPoolExecutor(workers, thread_name_prefix="rop-shard")
+def _all_done(workers: list[_Worker]) -> list[BaseException | None]:
+    """Wait for all: a shard must not run on when its buffers may be reused."""
+    try:
+        return [worker.wait() for worker in workers]
+    except KeyboardInterrupt:
+        # Which of the locks were taken is not known: these workers get no further tasks.
+        while any(worker.busy for worker in workers):
+            time.sleep(1e-3)
+        raise
 
 
 @cache

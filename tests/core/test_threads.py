@@ -1,5 +1,6 @@
 """One objective and one linearization in several threads, and steps that fail in one of them."""
 
+import _thread
 import threading
 import time
 import warnings
@@ -177,3 +178,50 @@ def test_blas_keeps_its_threads(network, sharded):
     finally:
         for (_, put), count in zip(controls, before, strict=True):
             put(count)
+
+
+def test_tasks_run_at_the_same_time_and_their_threads_serve_again():
+    meeting = threading.Barrier(3)
+    for _ in range(5):
+        parallel.run_all([lambda: meeting.wait(10)] * 3)
+    threads = {thread for thread in threading.enumerate() if thread.name == "rop-shard"}
+
+    parallel.run_all([lambda: meeting.wait(10)] * 3)
+    assert {t for t in threading.enumerate() if t.name == "rop-shard"} == threads
+    # Of callers at the same time each has threads of its own: none waits for another's tasks.
+    meeting = threading.Barrier(8)
+    together(4, lambda i: parallel.run_all([lambda: meeting.wait(10)] * 2))
+
+
+@pytest.mark.parametrize("failing", [0, 1, 2])
+def test_an_error_comes_when_all_tasks_are_done(failing):
+    done = []
+
+    def task(i):
+        if i == failing:
+            raise ZeroDivisionError(i)
+        time.sleep(0.05)
+        done.append(i)
+
+    with pytest.raises(ZeroDivisionError, match=str(failing)):
+        parallel.run_all([partial(task, i) for i in range(3)])
+    assert sorted(done) == sorted({0, 1, 2} - {failing})
+    parallel.run_all([partial(done.append, "again")] * 3)
+    assert done[2:] == ["again"] * 3
+
+
+def test_an_interrupt_waits_for_the_other_tasks():
+    """Their buffers may be used again as soon as the caller goes on."""
+    ended = []
+
+    def interrupts():
+        time.sleep(0.05)
+        _thread.interrupt_main()
+        time.sleep(0.2)
+        ended.append(True)
+
+    with pytest.raises(KeyboardInterrupt):
+        parallel.run_all([lambda: None, interrupts])
+    assert ended == [True]
+    parallel.run_all([partial(ended.append, True)] * 2)
+    assert len(ended) == 3
