@@ -158,22 +158,14 @@ def _multiply(add, c, t, x, y, n1, t1, x1, y1, n0, t0, x0, y0):
             else:
                 for j in range(n0):
                     t[at + j] = c * x[ax + j] * y[ay + j]
-        elif t0 == 1 and x0 == 1 and y0 == 0:
-            cy = c * y[ay]
+        elif t0 == 1 and min(x0, y0) == 0 and max(x0, y0) == 1:
+            one, z, az = (c * y[ay], x, ax) if x0 == 1 else (c * x[ax], y, ay)
             if add:
                 for j in range(n0):
-                    t[at + j] += cy * x[ax + j]
+                    t[at + j] += one * z[az + j]
             else:
                 for j in range(n0):
-                    t[at + j] = cy * x[ax + j]
-        elif t0 == 1 and x0 == 0 and y0 == 1:
-            cx = c * x[ax]
-            if add:
-                for j in range(n0):
-                    t[at + j] += cx * y[ay + j]
-            else:
-                for j in range(n0):
-                    t[at + j] = cx * y[ay + j]
+                    t[at + j] = one * z[az + j]
         elif t0 == 0:
             total = c * 0
             if x0 == 1 and y0 == 1:
