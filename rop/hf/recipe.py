@@ -48,9 +48,9 @@ class Recipe:
     saves no time more, or all; CG also stops where f rises on the curvature's cases, as in the
     second recipe of sec. 13; P is the empirical Fisher's diagonal on these cases (sec. 11); λ
     starts at 1 and falls to a third at a time, so that where the model is good damping is soon out
-    of the way (sec. 8.5); half of the last iterate is where CG starts, as a longer memory carries
-    on what was wrong for other cases (sec. 10). Numbers that may be a `Ramp` change over the
-    iterations.
+    of the way (sec. 8.5); half of the last iterate is where CG starts, as a longer memory may carry
+    on for long what was wrong for other cases (sec. 10). Numbers that may be a `Ramp` change over
+    the iterations.
 
     Parameters
     ----------
