@@ -13,7 +13,7 @@ zero (R of data) or when nobody asks for the target (da of data), so the rules n
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -95,6 +95,12 @@ class Op(ABC):
         op = _made.get(key) or _made.setdefault(key, cls(*shapes, **options))
         return Node(op, nodes, op.shape)
 
+    def _refuse_without(self, *rules: str) -> None:
+        """Raise RopTypeError if the op lacks one of the rules that its family asks for."""
+        for rule in rules:
+            if not hasattr(self, rule.partition("(")[0]):
+                raise RopTypeError(f"{type(self).__name__} must define {rule} ({user_line()})")
+
     @abstractmethod
     def value(self, emit: Emit, a: Target, z: Values) -> None:
         """a = s(z)."""
@@ -126,25 +132,21 @@ def misfit(op: str, expected: str, *shapes: Shape) -> RopValueError:
 class Linear(Op):
     """a = Σ A_i z_i:  Ra = Σ A_i Rz_i,  dz_i = A_iᵀ da,  no curvature (eq. 4).
 
-    A subclass of a user's own supplies `A` and `AT`, functions of arrays with the cases as axis 0,
-    and `output_shape`. An op of the catalogue sets `maps` and `adjoints` to kernels.
+    A subclass of a user's own supplies `output_shape` and two functions of arrays with the cases as
+    axis 0: ``A(self, z)``, (N, *shape of z) to (N, *shape of a), and ``AT(self, da)``, back. An op
+    of the catalogue sets `maps` and `adjoints` to kernels.
     """
 
+    A: Callable[[Array], Array]
+    AT: Callable[[Array], Array]
     maps: Sequence[Kernel]
     adjoints: Sequence[Kernel]
 
     def __init__(self, *shapes: Shape) -> None:
         super().__init__(*shapes)
+        self._refuse_without("A(self, z)", "AT(self, da)")
         self.maps = [Call(self.A, f"{self.name}({{0}})")]
         self.adjoints = [Call(self.AT, f"{self.name}ᵀ({{0}})")]
-
-    def A(self, z: Array) -> Array:
-        """A z: (N, *shape of z) to (N, *shape of a)."""
-        raise NotImplementedError(f"{type(self).__name__} must define A(self, z)")
-
-    def AT(self, da: Array) -> Array:
-        """Aᵀ da: (N, *shape of a) to (N, *shape of z)."""
-        raise NotImplementedError(f"{type(self).__name__} must define AT(self, da)")
 
     def value(self, emit: Emit, a: Target, z: Values) -> None:
         for A, z_i in zip(self.maps, z, strict=True):
@@ -167,33 +169,27 @@ class Linear(Op):
 class Bilinear(Op):
     """a = B(x, y):  Ra = B(Rx, y) + B(x, Ry),  dx = B*₁(da, y),  dy = B*₂(x, da) (eq. 5).
 
-    A subclass of a user's own supplies `B`, `B1` and `B2`, functions of arrays with the cases as
-    axis 0, and `output_shape`. An op of the catalogue sets `maps` to three kernels.
+    A subclass of a user's own supplies `output_shape` and three functions of arrays with the cases
+    as axis 0: ``B(self, x, y)``, linear in x and in y; ``B1(self, da, y)``, of x's shape, with
+    <B(x, y), da> = <x, B*₁(da, y)>; and ``B2(self, x, da)``, of y's shape, with <B(x, y), da> =
+    <y, B*₂(x, da)>. An op of the catalogue sets `maps` to three kernels.
     """
 
+    B: Callable[[Array, Array], Array]
+    B1: Callable[[Array, Array], Array]
+    B2: Callable[[Array, Array], Array]
     operands: ClassVar[int | None] = 2
     maps: tuple[Kernel, Kernel, Kernel]
 
     def __init__(self, *shapes: Shape) -> None:
         super().__init__(*shapes)
+        self._refuse_without("B(self, x, y)", "B1(self, da, y)", "B2(self, x, da)")
         name = self.name
         self.maps = (
             Call(self.B, f"{name}({{0}}, {{1}})"),
             Call(self.B1, f"{name}*₁({{0}}, {{1}})"),
             Call(self.B2, f"{name}*₂({{0}}, {{1}})"),
         )
-
-    def B(self, x: Array, y: Array) -> Array:
-        """B(x, y), linear in x and in y."""
-        raise NotImplementedError(f"{type(self).__name__} must define B(self, x, y)")
-
-    def B1(self, da: Array, y: Array) -> Array:
-        """B*₁(da, y), of x's shape: <B(x, y), da> = <x, B*₁(da, y)>."""
-        raise NotImplementedError(f"{type(self).__name__} must define B1(self, da, y)")
-
-    def B2(self, x: Array, da: Array) -> Array:
-        """B*₂(x, da), of y's shape: <B(x, y), da> = <y, B*₂(x, da)>."""
-        raise NotImplementedError(f"{type(self).__name__} must define B2(self, x, da)")
 
     def value(self, emit: Emit, a: Target, z: Values) -> None:
         B, (x, y) = self.maps[0], z
@@ -231,9 +227,8 @@ class Elementwise(Op):
 
     def __init__(self, *shapes: Shape) -> None:
         super().__init__(*shapes)
+        self._refuse_without("s", "ds", "d2s")
         for rule in ("s", "ds", "d2s"):
-            if not hasattr(self, rule):
-                raise RopTypeError(f"{type(self).__name__} must define {rule}")
             function = getattr(self, rule)
             unknown = set() if function is None else set(wanted(function)) - {"z", "a", "ds"}
             if unknown:
@@ -276,27 +271,26 @@ class General(Op):
     """a = s(z_1, ..., z_k), an op of no family: all four rules are Python functions of arrays.
 
     Allowed, and slower: every engine leaves its compiled code for each of the rules. A subclass
-    supplies `output_shape`, `s`, `Rs`, `sT` and `RsT`; arrays have the cases as axis 0, and a zero
-    direction comes as an array of zeros.
+    supplies `output_shape` and, as functions of arrays with the cases as axis 0,
+
+    - ``s(self, *z)``, the value a;
+    - ``Rs(self, z, Rz)``, the R rule: Ra = Σ_i (∂s/∂z_i) Rz_i, where a zero direction comes as an
+      array of zeros;
+    - ``sT(self, z, da)``, the reverse rule: dz_i = (∂s/∂z_i)ᵀ da, one array for each operand;
+    - ``RsT(self, z, Rz, da)``, the curvature rule: R((∂s/∂z_i)ᵀ da) with da held fixed, likewise.
     """
 
+    s: Callable[..., Array]
+    Rs: Callable[..., Array]
+    sT: Callable[..., tuple[Array, ...]]
+    RsT: Callable[..., tuple[Array, ...]]
     operands: ClassVar[int | None] = None
 
-    def s(self, *z: Array) -> Array:
-        """The value a."""
-        raise NotImplementedError(f"{type(self).__name__} must define s(self, *z)")
-
-    def Rs(self, z: tuple[Array, ...], Rz: tuple[Array, ...]) -> Array:
-        """The R rule: Ra = Σ_i (∂s/∂z_i) Rz_i."""
-        raise NotImplementedError(f"{type(self).__name__} must define Rs(self, z, Rz)")
-
-    def sT(self, z: tuple[Array, ...], da: Array) -> tuple[Array, ...]:
-        """The reverse rule: dz_i = (∂s/∂z_i)ᵀ da, one array for each operand."""
-        raise NotImplementedError(f"{type(self).__name__} must define sT(self, z, da)")
-
-    def RsT(self, z: tuple[Array, ...], Rz: tuple[Array, ...], da: Array) -> tuple[Array, ...]:
-        """The curvature rule: R((∂s/∂z_i)ᵀ da) with da held fixed, one array for each operand."""
-        raise NotImplementedError(f"{type(self).__name__} must define RsT(self, z, Rz, da)")
+    def __init__(self, *shapes: Shape) -> None:
+        super().__init__(*shapes)
+        self._refuse_without(
+            "s(self, *z)", "Rs(self, z, Rz)", "sT(self, z, da)", "RsT(self, z, Rz, da)"
+        )
 
     def value(self, emit: Emit, a: Target, z: Values) -> None:
         emit(a, Call(self.s, self._text("", len(z))), *z)

@@ -147,10 +147,23 @@ def test_what_an_op_must_define():
         Nothing.of(rop.data("x"))
     with pytest.raises(rop.RopTypeError, match="other"):
         Strange.of(rop.data("x"))
-    z = Halfway.of(rop.param("p"))
-    at = rop.Objective(z, rop.SquaredError(0.0)).linearize([1.0])
-    with pytest.raises(NotImplementedError, match="Halfway must define AT"):
-        at.gradient()
+
+    class Part(rop.ops.Bilinear):
+        def B(self, x, y):
+            return x * y
+
+    class Any(rop.ops.General):
+        def s(self, *z):
+            return z[0]
+
+        Rs = sT = s
+
+    with pytest.raises(rop.RopTypeError, match=r"Halfway must define AT\(self, da\) .*own_ops"):
+        Halfway.of(rop.data("x"))
+    with pytest.raises(rop.RopTypeError, match=r"Part must define B1\(self, da, y\)"):
+        Part.of(rop.data("x"), rop.data("y"))
+    with pytest.raises(rop.RopTypeError, match=r"Any must define RsT\(self, z, Rz, da\)"):
+        Any.of(rop.data("x"))
 
 
 # Graphs of unusual make
