@@ -6,15 +6,14 @@ Gv and Hv, checkers that tell whether such products are right, and a Hessian-fre
 
 from importlib.metadata import version
 
-from rop import datasets, hf, init, museum, nets, ops, plot
-from rop.checking import check, check_products
-from rop.drawing import draw
+from rop import datasets, hf, nets, ops
+from rop.checking import check, check_products, museum
 from rop.errors import RopError, RopMemoryError, RopTypeError, RopValueError
 from rop.graph import Node, constant, data, param
-from rop.linearization import Linearization
-from rop.listing import explain
 from rop.losses import LossGraph, SigmoidCrossEntropy, SoftmaxCrossEntropy, SquaredError
-from rop.objective import Objective
+from rop.objective import init
+from rop.objective.linearization import Linearization
+from rop.objective.objective import Objective
 from rop.ops import (
     add,
     broadcast_to,
@@ -42,6 +41,9 @@ from rop.ops import (
     tanh,
     transpose,
 )
+from rop.show import plot
+from rop.show.drawing import draw
+from rop.show.listing import explain
 
 __version__ = version("rop")
 

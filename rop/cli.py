@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _demo(parser: argparse.ArgumentParser) -> None:
     def run(given: argparse.Namespace) -> int:
-        from rop.demo import demo
+        from rop.experiments.demo import demo
 
         return PASS if demo(given.dataset, given.seconds, given.out, given.seed) else FAIL
 

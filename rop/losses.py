@@ -15,8 +15,8 @@ import numpy as np
 from rop.errors import RopValueError
 from rop.graph import Node, Operand, Shape, ancestors, as_node
 from rop.ops.kernels import Array, Call, Loops, Map, einsum, product, scaled, view
-from rop.program import Emit, State, Target, Value
-from rop.sweeps import descendants, r_forward, r_reverse, reverse
+from rop.programs.steps import Emit, State, Target, Value
+from rop.programs.sweeps import descendants, r_forward, r_reverse, reverse
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 

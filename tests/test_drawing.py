@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 import rop
-from rop.drawing import draw, to_dot, to_mermaid
 from rop.errors import RopTypeError, RopValueError
 from rop.graph import ancestors
 from rop.nets import autoencoder, mlp
-from rop.pictures.boxes import SHOWN, Box, boxes_of, folded
-from rop.pictures.layers import layers
-from rop.pictures.layout import layered
-from rop.pictures.painting import box_size
+from rop.show.drawing import draw, to_dot, to_mermaid
+from rop.show.pictures.boxes import SHOWN, Box, boxes_of, folded
+from rop.show.pictures.layers import layers
+from rop.show.pictures.layout import layered
+from rop.show.pictures.painting import box_size
 
 
 def classifier():
@@ -444,12 +444,12 @@ def test_matplotlib_is_loaded_only_to_draw_and_pyplot_never(tmp_path):
     program = f"""
 import sys, warnings
 warnings.simplefilter("error")
-import rop, rop.drawing, rop.plot
+import rop, rop.show.drawing, rop.show.plot
 assert not any(name.startswith("matplotlib") for name in sys.modules)
 p = rop.param("p", 2)
-rop.drawing.to_dot(p * p), rop.drawing.to_mermaid(p * p)
+rop.show.drawing.to_dot(p * p), rop.show.drawing.to_mermaid(p * p)
 assert not any(name.startswith("matplotlib") for name in sys.modules)
-rop.drawing.draw(p * p, {str(tmp_path / "p.svg")!r})
+rop.show.drawing.draw(p * p, {str(tmp_path / "p.svg")!r})
 assert "matplotlib.figure" in sys.modules
 assert "matplotlib.pyplot" not in sys.modules
 """

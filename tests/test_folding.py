@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rop
-from rop.folding import Loop, folded
+from rop.show.folding import Loop, folded
 
 
 def unfolded(entries):

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from rop.errors import RopTypeError, RopValueError
-from rop.init import SCHEMES, glorot, initialize, normal, recurrent, sparse, spectral
+from rop.objective.init import SCHEMES, glorot, initialize, normal, recurrent, sparse, spectral
 
 SHAPES = {
     "W1": (400, 60),

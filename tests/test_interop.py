@@ -6,7 +6,7 @@ import scipy.optimize
 
 import rop
 from rop.errors import RopValueError
-from rop.interop import ScipyFunctions, scipy_functions
+from rop.objective.scipy import ScipyFunctions, scipy_functions
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import rop
 import rop.hf
-import rop.plot
+import rop.show.plot
 from rop.errors import RopTypeError, RopValueError
 from rop.hf.batches import Batches
 from rop.hf.recipes import Recipe, basic
@@ -274,7 +274,7 @@ def test_no_plot_needs_or_fills_pyplot():
     program = """
 import sys, warnings
 warnings.simplefilter("error")
-import numpy as np, rop.plot
+import numpy as np, rop.show.plot
 assert not any(name.startswith("matplotlib") for name in sys.modules)
 rop.plot.spectrum(np.eye(3)).canvas.draw()
 assert "matplotlib.pyplot" not in sys.modules

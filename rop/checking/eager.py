@@ -9,7 +9,7 @@ from numpy.lib.stride_tricks import as_strided
 from rop.checking.lines import Array
 from rop.graph import Node, Shape, ancestors
 from rop.ops.kernels import Kernel, Loops
-from rop.program import Emit, Program, State, Target, Value
+from rop.programs.steps import Emit, Program, State, Target, Value
 
 
 class Known(Value):

@@ -8,8 +8,8 @@ import numpy.typing as npt
 from rop.checking.lines import Array
 from rop.checking.loss_alone import LossAlone
 from rop.checking.products import Function
-from rop.linearization import Linearization
-from rop.objective import Objective
+from rop.objective.linearization import Linearization
+from rop.objective.objective import Objective
 
 # Linearizations that are kept, for products that come back to a θ.
 KEPT = 3

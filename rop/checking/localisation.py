@@ -18,11 +18,11 @@ from rop.checking.rules import (
 )
 from rop.checking.sweeping import sweep_products
 from rop.graph import Node, ancestors
-from rop.linearization import Linearization
 from rop.losses import LossGraph
-from rop.objective import Objective
-from rop.program import State
-from rop.sweeps import descendants, forward
+from rop.objective.linearization import Linearization
+from rop.objective.objective import Objective
+from rop.programs.steps import State
+from rop.programs.sweeps import descendants, forward
 
 # Relative difference at which a product is not what the rules make of it.
 ASSEMBLED = 1e-9

@@ -7,9 +7,9 @@ import numpy.typing as npt
 
 from rop.checking.lines import Array
 from rop.graph import Node, ancestors, data, param
-from rop.linearization import Linearization
 from rop.losses import Loss, LossGraph
-from rop.objective import Objective
+from rop.objective.linearization import Linearization
+from rop.objective.objective import Objective
 
 
 class LossAlone:

@@ -9,8 +9,8 @@ from rop.checking.policy import Judgement
 from rop.checking.tolerance import EPSILON
 from rop.graph import Node, ancestors
 from rop.losses import Loss, LossGraph
-from rop.program import State, Target
-from rop.sweeps import descendants, forward
+from rop.programs.steps import State, Target
+from rop.programs.sweeps import descendants, forward
 
 # Relative error of a second difference, at its best step.
 SECOND_DIFFERENCE = 1e-5

@@ -9,9 +9,9 @@ import numpy.typing as npt
 from rop.checking.lines import Array
 from rop.checking.report import Identity
 from rop.checking.session import Session
-from rop.linearization import Linearization
 from rop.losses import LossGraph, SoftmaxCrossEntropy
-from rop.objective import Objective
+from rop.objective.linearization import Linearization
+from rop.objective.objective import Objective
 
 Batch = Mapping[str, npt.NDArray[np.generic]]
 

@@ -16,7 +16,7 @@ from rop.checking.wrong_objectives import (
 )
 from rop.checking.wrong_products import product_kinds, with_wrong_product
 from rop.graph import Node
-from rop.objective import Objective
+from rop.objective.objective import Objective
 
 PRODUCTS = ("gradient", "jvp", "vjp", "ggnvp", "hvp")
 

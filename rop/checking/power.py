@@ -10,7 +10,7 @@ import numpy as np
 from rop.checking.lines import Array
 from rop.checking.mutations import Mutation, mutations
 from rop.checking.trials import Batch, Trials
-from rop.objective import Objective
+from rop.objective.objective import Objective
 
 # Seconds for the bugs, and for looking for a better θ.
 SECONDS, SEARCH_SECONDS = 15.0, 5.0

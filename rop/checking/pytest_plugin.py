@@ -50,7 +50,7 @@ def rop_check(request: pytest.FixtureRequest) -> Callable[..., Report]:
 
     def run(*arguments: Any, **settings: Any) -> Report:
         from rop.checking import check, check_products
-        from rop.objective import Objective
+        from rop.objective.objective import Objective
 
         of_objective = bool(arguments) and isinstance(arguments[0], Objective)
         settings.setdefault("seed", seed)

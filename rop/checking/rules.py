@@ -16,7 +16,7 @@ from rop.checking.policy import Judgement
 from rop.checking.truths import DOT
 from rop.graph import Node, Shape
 from rop.ops.families import Elementwise
-from rop.program import State, Target
+from rop.programs.steps import State, Target
 
 R_TEST, REVERSE_TEST, CURVATURE_TEST = (
     "R against differences of the value",

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from rop.checking.wrong_kernels import transposed
 from rop.graph import Node, Shape, ancestors
 from rop.losses import LossGraph
-from rop.objective import Objective
+from rop.objective.objective import Objective
 from rop.ops.families import Elementwise, Linear
 from rop.ops.kernels import Kernel, Loops
-from rop.program import Emit, Program, State, Target, Value
-from rop.sweeps import descendants
+from rop.programs.steps import Emit, Program, State, Target, Value
+from rop.programs.sweeps import descendants
 
 RULES = ("value", "R", "reverse", "curvature")
 

@@ -6,9 +6,9 @@ from rop.checking.eager import Eager, Known, array_of
 from rop.checking.lines import Array
 from rop.graph import Node
 from rop.losses import LossGraph
-from rop.objective import Objective
-from rop.program import State, Target
-from rop.sweeps import r_forward, r_reverse, reverse
+from rop.objective.objective import Objective
+from rop.programs.steps import State, Target
+from rop.programs.sweeps import r_forward, r_reverse, reverse
 
 
 def sweep_products(

@@ -13,7 +13,7 @@ from rop.checking.mutations import Mutation
 from rop.checking.products import Function
 from rop.checking.session import DEFINITIONS, PRODUCTS, Session
 from rop.errors import RopError
-from rop.objective import Objective
+from rop.objective.objective import Objective
 
 # A bug that changes no product by more than this is none.
 EQUIVALENT = 1e-12

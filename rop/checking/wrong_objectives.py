@@ -12,10 +12,10 @@ from rop.checking.spots import Spot
 from rop.checking.wrong_kernels import FACTORS, Change, Stale, rounded
 from rop.graph import Node, Shape, ancestors
 from rop.losses import Loss, LossGraph
-from rop.objective import Objective
+from rop.objective.objective import Objective
 from rop.ops.families import Elementwise, Op
 from rop.ops.kernels import Array, Kernel, Loops, wanted
-from rop.program import Target, Value
+from rop.programs.steps import Target, Value
 
 FUNCTION_KINDS = {
     "ds": (*FACTORS, "float32", "stale cache", "s'' for s'"),

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from rop.checking.wrong_kernels import FACTORS, rounded
-from rop.linearization import Linearization
-from rop.objective import Objective
+from rop.objective.linearization import Linearization
+from rop.objective.objective import Objective
 from rop.ops.kernels import Array
 
 OTHER = {"ggnvp": "hvp", "hvp": "ggnvp"}

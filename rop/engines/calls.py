@@ -11,8 +11,8 @@ from numpy.lib.stride_tricks import as_strided
 from rop.engines.memory import Shard
 from rop.errors import RopValueError
 from rop.ops.kernels import Array, Call, Map
-from rop.planning import Plan
-from rop.program import Step, Value
+from rop.programs.planning import Plan
+from rop.programs.steps import Step, Value
 
 # Long enough that threads seldom meet at Python's lock, short enough for the cache.
 _BLOCK = 2**17

@@ -15,8 +15,8 @@ from rop.engines.calls import python_step
 from rop.engines.lowering import Nest, nest
 from rop.engines.memory import Shard
 from rop.ops.kernels import Array, Loops
-from rop.planning import Plan
-from rop.program import Program, Step
+from rop.programs.planning import Plan
+from rop.programs.steps import Program, Step
 
 Action: TypeAlias = Callable[[], Any]
 

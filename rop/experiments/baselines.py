@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rop.objective import Objective
+from rop.objective.objective import Objective
 
 Gradient: TypeAlias = Callable[[NDArray[Any]], NDArray[Any]]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rop import plot
 from rop.experiments.pictures import draw, panels
 from rop.experiments.registry import Findings, study
 from rop.experiments.runs import small_curves, train_for
 from rop.experiments.training import recipe_named
 from rop.experiments.warm_starts import summary
 from rop.hf import columns
+from rop.show import plot
 
 _FIRST = (0.01, 1.0, 45.0)
 

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from rop import nets
-from rop.execution import Checkpoints
+from rop.engines.execution import Checkpoints
 from rop.experiments.pictures import draw, panels
 from rop.experiments.registry import Findings, study
 from rop.graph import data
-from rop.init import initialize
-from rop.linearization import Linearization
 from rop.losses import SquaredError
-from rop.objective import Objective
+from rop.objective.init import initialize
+from rop.objective.linearization import Linearization
+from rop.objective.objective import Objective
 from rop.ops.kernels import Loops
 
 LENGTHS = (25, 50, 100, 200, 400, 800, 1000)

@@ -23,7 +23,7 @@ def figure3(seconds: float, seed: int, *, a: float = 15.0) -> Findings:
     Findings
     """
     from rop.experiments.pictures import panels
-    from rop.pictures.figures import BLUE, GREEN, ORANGE, VERMILLION, label
+    from rop.show.pictures.figures import BLUE, GREEN, ORANGE, VERMILLION, label
 
     u, v = np.array([-1.0, 1.0]), np.array([1.0, 1.0])
     B = np.outer(u, u) + a * np.outer(v, v)

@@ -25,7 +25,7 @@ def figure5(seconds: float, seed: int) -> Findings:
     Findings
     """
     from rop.experiments.pictures import panels
-    from rop.pictures.figures import BLUE, GREY, ORANGE, VERMILLION, label
+    from rop.show.pictures.figures import BLUE, GREY, ORANGE, VERMILLION, label
 
     small, large = 1.0, 5.0
     nu, nu2 = 1.25, 4.6

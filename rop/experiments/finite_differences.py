@@ -11,7 +11,7 @@ from rop.experiments.pictures import lines
 from rop.experiments.registry import Findings, study
 from rop.graph import data
 from rop.losses import SoftmaxCrossEntropy
-from rop.objective import Objective
+from rop.objective.objective import Objective
 
 
 @study("finite-differences", seconds=5)

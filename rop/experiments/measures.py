@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rop.experiments.registry import Measure
-from rop.objective import Objective
+from rop.objective.objective import Objective
 
 _PIECE = 1000  # cases at a time, which bounds the memory
 

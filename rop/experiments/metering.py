@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rop.linearization import Linearization
-from rop.objective import Objective
+from rop.objective.linearization import Linearization
+from rop.objective.objective import Objective
 
 # Multiplications with all P weights and with the P1 of the first layer, which the data enter.
 _MULTIPLICATIONS = {

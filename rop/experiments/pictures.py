@@ -38,7 +38,7 @@ def lines(
     -------
     Figure
     """
-    from rop.pictures.figures import Picture
+    from rop.show.pictures.figures import Picture
 
     figure = Picture(7.0, 4.2)
     draw(figure.subplots(), series, title, x, y, log=log, marker=marker)
@@ -60,7 +60,7 @@ def panels(count: int, columns: int = 2) -> tuple[Figure, list[Axes]]:
     list of Axes
         The plots, row by row.
     """
-    from rop.pictures.figures import Picture
+    from rop.show.pictures.figures import Picture
 
     rows = -(-count // columns)
     figure = Picture(4.6 * columns, 3.6 * rows)
@@ -95,7 +95,7 @@ def draw(
     marker : str
         Marker of the points.
     """
-    from rop.pictures.figures import BLACK, BLUE, GREEN, GREY, ORANGE, SKY, VERMILLION, label
+    from rop.show.pictures.figures import BLACK, BLUE, GREEN, GREY, ORANGE, SKY, VERMILLION, label
 
     colours = (BLUE, VERMILLION, GREEN, ORANGE, SKY, BLACK, GREY)
     styles = ("-", "--", ":", "-.")

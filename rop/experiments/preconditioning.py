@@ -10,7 +10,7 @@ from rop import hf
 from rop.experiments.pictures import draw, panels
 from rop.experiments.registry import EXPERIMENTS, Findings, study
 from rop.experiments.runs import small_curves, train_for
-from rop.linearization import Linearization
+from rop.objective.linearization import Linearization
 
 _EXPONENTS = (0.25, 0.5, 0.75, 1.0)
 _PARTS = (0.5, 0.9, 0.99)

@@ -14,7 +14,7 @@ from rop.experiments.registry import Problem, experiment
 from rop.graph import data
 from rop.hf.recipes import martens2010
 from rop.losses import SigmoidCrossEntropy, SoftmaxCrossEntropy
-from rop.objective import Objective
+from rop.objective.objective import Objective
 
 _HIDDEN = {28: "400-200-100-50-25-6", 14: "100-50-25-6"}
 

@@ -17,7 +17,7 @@ from rop.errors import RopValueError
 from rop.hf.evaluation import Data
 from rop.hf.recipes import Recipe
 from rop.hf.streams import Stream
-from rop.objective import Objective
+from rop.objective.objective import Objective
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -18,7 +18,7 @@ from rop.hf.preconditioners import EmpiricalFisher, NoPreconditioner
 from rop.hf.recipes import Recipe
 from rop.hf.scale_sensitive import ScaleSensitive
 from rop.losses import SoftmaxCrossEntropy
-from rop.objective import Objective
+from rop.objective.objective import Objective
 
 _FACTOR = 1e4
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from rop import hf, plot
+from rop import hf
 from rop.experiments.pictures import lines
 from rop.experiments.registry import Problem
 from rop.hf.files import write_atomically
+from rop.show import plot
 
 
 def write_results(

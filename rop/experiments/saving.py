@@ -24,7 +24,7 @@ def save_findings(findings: Findings, folder: Path) -> list[Path]:
     list of Path
         The files.
     """
-    from rop.pictures.figures import save
+    from rop.show.pictures.figures import save
 
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / f"{name}.png" for name in findings.pictures]

@@ -24,7 +24,7 @@ from rop.hf.stopping import ConjugateGradient, RelativeProgress
 from rop.hf.streams import Stream
 from rop.hf.structural import Structural
 from rop.losses import SoftmaxCrossEntropy, SquaredError
-from rop.objective import Objective
+from rop.objective.objective import Objective
 
 Data: TypeAlias = Mapping[str, NDArray[Any]]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from rop import hf
+from rop.engines.execution import engine_named
 from rop.errors import RopValueError
-from rop.execution import engine_named
 from rop.experiments.measures import measure
 from rop.experiments.registry import EXPERIMENTS, Problem
 from rop.experiments.results import draw_results, write_json, write_results

@@ -20,10 +20,10 @@ from rop.experiments.registry import Findings, Problem, study
 from rop.experiments.reparameterized import scaled_digits
 from rop.graph import data, param
 from rop.hf.recipes import Recipe, martens2010
-from rop.interop import ScipyFunctions
 from rop.losses import SoftmaxCrossEntropy, SquaredError
 from rop.nets import mlp
-from rop.objective import Objective
+from rop.objective.objective import Objective
+from rop.objective.scipy import ScipyFunctions
 
 _HF = {
     "HF": Recipe(),

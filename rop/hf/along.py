@@ -8,7 +8,7 @@ from rop.hf.evaluation import Evaluator
 from rop.hf.preconditioners import NoPreconditioner
 from rop.hf.solution import Iterate
 from rop.hf.vectors import Vector, dot
-from rop.linearization import Linearization
+from rop.objective.linearization import Linearization
 
 
 class Along:

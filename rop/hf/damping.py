@@ -8,7 +8,7 @@ from rop.hf.curvature import Operator
 from rop.hf.levenberg_marquardt import LevenbergMarquardt
 from rop.hf.products import Damped
 from rop.hf.vectors import Vector, dot
-from rop.linearization import Linearization
+from rop.objective.linearization import Linearization
 
 
 class Penalty(Protocol):

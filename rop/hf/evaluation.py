@@ -8,14 +8,14 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from rop.engines.execution import engine_named
 from rop.errors import RopValueError
-from rop.execution import engine_named
 from rop.hf.batches import Cases
 from rop.hf.curvature import Operator
 from rop.hf.preconditioners import Preconditioner
 from rop.hf.vectors import Vector, axpy
-from rop.linearization import Linearization
-from rop.objective import Objective
+from rop.objective.linearization import Linearization
+from rop.objective.objective import Objective
 
 Data: TypeAlias = Mapping[str, npt.ArrayLike]
 

@@ -12,7 +12,7 @@ from rop.hf.optimizer import Ended, HessianFree, State
 from rop.hf.recipes import Recipe
 from rop.hf.record import Iteration
 from rop.hf.streams import Stream
-from rop.objective import Objective
+from rop.objective.objective import Objective
 
 
 class Iterations(Iterator[Iteration]):

@@ -7,11 +7,11 @@ from typing import Literal
 
 import numpy as np
 
-from rop.diagonals import root
 from rop.errors import RopValueError
 from rop.hf.preconditioners import DiagonalPower
 from rop.hf.vectors import Vector
-from rop.linearization import Linearization
+from rop.objective.diagonals import root
+from rop.objective.linearization import Linearization
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from rop.hf.recipe import Recipe
 from rop.hf.record import CGRun, Clock, Iteration
 from rop.hf.state import Ended, State
 from rop.hf.vectors import Vector, dot, norm
-from rop.objective import Objective
+from rop.objective.objective import Objective
 
 __all__ = ["Ended", "HessianFree", "State"]
 

@@ -18,7 +18,7 @@ from rop.hf.solution import Iterate, Solution
 from rop.hf.state import State
 from rop.hf.subproblem import Subproblem
 from rop.hf.vectors import Vector
-from rop.linearization import Linearization
+from rop.objective.linearization import Linearization
 
 
 def gradient(

@@ -9,8 +9,8 @@ import numpy as np
 from rop.errors import RopValueError
 from rop.hf.curvature import Diagonal, Operator
 from rop.hf.vectors import Vector
-from rop.linearization import Linearization
-from rop.objective import Objective
+from rop.objective.linearization import Linearization
+from rop.objective.objective import Objective
 
 
 class Preconditioner(Protocol):

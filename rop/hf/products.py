@@ -6,7 +6,7 @@ from typing import Literal
 from rop.hf.curvature import Operator
 from rop.hf.evaluation import Evaluator
 from rop.hf.vectors import Vector, axpy
-from rop.linearization import Linearization
+from rop.objective.linearization import Linearization
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from rop.hf.iterations import Iterations
 from rop.hf.journal import checksum, read_log
 from rop.hf.record import Iteration
 from rop.hf.streams import Stream
-from rop.objective import Objective
+from rop.objective.objective import Objective
 
 
 class ReplayError(RopError, AssertionError):

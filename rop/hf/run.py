@@ -18,7 +18,7 @@ from rop.hf.record import Iteration
 from rop.hf.result import MESSAGES, Result
 from rop.hf.streams import Stream
 from rop.hf.vectors import Vector
-from rop.objective import Objective
+from rop.objective.objective import Objective
 
 
 def minimize(

@@ -11,7 +11,7 @@ from rop.hf.curvature import Operator
 from rop.hf.damping import Adapted, Penalty
 from rop.hf.products import Damped
 from rop.hf.vectors import Vector, axpy, dot
-from rop.linearization import Linearization
+from rop.objective.linearization import Linearization
 
 if TYPE_CHECKING:
     from scipy.sparse.linalg import LinearOperator

@@ -7,7 +7,7 @@ from rop.hf.curvature import Operator
 from rop.hf.damping import Damping, Penalty, Tikhonov
 from rop.hf.levenberg_marquardt import LevenbergMarquardt
 from rop.hf.vectors import Vector, dot
-from rop.linearization import Linearization
+from rop.objective.linearization import Linearization
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from rop.engines.parallel import run_all, stretches
+from rop.engines.threads import run_all, stretches
 
 Vector: TypeAlias = npt.NDArray[np.floating[Any]]
 
@@ -106,7 +106,7 @@ def turn(beta: float, y: Vector, p: Vector) -> None:
 
 @cache
 def _compiled() -> ModuleType:
-    from rop.engines import vectors
+    from rop.engines.numba import vectors
 
     return vectors
 
@@ -116,7 +116,7 @@ def _by_stretches(function: Callable[..., float | None], *vectors: Vector) -> fl
     n = vectors[0].size
     if n < _LONG:
         return function(*vectors) or 0.0
-    from rop.engines.numba import threads
+    from rop.engines.numba.binding import threads
 
     where = stretches(n, threads())
     totals = [0.0] * len(where)

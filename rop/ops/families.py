@@ -23,7 +23,7 @@ from rop.graph import Node, Operand, Shape, as_node, user_line
 from rop.ops.kernels import Array, Call, Kernel, Map, product, wanted
 
 if TYPE_CHECKING:
-    from rop.program import Emit, Target, Value
+    from rop.programs.steps import Emit, Target, Value
 
     Zero: TypeAlias = None
     Values: TypeAlias = Sequence[Value | Zero]

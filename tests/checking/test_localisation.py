@@ -14,7 +14,7 @@ from rop.checking.localisation import localise
 from rop.checking.mutations import mutations
 from rop.checking.sweeping import sweep_products
 from rop.checking.trials import Trials
-from rop.sweeps import forward
+from rop.programs.sweeps import forward
 
 
 @given(random_graphs.models())

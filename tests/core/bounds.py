@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rop.engines import tape
+from rop.engines.numba import tape
 
 
 def reach(row) -> list[tuple[int, int, int]]:

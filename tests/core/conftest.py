@@ -12,11 +12,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+import rop.engines.execution
 import rop.engines.memory
-import rop.engines.numba
+import rop.engines.numba.binding
 import rop.engines.numpy
-import rop.execution
-import rop.linearization
+import rop.objective.linearization
 
 
 class _Watched:
@@ -56,7 +56,12 @@ def watched_memory(request):
     if request.module.__name__ == "test_memory":
         yield
         return
-    modules = (rop.engines.memory, rop.engines.numpy, rop.execution, rop.linearization)
+    modules = (
+        rop.engines.memory,
+        rop.engines.numpy,
+        rop.engines.execution,
+        rop.objective.linearization,
+    )
     watched = _Watched()
     with pytest.MonkeyPatch.context() as patch:
         for module in modules:
@@ -69,7 +74,9 @@ def watched_memory(request):
 @contextmanager
 def _sharded(count: int):
     """Make the Numba engine split every batch into so many parts, as far as there are cases."""
-    with mock.patch.object(rop.engines.numba, "shards", lambda cases, flops: min(count, cases)):
+    with mock.patch.object(
+        rop.engines.numba.binding, "shards", lambda cases, flops: min(count, cases)
+    ):
         yield
 
 
@@ -115,8 +122,8 @@ def network():
 @contextmanager
 def _short_of_room(small: bool):
     """Make room for temporaries so short that directions run one by one."""
-    room = 1 if small else rop.execution._DIRECTIONS_BYTES
-    with mock.patch.object(rop.execution, "_DIRECTIONS_BYTES", room):
+    room = 1 if small else rop.engines.execution._DIRECTIONS_BYTES
+    with mock.patch.object(rop.engines.execution, "_DIRECTIONS_BYTES", room):
         yield
 
 

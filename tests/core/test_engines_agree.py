@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from random_graphs import examples, models
 
-import rop.execution
+import rop.engines.execution
 from rop.engines.calls import view
+from rop.engines.execution import Execution
 from rop.engines.memory import Shard
-from rop.execution import Execution
-from rop.planning import plan
-from rop.program import Program, Value
+from rop.programs.planning import plan
+from rop.programs.steps import Program, Value
 
 PROGRAMS = ("gradient", "vjp", "jvp", "loss_hvp", "ggnvp", "hvp", "rows", "squares")
 
@@ -212,5 +212,5 @@ def test_the_rows_of_j_run_in_pieces_too(monkeypatch, network, engine):
     model = network()
     at = model.objective.linearize(model.theta, model.batch, engine)
     diagonal = at.diagonal("exact")
-    monkeypatch.setattr(rop.execution, "_DIRECTIONS_BYTES", 1)
+    monkeypatch.setattr(rop.engines.execution, "_DIRECTIONS_BYTES", 1)
     np.testing.assert_allclose(at.diagonal("exact"), diagonal, rtol=1e-13)

@@ -6,7 +6,7 @@ from scipy.sparse.linalg import LinearOperator, cg, eigsh, lsqr
 
 import rop
 import rop.engines.memory
-from rop import diagonals
+from rop.objective import diagonals
 
 
 @pytest.fixture(params=["squared", "sigmoid", "softmax"])

@@ -18,8 +18,8 @@ from rop.engines.cuda.cg import ConjugateGradient
 from rop.engines.cuda.execution import DeviceExecution
 from rop.engines.memory import Shard
 from rop.hf import pcg
-from rop.planning import plan
-from rop.program import Program
+from rop.programs.planning import plan
+from rop.programs.steps import Program
 
 if driver.SIMULATED:
     from numba.cuda.simulator.kernelapi import FakeCUDAShared

@@ -13,8 +13,8 @@ from typing import Any
 from rop.engines.cuda import driver
 from rop.engines.cuda.launches import launches_of
 from rop.engines.cuda.memory import DeviceShard, extent
-from rop.planning import Plan
-from rop.program import Program
+from rop.programs.planning import Plan
+from rop.programs.steps import Program
 
 
 class Bound:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rop.arrays import finite
+from rop.engines.arrays import finite
 from rop.engines.cuda import driver, vectors
 from rop.errors import RopTypeError, RopValueError
 from rop.graph import Shape

@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rop.arrays import is_finite
+from rop.engines.arrays import is_finite
 from rop.engines.cuda import Bound, bind, driver, vectors
 from rop.engines.cuda.cg import ConjugateGradient
 from rop.engines.cuda.memory import DeviceShard
+from rop.engines.execution import Execution, Refuse, Space
 from rop.engines.memory import Shard
 from rop.errors import RopMemoryError
-from rop.execution import Execution, Refuse, Space
 from rop.ops.kernels import Array
-from rop.program import Program, Value
+from rop.programs.steps import Program, Value
 
 if TYPE_CHECKING:
-    from rop.objective import Objective
+    from rop.objective.objective import Objective
 
 # cuBLAS's workspace, and what the driver takes for kernels and graphs.
 _RESERVE = 2**28

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from rop.engines.cuda import driver
 from rop.engines.memory import Shard
 from rop.ops.kernels import Array
-from rop.planning import Plan
-from rop.program import Program
+from rop.programs.planning import Plan
+from rop.programs.steps import Program
 
 
 @dataclass

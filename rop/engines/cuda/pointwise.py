@@ -16,8 +16,8 @@ from rop.engines.cuda.source import assignments, known
 from rop.engines.lowering import nest
 from rop.ops.expressions import traced
 from rop.ops.kernels import Loops, Map
-from rop.planning import Plan
-from rop.program import Program, Step, Value
+from rop.programs.planning import Plan
+from rop.programs.steps import Program, Step, Value
 
 Strides: TypeAlias = tuple[int, int]
 

@@ -1,0 +1,31 @@
+"""A museum of mistakes that people made in second-order code, each caught by a check of rop.
+
+>>> from rop import museum
+>>> for exhibit in museum.EXHIBITS:
+...     print(exhibit.name, "-", exhibit.source)
+>>> print(museum.exhibit("algorithm 5 as printed"))  # what is wrong, the code, and the report
+"""
+
+from rop.checking.museum import paper, peers, solvers, teaching, training
+from rop.checking.museum.exhibit import Exhibit, caught
+from rop.errors import RopValueError
+
+EXHIBITS: tuple[Exhibit, ...] = (
+    *paper.EXHIBITS,
+    *peers.EXHIBITS,
+    *solvers.EXHIBITS,
+    *training.EXHIBITS,
+    *teaching.EXHIBITS,
+)
+
+
+def exhibit(name: str) -> Exhibit:
+    """The exhibit of that name; raises RopValueError, with the names, if there is none."""
+    for one in EXHIBITS:
+        if one.name == name:
+            return one
+    known = "; ".join(one.name for one in EXHIBITS)
+    raise RopValueError(f"name: there is no exhibit {name!r}; there are: {known}")
+
+
+__all__ = ["EXHIBITS", "Exhibit", "caught", "exhibit"]

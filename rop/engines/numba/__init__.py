@@ -1,0 +1,1 @@
+"""The Numba engine: the steps of a program in one compiled function."""

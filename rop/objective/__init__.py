@@ -1,0 +1,1 @@
+"""The objective, and its products at one θ and batch."""

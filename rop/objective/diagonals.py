@@ -1,0 +1,118 @@
+"""Roots of L'', and with them the diagonal of G and its estimates (sec. 11.2-11.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rop.errors import RopValueError
+from rop.losses import TableLoss
+
+if TYPE_CHECKING:
+    from rop.objective.linearization import Linearization
+
+# So much of S is formed at once for the exact diagonal.
+_COLUMNS_BYTES = 2**26
+
+
+def diagonal(
+    at: Linearization, method: str, seed: int | np.random.Generator, mu: float
+) -> NDArray[Any]:
+    """See `Linearization.diagonal`."""
+    if mu and method != "chapelle-erhan":
+        raise RopValueError(
+            f"diagonal: {method!r} leaves structural damping out (mu={mu:g}); use "
+            "'chapelle-erhan', or mu=0"
+        )
+    methods: dict[str, Callable[[], NDArray[Any]]] = {
+        "exact": lambda: _exact(at),
+        "chapelle-erhan": lambda: _chapelle_erhan(at, np.random.default_rng(seed), mu),
+        # ∇L has the 1/N of the mean: (1/N) Σ sq(∇f_i) = N Σ sq(∇f_i / N), erratum M59.
+        "empirical-fisher": lambda: len(at.outputs) * at.squares(at.loss_gradient()[..., None]),
+    }
+    if method not in methods:
+        raise RopValueError(f"diagonal: expected one of {list(methods)}, got {method!r}")
+    result: NDArray[Any] = methods[method]() + at.dtype.type(at.objective.l2)
+    return result
+
+
+def root(at: Linearization) -> tuple[Callable[[NDArray[Any]], NDArray[Any]], NDArray[Any]]:
+    """A root S of L'' for every case: L'' = S diag(signs) Sᵀ (erratum M61).
+
+    Parameters
+    ----------
+    at : Linearization
+        The linearization.
+
+    Returns
+    -------
+    callable
+        S v, for v of shape (N, *output shape, K).
+    ndarray of ±1, (N, m)
+        The signs: all 1 if L'' is positive semidefinite.
+    """
+    outputs, loss = at.outputs, at.objective.loss
+    m = prod(outputs.shape[1:])
+    if isinstance(loss, TableLoss):
+        c = loss.aligned(at.loss_weight(), outputs.ndim) / at.cases
+        if (c >= 0.0).all():
+            p, scale = loss.prediction(outputs), np.sqrt(c).astype(at.dtype)
+
+            def table_root(v: NDArray[Any]) -> NDArray[Any]:
+                first = v.transpose(-1, *range(v.ndim - 1))
+                return (scale * loss.root(p, first)).transpose(*range(1, v.ndim), 0)
+
+            return table_root, np.ones((1, m), at.dtype)
+    values, vectors = np.linalg.eigh(at.loss_hessians())
+    S = vectors * np.sqrt(np.abs(values))[:, None, :]
+
+    def dense_root(v: NDArray[Any]) -> NDArray[Any]:
+        flat: NDArray[Any] = S @ v.reshape(len(v), m, -1)
+        return flat.reshape(v.shape)
+
+    return dense_root, np.where(values < 0, -1.0, 1.0).astype(at.dtype)
+
+
+def _exact(at: Linearization) -> NDArray[Any]:
+    """One reverse sweep for each column of S."""
+    S, signs = root(at)
+    shape = at.outputs.shape
+    m = prod(shape[1:])
+    at_once = max(1, _COLUMNS_BYTES // at.outputs.nbytes)
+    total = np.zeros(at.n, at.dtype)
+    for start in range(0, m, at_once):
+        stop = min(start + at_once, m)
+        unit = np.zeros((m, stop - start), at.dtype)
+        unit[np.arange(start, stop), np.arange(stop - start)] = 1.0
+        unit = unit.reshape(*shape[1:], stop - start)
+        for sign in np.unique(signs):
+            chosen = (signs[:, start:stop] == sign).reshape(
+                -1, *(1,) * (len(shape) - 1), stop - start
+            )
+            total += sign * at.squares(S(np.broadcast_to(unit, (*shape, stop - start))) * chosen)
+    return total
+
+
+def _chapelle_erhan(at: Linearization, rng: np.random.Generator, mu: float) -> NDArray[Any]:
+    """One reverse sweep from S v for random signs v, drawn for each case by itself (alg. 7).
+
+    With structural damping the sweep starts from hidden units as well: as their signs are drawn by
+    themselves, the mean is the diagonal of the sum.
+    """
+    S, signs = root(at)
+    if (signs < 0).any():
+        raise RopValueError(
+            "diagonal: 'chapelle-erhan' needs a positive semidefinite L''; use 'exact', or "
+            "LossGraph(..., convexify='eigen')"
+        )
+    one = np.array([-1.0, 1.0], at.dtype)
+    v = rng.choice(one, size=(*at.outputs.shape, 1))
+    if not mu:
+        return at.squares(S(v))
+    scale = at.dtype.type(np.sqrt(mu / at.cases))
+    hidden = [scale * np.sqrt(w) * rng.choice(one, size=w.shape) for w in at.hidden_weights()]
+    return at.structural_squares(S(v)[..., 0], hidden)

@@ -1,0 +1,153 @@
+"""G, H and J as SciPy LinearOperators, and as matrices when they are small."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse.linalg import LinearOperator
+
+from rop.engines.memory import refuse_if_too_large
+from rop.engines.threads import one_blas_thread
+from rop.objective import diagonals
+
+if TYPE_CHECKING:
+    from rop.objective.linearization import Linearization
+
+    Product = Callable[[NDArray[Any]], NDArray[Any]]
+
+# Multiplications below which a matrix product runs on one thread.
+_SMALL = 10**7
+
+
+class CurvatureOperator(LinearOperator):
+    """A matrix that is known by its products; `matrix` forms it.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Its shape.
+    dtype : dtype
+        float32 or float64.
+    product : callable
+        Product with one vector, or with a block of columns.
+    adjoint : callable
+        The same for the transposed matrix.
+    dense : callable
+        Forms the matrix.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int],
+        dtype: np.dtype[Any],
+        product: Product,
+        adjoint: Product,
+        dense: Callable[[], NDArray[Any]],
+    ) -> None:
+        self._product, self._adjoint_product, self._dense = product, adjoint, dense
+        super().__init__(dtype, shape)  # type: ignore[call-arg]
+
+    def _matvec(self, x: NDArray[Any]) -> NDArray[Any]:
+        return self._product(np.ravel(x))
+
+    def _rmatvec(self, x: NDArray[Any]) -> NDArray[Any]:
+        return self._adjoint_product(np.ravel(x))
+
+    def _matmat(self, X: NDArray[Any]) -> NDArray[Any]:
+        return self._product(X)
+
+    def _rmatmat(self, X: NDArray[Any]) -> NDArray[Any]:
+        return self._adjoint_product(X)
+
+    def _transpose(self) -> CurvatureOperator:
+        return self._turned()
+
+    def _adjoint(self) -> CurvatureOperator:
+        return self._turned()
+
+    def _turned(self) -> CurvatureOperator:
+        rows, columns = self.shape
+        return CurvatureOperator(
+            (columns, rows),
+            self.dtype,
+            self._adjoint_product,
+            self._product,
+            lambda: self._dense().T,
+        )
+
+    def matrix(self) -> NDArray[Any]:
+        """Form the matrix; for small problems.
+
+        Returns
+        -------
+        ndarray
+            Of the operator's shape.
+
+        Raises
+        ------
+        RopMemoryError
+            If it does not fit into memory.
+        """
+        rows, columns = self.shape
+        refuse_if_too_large(
+            {"matrix": rows * columns * self.dtype.itemsize},
+            f"a matrix of {rows} x {columns}",
+            "use products instead",
+        )
+        return self._dense()
+
+
+def gauss_newton(at: Linearization) -> CurvatureOperator:
+    """G = Jᵀ L'' J + l2 I, (n, n)."""
+    n = at.n
+
+    def dense() -> NDArray[Any]:
+        shape = at.outputs.shape
+        if prod(shape) > n:
+            return at.ggnvp(np.eye(n, dtype=at.dtype))
+        # Fewer outputs than parameters: the rows SᵀJ, and one matrix product.
+        S, signs = diagonals.root(at)
+        k = prod(shape[1:])
+        unit = np.eye(k, dtype=at.dtype).reshape(*shape[1:], k)
+        B = at.rows(S(np.broadcast_to(unit, (*shape, k))))
+        left = B if (signs > 0.0).all() else B * signs[..., None]
+        # Waking threads for a small product takes longer than the product.
+        with one_blas_thread() if prod(shape) * n * n < _SMALL else nullcontext():
+            # Of BᵀB, NumPy computes one triangle.
+            G: NDArray[Any] = left.reshape(-1, n).T @ B.reshape(-1, n)
+        if at.objective.l2:
+            G[np.diag_indices(n)] += at.dtype.type(at.objective.l2)
+        return G
+
+    return CurvatureOperator((n, n), at.dtype, at.ggnvp, at.ggnvp, dense)
+
+
+def hessian(at: Linearization) -> CurvatureOperator:
+    """H = ∇²f, (n, n)."""
+    n = at.n
+    return CurvatureOperator(
+        (n, n), at.dtype, at.hvp, at.hvp, lambda: at.hvp(np.eye(n, dtype=at.dtype))
+    )
+
+
+def jacobian(at: Linearization) -> CurvatureOperator:
+    """J = ∂F/∂θ, (N·m, n): the outputs of all cases, one case after the other."""
+    n, shape = at.n, at.outputs.shape
+    m = prod(shape[1:])
+
+    def product(v: NDArray[Any]) -> NDArray[Any]:
+        return at.jvp(v).reshape(-1, *v.shape[1:])
+
+    def adjoint(u: NDArray[Any]) -> NDArray[Any]:
+        return at.vjp(u.reshape(*shape, *u.shape[1:]))
+
+    def dense() -> NDArray[Any]:
+        unit = np.eye(m, dtype=at.dtype).reshape(*shape[1:], m)
+        return at.rows(np.broadcast_to(unit, (*shape, m))).reshape(-1, n)
+
+    return CurvatureOperator((shape[0] * m, n), at.dtype, product, adjoint, dense)

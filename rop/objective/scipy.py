@@ -1,0 +1,144 @@
+"""An objective as the functions that SciPy's optimizers call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rop.errors import RopValueError
+from rop.objective.linearization import Linearization
+from rop.objective.objective import Objective
+
+Vector = NDArray[np.float64]
+
+
+class ScipyFunctions:
+    """f, ∇f and a curvature product of θ on one batch, in float64.
+
+    The functions share the forward sweep of the latest θ.
+
+    Parameters
+    ----------
+    objective : Objective
+        f.
+    batch : mapping of str to array_like, optional
+        The cases.
+    curvature : {"hessian", "ggn"}
+        The product that ``hessp`` is: Hv, which may have negative curvature, or Gv.
+    engine : str
+        Engine of the sweeps.
+
+    Raises
+    ------
+    RopValueError
+        If the curvature is another one.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        batch: Mapping[str, ArrayLike] | None = None,
+        curvature: Literal["hessian", "ggn"] = "hessian",
+        engine: str = "numba",
+    ) -> None:
+        if curvature not in ("hessian", "ggn"):
+            raise RopValueError(f'curvature must be "hessian" or "ggn", got {curvature!r}')
+        self._objective, self._batch, self._engine = objective, batch, engine
+        self._product = curvature
+        self._at: Linearization | None = None
+
+    def fun(self, theta: Vector) -> float:
+        """f(θ).
+
+        Parameters
+        ----------
+        theta : ndarray, shape (n,)
+            θ.
+
+        Returns
+        -------
+        float
+        """
+        return self._linearized(theta).value
+
+    def jac(self, theta: Vector) -> Vector:
+        """∇f(θ).
+
+        Parameters
+        ----------
+        theta : ndarray, shape (n,)
+            θ.
+
+        Returns
+        -------
+        ndarray, shape (n,)
+        """
+        return self._linearized(theta).gradient()
+
+    def hessp(self, theta: Vector, v: Vector) -> Vector:
+        """Hv or Gv at θ.
+
+        Parameters
+        ----------
+        theta : ndarray, shape (n,)
+            θ.
+        v : ndarray, shape (n,)
+            The direction.
+
+        Returns
+        -------
+        ndarray, shape (n,)
+        """
+        at = self._linearized(theta)
+        return at.hvp(v) if self._product == "hessian" else at.ggnvp(v)
+
+    def _linearized(self, theta: Vector) -> Linearization:
+        if self._at is None or not np.array_equal(self._at.theta, theta):
+            self._at = self._objective.linearize(
+                theta, self._batch, engine=self._engine, dtype=np.float64
+            )
+        return self._at
+
+
+def scipy_functions(
+    objective: Objective,
+    batch: Mapping[str, ArrayLike] | None = None,
+    curvature: Literal["hessian", "ggn"] = "hessian",
+    engine: str = "numba",
+) -> dict[str, Callable[..., Any]]:
+    """Return an objective as arguments of ``scipy.optimize.minimize``: fun, jac and hessp.
+
+    Parameters
+    ----------
+    objective : Objective
+        f.
+    batch : mapping of str to array_like, optional
+        The cases.
+    curvature : {"hessian", "ggn"}
+        What hessp is: Hv or Gv.
+    engine : str
+        Engine of the sweeps.
+
+    Returns
+    -------
+    dict
+        "fun", "jac" and "hessp"; methods that want no curvature ignore hessp with a warning, so
+        leave it out for them.
+
+    Examples
+    --------
+    >>> import scipy.optimize
+    >>> import rop
+    >>> a = rop.param("a", 2)  # Rosenbrock's function
+    >>> z = rop.stack([a[0] - 1, 10 * (a[1] - a[0] ** 2)])
+    >>> objective = rop.Objective(z, rop.SquaredError([0.0, 0.0]))
+    >>> functions = scipy_functions(objective)
+    >>> found = scipy.optimize.minimize(x0=[-1.2, 1.0], method="trust-krylov", **functions)
+    >>> found.x.round(2).tolist()
+    [1.0, 1.0]
+    """
+    functions = ScipyFunctions(objective, batch, curvature, engine)
+    return {"fun": functions.fun, "jac": functions.jac, "hessp": functions.hessp}

@@ -1,0 +1,1 @@
+"""Programs: flat lists of steps, which sweeps over a graph emit."""

@@ -1,0 +1,354 @@
+"""The paper's algorithms as programs over a graph: gradient (alg. 1), Hv (alg. 4), Gv (alg. 5).
+
+What does not depend on the direction v is split off into programs that run once per θ and batch:
+that is the activity caching of sec. 7.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rop.graph import Node, ancestors
+from rop.losses import Loss, LossGraph
+from rop.ops.kernels import Loops, einsum
+from rop.programs import per_case
+from rop.programs.checkpointing import Segments, cut
+from rop.programs.names import node_names
+from rop.programs.planning import schedule
+from rop.programs.steps import Emit, Place, Program, State, Target, Value, in_order_of
+from rop.programs.sweeps import descendants, forward, r_forward, r_reverse, reverse, sums
+
+PRODUCTS = ("gradient", "jvp", "vjp", "loss_hvp", "ggnvp", "hvp")
+
+
+class Algorithms:
+    """All programs of one objective f(θ) = mean over cases of L(F(θ)).
+
+    Parameters
+    ----------
+    z : Node
+        The outputs of F.
+    loss : Loss
+        The loss L.
+    parameters : sequence of Node
+        The parameters, in the order in which they make up θ.
+    hidden : sequence of Node
+        Units whose changes structural damping penalises (sec. 8.4).
+    distance : {"squared", "matching"}
+        How their changes are measured.
+    checkpoints : int or "sqrt"
+        Into how many segments the forward sweep is cut, of which only the ends are kept (sec. 7.1);
+        0 keeps everything, "sqrt" needs the least memory.
+
+    Attributes
+    ----------
+    forward : Program
+        Values a_i and slopes s'(z_i) (once per θ and batch).
+    loss_value : Program
+        Loss of each case.
+    loss_gradient : Program
+        ∇L.
+    loss_curvature : Program
+        The factors of L''.
+    adjoints : Program
+        da_i and s''(z_i)·da_i, for Hv.
+    """
+
+    def __init__(
+        self,
+        z: Node,
+        loss: Loss,
+        parameters: Sequence[Node],
+        hidden: Sequence[Node] = (),
+        distance: str = "squared",
+        checkpoints: int | Literal["sqrt"] = 0,
+    ) -> None:
+        self.z = z
+        self.loss = loss
+        self.parameters = parameters
+        self.hidden = hidden
+        self.distance = distance
+        self.nodes = schedule(ancestors(z, *loss.given, *hidden))
+        self.network = self.leading_to(z)
+        everything = dict.fromkeys([*parameters, *self.nodes])
+        self.names = node_names(list(everything), z)
+        self.active = descendants(self.network, parameters)
+        apart = {z, *loss.given, *hidden}
+        self._into = sums(self.nodes, apart)
+        self._memo: dict[tuple[Node, str], Value] = {}
+        self.forward, self.loss_value = Program("forward"), Program("loss value")
+        self.loss_gradient = Program("loss gradient")
+        self.loss_curvature, self.adjoints = Program("loss curvature"), Program("adjoints")
+        self.cases = Value("1/N", (), False, place=Place("cases"))
+        self.strength = Value("μ/N", (), False, place=Place("strength"))
+        self.size = 0
+        self.a = self._leaves()
+        self.d: State = State()
+        self.values: dict[str, Value] = {}
+        self._products: dict[str, Program] = {}
+        self.segments: Segments | None = None
+        self._build()
+        if checkpoints:
+            self._cut(checkpoints)
+
+    def product(self, name: str) -> Program:
+        """The program of one product.
+
+        Parameters
+        ----------
+        name : str
+            "gradient", "jvp", "vjp", "loss_hvp", "ggnvp", "hvp"; "structural" (ggnvp with
+            structural damping); "rows" (vjp for each case apart) or "squares" (sum over cases and
+            directions of the squares of "rows"), "structural squares".
+
+        Returns
+        -------
+        Program
+        """
+        if name not in self._products:
+            builders: dict[str, Callable[[], Program]] = {
+                "rows": partial(per_case.rows, self),
+                "squares": partial(per_case.squares, self),
+                "structural squares": partial(per_case.squares, self, self.hidden),
+            }
+            self._products[name] = self._with_checkpoints(builders[name]().needed())
+        return self._products[name]
+
+    @property
+    def convex(self) -> str | None:
+        """How L'' is made positive semidefinite for Gv (sec. 6.3), if it is."""
+        return self.loss.convexify if isinstance(self.loss, LossGraph) else None
+
+    @cached_property
+    def flops(self) -> float:
+        """Multiplications of one Gv, for one case."""
+        return float(
+            sum(
+                np.prod(step.kernel.extents)
+                for step in self.product("ggnvp").steps
+                if isinstance(step.kernel, Loops)
+            )
+        )
+
+    @cached_property
+    def constants(self) -> NDArray[np.float64]:
+        """The numbers of all constants, one after the other."""
+        arrays = [node.constant.ravel() for node in self.nodes if node.constant is not None]
+        return np.concatenate(arrays) if arrays else np.empty(0)
+
+    def leading_to(self, *ends: Node) -> list[Node]:
+        """The nodes that these depend on, and themselves, in topological order."""
+        network = set(ancestors(*ends))
+        return [node for node in self.nodes if node in network]
+
+    def _leaves(self) -> State:
+        a, constants = State(), 0
+        for node in self.parameters:
+            name = self.names[node]
+            a[node] = Value(name, node.shape, False, place=Place("theta", self.size))
+            self.size += node.size
+        for node in self.nodes:
+            if node.kind == "data":
+                place = Place(f"data {node.name}")
+                a[node] = Value(self.names[node], node.shape, True, place=place)
+            elif node.constant is not None:
+                place = Place("constants", constants)
+                a[node] = Value(self.names[node], node.shape, False, place=place)
+                constants += node.size
+        return a
+
+    def emit_to(self, program: Program, directional: bool = False, by_case: bool = False) -> Emit:
+        """What adds steps to a program: with directions, or for each case apart."""
+        return Emit(
+            program,
+            self.names,
+            self.forward,
+            self.adjoints,
+            self._memo,
+            directional=directional,
+            case_by_case=by_case,
+        )
+
+    def _build(self) -> None:
+        z, loss = self.z, self.loss
+        forward(self.nodes, self.emit_to(self.forward), self.a, self._into)
+        self._value()
+        self.d = loss.gradient(self._loss_emit(self.loss_gradient), self.a, z, self.cases)
+        self.values["loss gradient"] = self.d[z]
+        self._products = {
+            "gradient": self._vjp("gradient", self.d[z], "d", directional=False),
+            "vjp": self._vjp("vjp", self.given("u", z), "d", directional=True),
+            "jvp": self._jvp(),
+            "loss_hvp": self._loss_hvp("loss_hvp", self.convex is not None),
+            "ggnvp": self._curvature("ggnvp"),
+        }
+        if self.hidden:
+            self._products["structural"] = self._curvature("structural", hidden=self.hidden)
+        d = State({z: self.d[z]})
+        reverse(self.network, self.emit_to(self.adjoints), self.a, d, self.active)
+        self._products["hvp"] = self._curvature("hvp", d)
+        if self.convex:
+            self._products["raw_loss_hvp"] = self._loss_hvp("raw_loss_hvp", False)
+        self.forward.steps = in_order_of(self.nodes, self.forward.steps)
+        self.adjoints.steps = in_order_of(self.nodes[::-1], self.adjoints.steps)
+        self._keep()
+
+    def _keep(self) -> None:
+        products = {name: program.needed() for name, program in self._products.items()}
+        self._products = products
+        outputs = {self.a[self.z], self.d[self.z], self.values["loss"]}
+        stages = [
+            self.forward,
+            self.loss_value,
+            self.loss_gradient,
+            self.loss_curvature,
+            self.adjoints,
+        ]
+        for stage, later in zip(stages, range(1, len(stages) + 1), strict=True):
+            read = outputs.union(*(p.reads() for p in (*products.values(), *stages[later:])))
+            stage.keep = read & {step.target for step in stage.steps}
+        self.adjoints.steps = self.adjoints.needed().steps
+        self.loss_gradient.steps = self.loss_gradient.needed().steps
+        self.loss_curvature.steps = self.loss_curvature.needed().steps
+
+    def _cut(self, checkpoints: int | Literal["sqrt"]) -> None:
+        """Keep the ends of segments only, and recompute the rest within each product."""
+        del self._products["hvp"]
+        stages = (self.loss_value, self.loss_gradient, self.loss_curvature)
+        read = {self.a[self.z]}.union(*(stage.reads() for stage in stages))
+        products = list(self._products.values())
+        self.segments = cut(self.forward, read, products, checkpoints)
+        self.forward.keep = (self.forward.keep & read) | self.segments.checkpoints
+        self._products = {
+            name: self._with_checkpoints(product) for name, product in self._products.items()
+        }
+
+    def _with_checkpoints(self, program: Program) -> Program:
+        return program if self.segments is None else self.segments.recomputing(program)
+
+    @cached_property
+    def value_program(self) -> Program:
+        """Forward sweep and loss, keeping nothing but the loss of each case."""
+        program = Program("value", self.forward.steps + self.loss_value.steps)
+        program.keep = {self.values["loss"]}
+        return program.needed()
+
+    def _value(self) -> None:
+        z = self.z
+        per_case = z.per_case or any(node.per_case for node in self.loss.given)
+        value = Value("loss", (), per_case)
+        self.values["loss"] = value
+        stand_in = Node(None, (), ())
+        target = Target(State({stand_in: value}), stand_in, "")
+        self.loss.value(self._loss_emit(self.loss_value), target, self.a, z)
+
+    def _loss_emit(self, program: Program, directional: bool = False) -> Emit:
+        # What the loss computes once per θ belongs to its gradient or to its curvature.
+        emit = self.emit_to(program, directional)
+        own = program if program is self.loss_gradient else self.loss_curvature
+        emit.bends = own
+        if not isinstance(self.loss, LossGraph):
+            emit.slopes = own
+        return emit
+
+    def given(self, name: str, node: Node) -> Value:
+        """A direction in a node's space, which the program is given."""
+        return Value(name, node.shape, node.per_case, True, place=Place("input"))
+
+    def blocks(self, prefix: str, buffer: str, directional: bool) -> State:
+        """The parameters' parts of v, or of a result of θ's size."""
+        blocks, offset = State(), 0
+        for node in self.parameters:
+            name = f"{prefix}{self.names[node]}"
+            blocks[node] = Value(name, node.shape, False, directional, Place(buffer, offset))
+            offset += node.size
+        return blocks
+
+    def finish(self, emit: Emit, d: State, prefix: str, results: State) -> None:
+        """Bring the parameters' adjoints to where results belong."""
+        for node in self.parameters:
+            emit.begin(node, "reverse")
+            emit.finish(Target(d, node, prefix), results[node])
+
+    def _vjp(self, name: str, dz: Value, prefix: str, directional: bool) -> Program:
+        """Jᵀu by a reverse sweep; from u = ∇L it is the gradient (alg. 1)."""
+        emit = self.emit_to(Program(name), directional)
+        results = self.blocks(prefix, "output", directional)
+        d = State({**results, self.z: dz})
+        reverse(self.network, emit, self.a, d, self.active, prefix)
+        if self.z in results:
+            d[self.z] = dz
+        self.finish(emit, d, prefix, results)
+        return emit.program
+
+    def _jvp(self) -> Program:
+        """J v by an R-forward sweep (sec. 5)."""
+        emit = self.emit_to(Program("jvp"), directional=True)
+        Rz = Value(f"R{self.names[self.z]}", self.z.shape, self.z.per_case, True, Place("output"))
+        R = self.blocks("R", "input", True)
+        R.setdefault(self.z, Rz)
+        r_forward(self.network, emit, self.a, R, self._into)
+        emit.begin(self.z, "R")
+        emit.finish(Target(R, self.z, "R"), Rz)
+        return emit.program
+
+    def _loss_hvp(self, name: str, convex: bool) -> Program:
+        emit = self._loss_emit(Program(name), directional=True)
+        z = self.z
+        Rdz = Value(f"Rd{self.names[z]}", z.shape, z.per_case, True, Place("output"))
+        Rd = State({z: Rdz})
+        self._loss_curvature(emit, self.given("w", z), Rd, convex)
+        emit.begin(z, "loss")
+        emit.finish(Target(Rd, z, "Rd"), Rdz)
+        return emit.program
+
+    def _loss_curvature(self, emit: Emit, Rz: Value, Rd: State, convex: bool) -> None:
+        z = self.z
+        if convex:
+            m = z.size
+            emit.begin(z, "loss")
+            L2 = self.values.setdefault(
+                "convex", Value("L''", (m, m), z.per_case, place=Place("convex"))
+            )
+            emit(Target(Rd, z, "Rd"), einsum("ij,j->i", ((m, m), (m,)), "{0} {1}"), L2, Rz)
+        else:
+            self.loss.hvp(emit, self.a, self.d, z, self.cases, Rz, Target(Rd, z, "Rd"))
+
+    def _curvature(self, name: str, d: State | None = None, hidden: Sequence[Node] = ()) -> Program:
+        """Gv by algorithm 5, or Hv by algorithm 4 when the adjoints d are given."""
+        z, network = self.z, self.leading_to(self.z, *hidden)
+        emit = self.emit_to(Program(name), directional=True)
+        R = self.blocks("R", "input", True)
+        r_forward(network, emit, self.a, R, self._into)
+        results = self.blocks("Rd", "output", True)
+        Rd = State({node: results[node] for node in self.parameters if node is not z})
+        if z in R:
+            loss_emit = self._loss_emit(emit.program, directional=True)
+            self._loss_curvature(loss_emit, R[z], Rd, self.convex is not None and d is None)
+        for node in hidden:
+            self._structural_damping(emit, node, R, Rd)
+        active = descendants(network, self.parameters)
+        r_reverse(network, emit, self.a, R, d or State(), Rd, active, curvature=d is not None)
+        self.finish(emit, Rd, "Rd", results)
+        return emit.program
+
+    def _structural_damping(self, emit: Emit, node: Node, R: State, Rd: State) -> None:
+        """Rdh += μ Rh; with the matching loss Rdx += μ s'(x) Rx, which is Rdh += μ Rx (M47)."""
+        emit.begin(node, "structural")
+        letters = "abcdefghijklmnopqrstuvwxyz"[: len(node.shape)]
+        times = einsum(f"{letters},->{letters}", (node.shape, ()), "{1} {0}")
+        before = node.parents[0] if self.distance == "matching" else node
+        emit(Target(Rd, node, "Rd"), times, R[before], self.strength)
+
+    def slope(self, node: Node) -> Value:
+        """s'(x) of an elementwise node, kept for the products."""
+        return self._memo[node, "s'"]
+
+    def damped_at(self, node: Node) -> Node:
+        """Where the term of a hidden unit enters: at its activation, or before the nonlinearity."""
+        return node.parents[0] if self.distance == "matching" else node

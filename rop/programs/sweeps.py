@@ -1,0 +1,150 @@
+"""The four sweeps: forward, R-forward, reverse and R-reverse, each a plain loop over the nodes.
+
+A sweep keeps one dictionary from node to value; a node that is missing in it is zero there. A step
+is emitted only where something is to be computed: R of data and da of what reaches no parameter do
+not exist.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+
+from rop.graph import Node
+from rop.ops.families import Bilinear, Linear, Op
+from rop.ops.kernels import Loops
+from rop.programs.steps import Emit, State, Target
+
+
+def descendants(nodes: Iterable[Node], sources: Collection[Node]) -> set[Node]:
+    """Those of the nodes, given in topological order, that depend on one of the sources."""
+    found = set(sources)
+    for node in nodes:
+        if any(parent in found for parent in node.parents):
+            found.add(node)
+    return found
+
+
+def sums(nodes: Sequence[Node], apart: Collection[Node]) -> dict[Node, Node]:
+    """Which nodes only add to another node, and so need no memory of their own: W x in W x + b.
+
+    Parameters
+    ----------
+    nodes : sequence of Node
+        The graph, in topological order.
+    apart : collection of Node
+        Nodes whose values are wanted by themselves.
+
+    Returns
+    -------
+    dict of Node to Node
+        From such a node to the one whose value it becomes a term of.
+    """
+    uses = Counter(parent for node in nodes for parent in node.parents)
+    into: dict[Node, Node] = {}
+    for node in reversed(nodes):
+        if not isinstance(node.op, Linear):
+            continue
+        for parent, A in zip(node.parents, node.op.maps, strict=True):
+            passed_on = isinstance(A, Loops) and A.identity and uses[parent] == 1
+            if passed_on and parent not in apart and _adds(parent, node):
+                into[parent] = into.get(node, node)
+    return into
+
+
+def _adds(parent: Node, node: Node) -> bool:
+    if not isinstance(parent.op, Linear | Bilinear):
+        return False
+    if parent.per_case != node.per_case or parent.size != node.size:
+        return False
+    return all(isinstance(A, Loops) and not A.disjoint for A in parent.op.maps)
+
+
+def forward(nodes: Sequence[Node], emit: Emit, a: State, into: dict[Node, Node]) -> None:
+    """a_i = s_i(z_i), for every node that is not a leaf."""
+    for node, op in _applied(nodes):
+        emit.begin(node, "value")
+        target = Target(a, into.get(node, node), "")
+        op.value(emit, target, [a.get(parent) for parent in node.parents])
+        emit.end(target)
+        a[node] = a[target.node]
+
+
+def r_forward(
+    nodes: Sequence[Node], emit: Emit, a: State, R: State, into: dict[Node, Node]
+) -> None:
+    """Ra_i from Rz_i (sec. 5)."""
+    for node, op in _applied(nodes):
+        if any(parent in R for parent in node.parents):
+            emit.begin(node, "R")
+            target = Target(R, into.get(node, node), "R")
+            z = [a.get(parent) for parent in node.parents]
+            op.R(emit, target, a[node], z, [R.get(parent) for parent in node.parents])
+            emit.end(target)
+            if target.node in R:
+                R[node] = R[target.node]
+
+
+def reverse(
+    nodes: Sequence[Node],
+    emit: Emit,
+    a: State,
+    d: State,
+    active: Collection[Node],
+    prefix: str = "d",
+) -> None:
+    """dz_i from da_i, for the parents that are active: those that depend on a parameter."""
+    uses = _uses(nodes, d)
+    for node, op in reversed(_applied(nodes)):
+        if node in d:
+            emit.begin(node, "reverse")
+            z = [a.get(parent) for parent in node.parents]
+            op.reverse(emit, d[node], a[node], z, _targets(node, d, active, prefix, uses))
+
+
+def r_reverse(
+    nodes: Sequence[Node],
+    emit: Emit,
+    a: State,
+    R: State,
+    d: State,
+    Rd: State,
+    active: Collection[Node],
+    *,
+    curvature: bool,
+) -> None:
+    """R{reverse}: the reverse rule applied to Rda, plus the curvature rule (sec. 5).
+
+    Started from Rdz = L'' Rz, it gives Hv with the curvature rule, and Gv without: Gauss-Newton
+    keeps curvature at the loss only (sec. 6).
+    """
+    uses = _uses(nodes, Rd)
+    for node, op in reversed(_applied(nodes)):
+        z = [a.get(parent) for parent in node.parents]
+        Rz = [R.get(parent) for parent in node.parents]
+        curved = curvature and node in d and any(Rz) and not isinstance(op, Linear)
+        targets = _targets(node, Rd, active, "Rd", Counter() if curved else uses)
+        if node in Rd:
+            emit.begin(node, "reverse")
+            op.reverse(emit, Rd[node], a[node], z, targets)
+        if curved:
+            emit.begin(node, "curvature")
+            op.curvature(emit, d[node], a[node], z, Rz, targets)
+
+
+def _applied(nodes: Sequence[Node]) -> list[tuple[Node, Op]]:
+    return [(node, node.op) for node in nodes if node.op is not None]
+
+
+def _uses(nodes: Sequence[Node], d: State) -> Counter[Node]:
+    """How often each node's adjoint is added to; being given from outside counts as once."""
+    return Counter(p for node in nodes for p in node.parents) + Counter(d.keys())
+
+
+def _targets(
+    node: Node, d: State, active: Collection[Node], prefix: str, uses: Counter[Node]
+) -> list[Target | None]:
+    return [
+        Target(d, parent, prefix, alone=uses[parent] == 1) if parent in active else None
+        for parent in node.parents
+    ]

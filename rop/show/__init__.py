@@ -1,0 +1,1 @@
+"""What shows a program, a graph or a run: listings, drawings, plots."""

@@ -1,0 +1,163 @@
+"""Pictures of a graph (fig. 1): `draw`, and the same as text for Graphviz and Mermaid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rop.graph import Node
+from rop.objective.objective import Objective
+from rop.show.pictures.boxes import Box, boxes_of, folded
+from rop.show.pictures.layout import layered
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_DOT = {
+    "data": 'shape=box, style="rounded,filled", fillcolor="#D5ECF9"',
+    "param": 'shape=hexagon, style=filled, fillcolor="#FCE9C2"',
+    "constant": 'shape=box, style="rounded,dashed"',
+    "op": "shape=box",
+    "loss": 'shape=box, style=filled, fillcolor="#F8D9C4"',
+}
+_MERMAID = {
+    "data": '(["{}"])',
+    "param": '{{{{"{}"}}}}',
+    "constant": '("{}")',
+    "op": '["{}"]',
+    "loss": '[["{}"]]',
+}
+
+
+def draw(
+    objective_or_node: Objective | Node, path: str | Path | None = None, ax: Axes | None = None
+) -> Figure:
+    """Draw the graph of an objective, or of a node and all that it depends on (sec. 5, fig. 1).
+
+    Data flow from left to right, and from line to line where the graph is long. A graph with more
+    than 240 nodes is drawn without its middle, and the picture says how many nodes that are;
+    `to_dot` has all of them.
+
+    Parameters
+    ----------
+    objective_or_node : Objective or Node
+        What to draw; of an objective also the loss, and the cut between F and L (sec. 6).
+    path : str or Path, optional
+        File to save the picture to; its suffix, svg, png or pdf, says in which format.
+    ax : matplotlib Axes, optional
+        Where to draw, scaled to fit; by default in a new figure of the right size.
+
+    Returns
+    -------
+    matplotlib Figure
+
+    Raises
+    ------
+    RopTypeError
+        If it is neither an objective nor a node.
+    RopValueError
+        If the path has another suffix.
+
+    Examples
+    --------
+    >>> figure = draw(objective, "objective.svg")  # doctest: +SKIP
+    """
+    from rop.show.pictures.figures import save
+    from rop.show.pictures.painting import box_size, canvas, paint
+
+    boxes = boxes_of(objective_or_node)
+    shown = folded(boxes)
+    layout = layered(shown, {box: box_size(box) for box in shown})
+    caption = _caption(objective_or_node, boxes, shown)
+    if ax is None:
+        ax = canvas(layout, caption)
+    paint(ax, layout, caption)
+    return save(ax.figure.canvas.figure, path)
+
+
+def to_dot(objective_or_node: Objective | Node) -> str:
+    """Write the whole graph in the language of Graphviz.
+
+    Parameters
+    ----------
+    objective_or_node : Objective or Node
+        The graph; of an objective also the loss.
+
+    Returns
+    -------
+    str
+        A digraph with F and L as clusters, for ``dot -Tsvg``.
+
+    Raises
+    ------
+    RopTypeError
+        If it is neither an objective nor a node.
+    """
+    boxes = boxes_of(objective_or_node)
+    lines = ["digraph rop {", "  rankdir=LR;"]
+    for part, members in _parts(boxes):
+        lines += [f"  subgraph cluster_{part} {{", f"    label={part};"]
+        for number, box in members:
+            lines.append(f'    n{number} [label="{box.name}\\n{box.detail}", {_DOT[box.kind]}];')
+        lines.append("  }")
+    lines += [f"  n{parent} -> n{child};" for parent, child in _arrows(boxes)]
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+def to_mermaid(objective_or_node: Objective | Node) -> str:
+    """Write the whole graph in the language of Mermaid, which Markdown pages show as a picture.
+
+    Parameters
+    ----------
+    objective_or_node : Objective or Node
+        The graph; of an objective also the loss.
+
+    Returns
+    -------
+    str
+        A flowchart with F and L as subgraphs.
+
+    Raises
+    ------
+    RopTypeError
+        If it is neither an objective nor a node.
+    """
+    boxes = boxes_of(objective_or_node)
+    lines = ["flowchart LR"]
+    for part, members in _parts(boxes):
+        lines.append(f"  subgraph {part}")
+        for number, box in members:
+            lines.append(
+                f"    n{number}" + _MERMAID[box.kind].format(f"{box.name}<br/>{box.detail}")
+            )
+        lines.append("  end")
+    lines += [f"  n{parent} --> n{child}" for parent, child in _arrows(boxes)]
+    return "\n".join(lines) + "\n"
+
+
+def _caption(what: Objective | Node, boxes: list[Box], shown: list[Box]) -> str:
+    """What the picture shows, in a line."""
+    if isinstance(what, Objective):
+        penalty = f" + ½ {what.l2:g} |θ|²" if what.l2 else ""
+        said = [f"f(θ) = mean over cases of L(F(θ)){penalty}", f"{what.n:,} parameters"]
+    else:
+        said = [f"{boxes[-1].name} and all that it depends on"]
+    hidden = len(boxes) - sum(box.kind != "folded" for box in shown)
+    if hidden:
+        said.append(f"{hidden:,} nodes not shown")
+    return "   ·   ".join(said)
+
+
+def _parts(boxes: list[Box]) -> Iterator[tuple[str, list[tuple[int, Box]]]]:
+    """F and L, each with the numbers of its boxes."""
+    for part, beyond in (("F", False), ("L", True)):
+        members = [(i, box) for i, box in enumerate(boxes) if box.beyond == beyond]
+        if members:
+            yield part, members
+
+
+def _arrows(boxes: list[Box]) -> Iterator[tuple[int, int]]:
+    number = {box: i for i, box in enumerate(boxes)}
+    return ((number[parent], i) for i, box in enumerate(boxes) for parent in box.parents)

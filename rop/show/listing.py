@@ -1,0 +1,202 @@
+"""`explain`: the program of a product as a listing, for the user's own graph.
+
+For a network of layers it is the paper's algorithm 1, 4 or 5, line by line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from rop.errors import RopTypeError, RopValueError
+from rop.objective.objective import Objective
+from rop.ops.kernels import Loops
+from rop.programs.steps import Step
+from rop.show.folding import Loop, folded
+
+TITLES = {
+    "gradient": "∇f = Jᵀ ∇L by reverse mode (algorithm 1)",
+    "jvp": "J v by R-forward mode (sec. 5)",
+    "vjp": "Jᵀ u by reverse mode",
+    "loss_hvp": "L'' w (table 2)",
+    "ggnvp": "G v = Jᵀ L'' J v (algorithm 5)",
+    "hvp": "H v (algorithm 4)",
+}
+
+_RULES = {
+    "value": "value",
+    "R": "R rule",
+    "reverse": "reverse rule",
+    "curvature": "curvature rule",
+    "s'": "s'",
+    "s''": "s''",
+    "s''·da": "s''·da",
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a listing: what is assigned to one value.
+
+    Attributes
+    ----------
+    target : str
+        Name of the value, as Rx2.
+    terms : tuple of str
+        What is added up, each with its sign; Σ is the sum over the cases.
+    rules : tuple of str
+        The rules that the terms come from, as "R rule of matvec".
+    shape : str
+        The value's shape: for one case, with "N ×" before it where there is one for each case.
+    adds : bool
+        Whether the line adds to what earlier lines have assigned.
+    """
+
+    target: str
+    terms: tuple[str, ...]
+    rules: tuple[str, ...]
+    shape: str
+    adds: bool = False
+
+    @property
+    def formula(self) -> str:
+        """The assignment, as Rx2 = RW1 x + Rb1."""
+        first, *rest = self.terms
+        text = first.removeprefix("+ ")
+        return " ".join([f"{self.target} {'+=' if self.adds else '='} {text}", *rest])
+
+
+@dataclass(frozen=True, repr=False)
+class Listing:
+    """A product's program in words: what runs once per θ and batch, and what runs for each vector.
+
+    Attributes
+    ----------
+    title : str
+        The product and its algorithm.
+    once : tuple of Line
+        The lines that are cached across products (sec. 7.1).
+    each : tuple of Line
+        The lines that run for each product.
+    """
+
+    title: str
+    once: tuple[Line, ...]
+    each: tuple[Line, ...]
+
+    def __str__(self) -> str:
+        text = [self.title]
+        blocks = {"once for each θ and batch": self.once, "for each product": self.each}
+        tables = {
+            heading: folded([(line.formula, line.shape, ", ".join(line.rules)) for line in block])
+            for heading, block in blocks.items()
+        }
+        shown = [row for table in tables.values() for entry in table for row in _rows(entry)]
+        wide = max((len(formula) for formula, _, _ in shown), default=0)
+        shapes = max((len(shape) for _, shape, _ in shown), default=0)
+        for heading, table in tables.items():
+            if table:
+                text.append(f"\n  {heading}")
+            for entry in table:
+                if isinstance(entry, Loop):
+                    text.append(f"    for k = 0, ..., {entry.rounds - 1}:")
+                for formula, shape, rules in _rows(entry):
+                    text.append(f"    {formula:<{wide}}   {shape:>{shapes}}   {rules}")
+        return "\n".join(text)
+
+    __repr__ = __str__
+
+
+def _rows(entry: tuple[str, ...] | Loop) -> list[tuple[str, ...]]:
+    if isinstance(entry, Loop):
+        return [(f"  {formula}", *rest) for formula, *rest in entry.rows]
+    return [entry]
+
+
+def explain(objective: Objective, product: str = "ggnvp") -> Listing:
+    """List the program that computes a product: the paper's algorithm for this very graph.
+
+    Parameters
+    ----------
+    objective : Objective
+        The objective.
+    product : str
+        "gradient", "jvp", "vjp", "loss_hvp", "ggnvp" or "hvp".
+
+    Returns
+    -------
+    Listing
+        Prints as text, in which the steps of a recurrence are folded into a loop; holds the lines.
+
+    Raises
+    ------
+    RopTypeError
+        If the objective is not one.
+    RopValueError
+        If there is no such product.
+    """
+    if not isinstance(objective, Objective):
+        raise RopTypeError(f"explain: expected an Objective, got {type(objective).__name__}")
+    if product not in TITLES:
+        raise RopValueError(f"explain: expected one of {list(TITLES)}, got {product!r}")
+    algorithms = objective.algorithms
+    stages = [algorithms.forward]
+    if product not in ("jvp", "vjp"):
+        stages.append(algorithms.loss_gradient)
+    if product in ("loss_hvp", "ggnvp", "hvp"):
+        stages.append(algorithms.loss_curvature)
+    if product == "hvp":
+        stages.append(algorithms.adjoints)
+    once = tuple(line for stage in stages for line in lines(stage.steps))
+    each = tuple(lines(algorithms.product(product).steps))
+    if objective.l2 and product in ("gradient", "ggnvp", "hvp"):
+        penalty = f"{objective.l2:g} {'θ' if product == 'gradient' else 'v'}"
+        each += (Line("result", (penalty,), ("penalty",), "n", adds=True),)
+    return Listing(TITLES[product], once, each)
+
+
+def lines(steps: Iterable[Step]) -> Iterator[Line]:
+    """Put the steps that add to one value into one line."""
+    group: list[Step] = []
+    for step in steps:
+        if group and (step.target is not group[0].target or _part(step) != _part(group[0])):
+            yield _line(group)
+            group = []
+        group.append(step)
+    if group:
+        yield _line(group)
+
+
+def _line(steps: list[Step]) -> Line:
+    target = steps[0].target
+    shape = " × ".join(map(str, target.shape)) or "1"
+    return Line(
+        target.name + _part(steps[0]),
+        tuple(_term(step) for step in steps),
+        tuple(dict.fromkeys(_rule(step) for step in steps)),
+        f"N × {shape}" if target.per_case else shape,
+        steps[0].accumulate,
+    )
+
+
+def _part(step: Step) -> str:
+    return step.kernel.part if isinstance(step.kernel, Loops) else ""
+
+
+def _term(step: Step) -> str:
+    if step.kernel is None:
+        return "+ 0"
+    text = step.kernel.text.format(*(value.name for value in step.operands))
+    if not step.target.per_case and any(value.per_case for value in step.operands):
+        text = f"Σ {text}"
+    coefficient = step.kernel.coefficient if isinstance(step.kernel, Loops) else 1.0
+    sign = "-" if coefficient < 0 else "+"
+    size = abs(coefficient)
+    return f"{sign} {text}" if size == 1.0 else f"{sign} {size:g} {text}"
+
+
+def _rule(step: Step) -> str:
+    op = step.node.op
+    if step.rule in _RULES and op is not None:
+        return f"{_RULES[step.rule]} of {op.name}"
+    return "loss"

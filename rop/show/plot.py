@@ -1,0 +1,245 @@
+"""Plots of what HF did and of curvature matrices; each returns a matplotlib figure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rop.errors import RopTypeError, RopValueError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from rop.hf.record import Iteration
+
+
+def iteration(record: Iteration, path: str | Path | None = None) -> Figure:
+    """Plot the quadratic model and the true objective along one run of CG (fig. 4).
+
+    Both are changes from θ: q(x_j) of every step j, with damping, as CG minimises it, and
+    f(θ + x_j) - f(θ) of the iterates on which f was computed.
+
+    Parameters
+    ----------
+    record : Iteration
+        One iteration of HF.
+    path : str or Path, optional
+        File to save the plot to; its suffix, svg, png or pdf, says in which format.
+
+    Returns
+    -------
+    matplotlib Figure
+
+    Raises
+    ------
+    RopValueError
+        If the path has another suffix.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    from rop.show.pictures.figures import BLUE, GREY, VERMILLION, Picture, label, limits, save
+
+    figure = Picture(7.0, 4.2)
+    ax = figure.subplots()
+    start, cases = _start(record)
+    steps = [j for j, _ in sorted(record.f_stored)]
+    changes = [f - start for _, f in sorted(record.f_stored)]
+    full = record.f_curvature[1] - record.f_curvature[0]
+    bottom, top = limits([*record.cg.q, record.q, *changes, full])
+
+    ax.axhline(0.0, color=GREY, linewidth=0.8)
+    ax.axvline(record.chosen, color=GREY, linewidth=0.8, linestyle=":")
+    ax.plot(record.cg.q, color=BLUE, label="q(x$_j$), with damping")
+    ax.plot(record.chosen, record.q, "D", color=BLUE, mfc="none", label="q(δ), undamped")
+    if steps:
+        ax.plot(steps, changes, "o-", color=VERMILLION, ms=4, label=f"f(θ + x$_j$) - f(θ){cases}")
+    on_curvature = "f(θ + δ) - f(θ) on the curvature's cases"
+    ax.plot(record.chosen, full, "s", color=VERMILLION, mfc="none", ms=8, label=on_curvature)
+    all_changes = [*zip(steps, changes, strict=True), (record.chosen, full)]
+    outside = [j for j, change in all_changes if not change <= top]
+    if outside:
+        ax.plot(
+            outside, [top] * len(outside), "^", color=VERMILLION, label="f above, or not a number"
+        )
+    ax.set_ylim(bottom, top)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.legend(fontsize=8, frameon=False)
+    label(
+        ax,
+        f"Iteration {record.number}: the update is CG's iterate after {record.chosen} of "
+        f"{record.cg.steps} steps (stop: {record.cg.reason})\n"
+        f"λ = {record.lam_before:.3g}   ρ = {record.rho:.3g}   α = {record.step.alpha:.3g}",
+        "CG step j",
+        "change from θ (units of f)",
+    )
+    return save(figure, path)
+
+
+def run(records: Iterable[Iteration], path: str | Path | None = None) -> Figure:
+    """Plot f, ‖∇f‖, λ, ρ, CG's steps and α against the iterations of HF.
+
+    Parameters
+    ----------
+    records : iterable of Iteration
+        The iterations, as in ``result.records``.
+    path : str or Path, optional
+        File to save the plot to; its suffix, svg, png or pdf, says in which format.
+
+    Returns
+    -------
+    matplotlib Figure
+
+    Raises
+    ------
+    RopValueError
+        If there are no records, or the path has another suffix.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    from rop.show.pictures.figures import BLUE, ORANGE, VERMILLION, Picture, label, save, series
+
+    history = list(records)
+    if not history:
+        raise RopValueError("records: expected at least one iteration of HF, got none")
+    number = [it.number for it in history]
+    after = [*number, number[-1] + 1]
+    f = [*(it.f_before for it in history), history[-1].f_after]
+    rho = np.array([it.rho for it in history])
+
+    figure = Picture(9.0, 7.2)
+    (of_f, of_gradient), (of_lam, of_rho), (of_steps, of_alpha) = figure.subplots(3, 2, sharex=True)
+    figure.suptitle(
+        f"HF: f went from {f[0]:.4g} to {f[-1]:.4g} in {len(history)} iterations", fontsize=11
+    )
+    series(of_f, after, f, BLUE)
+    label(of_f, "objective at θ, on the gradient's cases", "", "f (mean over cases)")
+    series(of_gradient, number, [it.gradient_norm for it in history], BLUE)
+    label(of_gradient, "gradient at θ", "", "‖∇f‖ (f per unit of θ)")
+    series(of_lam, after, [*(it.lam_before for it in history), history[-1].lam_after], BLUE)
+    label(of_lam, "damping", "", "λ (f per unit of θ squared)")
+
+    shown = np.where(np.isnan(rho), -0.5, np.clip(rho, -0.5, 2.0))  # -inf has its place at the edge
+    of_rho.axhspan(0.25, 0.75, color="#EEEEEE", label="λ stays")
+    of_rho.plot(number, shown, "o-", color=BLUE, ms=3, lw=1)
+    for beyond, marker, said in (
+        (rho > 2.0, "^", "above"),
+        (~(rho >= -0.5), "v", "below, or -∞: f rose"),
+    ):
+        if beyond.any():
+            of_rho.plot(
+                np.array(number)[beyond], shown[beyond], marker, color=VERMILLION, label=said
+            )
+    of_rho.set_ylim(-0.6, 2.1)
+    of_rho.legend(fontsize=8, frameon=False, ncols=3)
+    label(of_rho, "reduction of f over its prediction", "", "ρ")
+
+    of_steps.plot(
+        number, [it.cg.steps for it in history], "o-", color=BLUE, ms=3, lw=1, label="run"
+    )
+    of_steps.plot(
+        number, [it.chosen for it in history], "s-", color=ORANGE, ms=3, lw=1, label="of the update"
+    )
+    of_steps.set_ylim(bottom=0)
+    of_steps.legend(fontsize=8, frameon=False)
+    label(of_steps, "conjugate gradient", "iteration", "CG steps")
+    of_alpha.plot(number, [it.step.alpha for it in history], "o-", color=BLUE, ms=3, lw=1)
+    rejected = [it.number for it in history if it.step.alpha == 0]
+    of_alpha.plot(rejected, [0.0] * len(rejected), "x", color=VERMILLION)
+    of_alpha.set_ylim(-0.05, 1.1)
+    label(of_alpha, f"line search (updates rejected: {len(rejected)})", "iteration", "α")
+    of_steps.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return save(figure, path)
+
+
+def spectrum(matrix: ArrayLike, path: str | Path | None = None) -> Figure:
+    """Plot the eigenvalues of a curvature matrix by their size, and count their signs.
+
+    Eigenvalues below n · ε · max|λ| count as zero, as in numpy.linalg.matrix_rank; ε is that of the
+    matrix's dtype.
+
+    Parameters
+    ----------
+    matrix : array_like, (n, n), float32 or float64
+        A symmetric matrix, such as ``at.G.matrix()`` or ``at.H.matrix()``.
+    path : str or Path, optional
+        File to save the plot to; its suffix, svg, png or pdf, says in which format.
+
+    Returns
+    -------
+    matplotlib Figure
+
+    Raises
+    ------
+    RopTypeError
+        If the matrix is not an array of real numbers.
+    RopValueError
+        If it is not square, finite and symmetric, or the path has another suffix.
+    """
+    from rop.show.pictures.figures import BLUE, GREY, VERMILLION, Picture, label, save
+
+    B = _symmetric(matrix)
+    eigenvalues = np.linalg.eigvalsh(B)
+    eigenvalues = eigenvalues[np.argsort(-np.abs(eigenvalues))]
+    n, largest = len(B), abs(eigenvalues[0])
+    threshold = float(n * np.finfo(B.dtype).eps * largest)
+    rank = np.arange(1, n + 1)
+    positive, negative = eigenvalues > threshold, eigenvalues < -threshold
+    zeros = n - int(positive.sum()) - int(negative.sum())
+
+    figure = Picture(7.0, 4.2)
+    ax = figure.subplots()
+    if largest:
+        ax.set_yscale("log")
+        ax.axhline(threshold, color=GREY, linewidth=0.8, linestyle=":", label="rounding error")
+        for which, marker, colour, sign in (
+            (positive, "o", BLUE, "positive"),
+            (negative, "v", VERMILLION, "negative"),
+        ):
+            if which.any():
+                size = np.abs(eigenvalues[which])
+                ax.plot(rank[which], size, marker, color=colour, ms=4, label=sign)
+        ax.legend(fontsize=8, frameon=False)
+    ax.set_xlim(0, n + 1)
+    label(
+        ax,
+        f"Spectrum of a {n} × {n} matrix: {positive.sum()} positive, {negative.sum()} negative, "
+        f"{zeros} zero; largest {largest:.3g}",
+        "rank by size",
+        "|eigenvalue| (f per unit of θ squared)",
+    )
+    return save(figure, path)
+
+
+def _start(record: Iteration) -> tuple[float, str]:
+    """The f(θ) that the values of the selection compare with, and what to say about it."""
+    cases = record.cases
+    if record.f_selection is None or cases.selection == cases.gradient:
+        return record.f_before, ""
+    if cases.selection == cases.curvature:
+        return record.f_selection, " on the curvature's cases"
+    return record.f_selection, f" on {cases.selection.size:,} cases"
+
+
+def _symmetric(matrix: ArrayLike) -> NDArray[np.floating]:
+    array = np.asarray(matrix)
+    if array.dtype.kind not in "fiu":
+        raise RopTypeError(
+            f"matrix: expected an array of real numbers such as at.G.matrix(), got "
+            f"{type(matrix).__name__} of dtype {array.dtype}"
+        )
+    if array.ndim != 2 or array.shape[0] != array.shape[1] or not array.size:
+        raise RopValueError(f"matrix: expected shape (n, n), got {array.shape}")
+    B = array if array.dtype == np.float32 else array.astype(np.float64)
+    if not np.isfinite(B).all():
+        raise RopValueError("matrix: expected finite numbers, got NaN or inf")
+    difference = float(np.max(np.abs(B - B.T)))
+    if difference > np.sqrt(np.finfo(B.dtype).eps) * float(np.max(np.abs(B))):
+        raise RopValueError(
+            f"matrix: expected a symmetric one, but it differs from its transpose by up to "
+            f"{difference:.3g}"
+        )
+    return (B + B.T) / 2
