@@ -8,23 +8,33 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rop.errors import RopTypeError, RopValueError
 
-if TYPE_CHECKING:
-    from rop.ops.families import Op
-
 Shape: TypeAlias = tuple[int, ...]
 
 _creation = itertools.count()
 _PACKAGE = str(Path(__file__).parent)
+
+
+class Operation(Protocol):
+    """What a graph knows of a node's op; its rules are in `rop.ops`."""
+
+    shape: Shape
+
+    @property
+    def name(self) -> str:
+        """The op's name in listings and errors."""
+
+    def literal(self, parents: Sequence[str]) -> str:
+        """The op's value as a formula of its parents' names."""
 
 
 class Node:
@@ -35,7 +45,7 @@ class Node:
 
     Attributes
     ----------
-    op : Op or None
+    op : Operation or None
         What computes the node from its parents; None for data, parameters and constants.
     parents : tuple of Node
         The nodes whose values z_i enter the op.
@@ -71,7 +81,7 @@ class Node:
 
     def __init__(
         self,
-        op: Op | None,
+        op: Operation | None,
         parents: tuple[Node, ...],
         shape: Shape,
         kind: str = "op",
@@ -103,69 +113,43 @@ class Node:
         return f"<{what}{f' {self.name}' if self.name else ''}: shape {self.shape}>"
 
     def __add__(self, other: Operand) -> Node:
-        from rop import ops
-
-        return ops.add(self, other)
+        return OPERATORS["+"](self, other)
 
     def __radd__(self, other: Operand) -> Node:
-        from rop import ops
-
-        return ops.add(other, self)
+        return OPERATORS["+"](other, self)
 
     def __sub__(self, other: Operand) -> Node:
-        from rop import ops
-
-        return ops.subtract(self, other)
+        return OPERATORS["-"](self, other)
 
     def __rsub__(self, other: Operand) -> Node:
-        from rop import ops
-
-        return ops.subtract(other, self)
+        return OPERATORS["-"](other, self)
 
     def __mul__(self, other: Operand) -> Node:
-        from rop import ops
-
-        return ops.multiply(self, other)
+        return OPERATORS["*"](self, other)
 
     def __rmul__(self, other: Operand) -> Node:
-        from rop import ops
-
-        return ops.multiply(other, self)
+        return OPERATORS["*"](other, self)
 
     def __truediv__(self, other: Operand) -> Node:
-        from rop import ops
-
-        return ops.divide(self, other)
+        return OPERATORS["/"](self, other)
 
     def __rtruediv__(self, other: Operand) -> Node:
-        from rop import ops
-
-        return ops.divide(other, self)
+        return OPERATORS["/"](other, self)
 
     def __matmul__(self, other: Operand) -> Node:
-        from rop import ops
-
-        return ops.matmul(self, other)
+        return OPERATORS["@"](self, other)
 
     def __rmatmul__(self, other: Operand) -> Node:
-        from rop import ops
-
-        return ops.matmul(other, self)
+        return OPERATORS["@"](other, self)
 
     def __neg__(self) -> Node:
-        from rop import ops
-
-        return ops.negative(self)
+        return OPERATORS["-x"](self)
 
     def __pow__(self, exponent: float) -> Node:
-        from rop import ops
-
-        return ops.power(self, exponent)
+        return OPERATORS["**"](self, exponent)
 
     def __getitem__(self, key: Any) -> Node:
-        from rop import ops
-
-        return ops.getitem(self, key)
+        return OPERATORS["[]"](self, key)
 
     def __len__(self) -> int:
         if not self.shape:
@@ -178,12 +162,13 @@ class Node:
     @property
     def T(self) -> Node:
         """The node with its axes in reverse order."""
-        from rop import ops
-
-        return ops.transpose(self)
+        return OPERATORS[".T"](self)
 
 
 Operand: TypeAlias = "Node | ArrayLike"
+
+OPERATORS: dict[str, Callable[..., Node]] = {}
+"""Python's operators on nodes: what each builds. `rop.ops` fills in its own functions."""
 
 
 def data(name: str, shape: int | Iterable[int] = ()) -> Node:

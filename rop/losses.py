@@ -6,7 +6,7 @@ Each loss gives its value, ∇L and products with L''. The mean over cases enter
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Literal
 
@@ -15,43 +15,11 @@ import numpy as np
 from rop.errors import RopValueError
 from rop.graph import Node, Operand, Shape, ancestors, as_node
 from rop.ops.kernels import Array, Call, Loops, Map, einsum, product, scaled, view
-from rop.programs.steps import Emit, State, Target, Value
+from rop.ops.rules import Emit, State, Target, Value
+from rop.programs.loss import Loss
 from rop.programs.sweeps import descendants, r_forward, r_reverse, reverse
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
-
-
-class Loss(ABC):
-    """What every loss offers to the algorithms; see `TableLoss` and `LossGraph`."""
-
-    given: tuple[Node, ...]
-
-    @property
-    def name(self) -> str:
-        """The loss's name in listings and errors."""
-        return type(self).__name__
-
-    @abstractmethod
-    def fit(self, z: Node) -> None:
-        """Raise RopValueError if the loss cannot be one of the outputs z."""
-
-    @abstractmethod
-    def refuse_batch(self, batch: Mapping[str, Array]) -> None:
-        """Raise RopValueError if targets in a batch are not such as the loss is made for."""
-
-    @abstractmethod
-    def value(self, emit: Emit, target: Target, a: State, z: Node) -> None:
-        """Emit the loss of each case, without 1/N."""
-
-    @abstractmethod
-    def gradient(self, emit: Emit, a: State, z: Node, N: Value) -> State:
-        """Emit ∇L; returns the adjoints of z and of the nodes between z and the loss."""
-
-    @abstractmethod
-    def hvp(
-        self, emit: Emit, a: State, d: State, z: Node, N: Value, Rz: Value, Rdz: Target
-    ) -> None:
-        """Emit L'' Rz."""
 
 
 class TableLoss(Loss):

@@ -13,7 +13,7 @@ import rop
 from rop.bench.contestants import Contestant
 from rop.bench.workloads import CG_LAMBDA, CG_STEPS, FeedForward, Model, Problem, Workload
 from rop.hf.cg import pcg
-from rop.losses import Loss
+from rop.programs.loss import Loss
 
 _ACTIVATIONS: dict[str, Callable[[rop.Node], rop.Node]] = {
     "sigmoid": rop.sigmoid,

@@ -9,7 +9,8 @@ from numpy.lib.stride_tricks import as_strided
 from rop.checking.lines import Array
 from rop.graph import Node, Shape, ancestors
 from rop.ops.kernels import Kernel, Loops
-from rop.programs.steps import Emit, Program, State, Target, Value
+from rop.ops.rules import State, Target, Value
+from rop.programs.steps import Emitter, Program
 
 
 class Known(Value):
@@ -28,8 +29,8 @@ def array_of(value: Value | None) -> Array:
     return value.array
 
 
-class Eager(Emit):
-    """Takes steps like `Emit`, and carries each out at once in float64.
+class Eager(Emitter):
+    """Takes steps like `Emitter`, and carries each out at once in float64.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ from rop.graph import Node, ancestors
 from rop.losses import LossGraph
 from rop.objective.linearization import Linearization
 from rop.objective.objective import Objective
-from rop.programs.steps import State
+from rop.ops.rules import State
 from rop.programs.sweeps import descendants, forward
 
 # Relative difference at which a product is not what the rules make of it.

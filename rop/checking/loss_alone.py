@@ -7,9 +7,10 @@ import numpy.typing as npt
 
 from rop.checking.lines import Array
 from rop.graph import Node, ancestors, data, param
-from rop.losses import Loss, LossGraph
+from rop.losses import LossGraph
 from rop.objective.linearization import Linearization
 from rop.objective.objective import Objective
+from rop.programs.loss import Loss
 
 
 class LossAlone:

@@ -8,8 +8,9 @@ from rop.checking.outcomes import Outcome, against_differences, is_single, worst
 from rop.checking.policy import Judgement
 from rop.checking.tolerance import EPSILON
 from rop.graph import Node, ancestors
-from rop.losses import Loss, LossGraph
-from rop.programs.steps import State, Target
+from rop.losses import LossGraph
+from rop.ops.rules import State, Target
+from rop.programs.loss import Loss
 from rop.programs.sweeps import descendants, forward
 
 # Relative error of a second difference, at its best step.

@@ -15,8 +15,8 @@ from rop.checking.outcomes import TRIES, Outcome, against_differences, is_single
 from rop.checking.policy import Judgement
 from rop.checking.truths import DOT
 from rop.graph import Node, Shape
-from rop.ops.families import Elementwise
-from rop.programs.steps import State, Target
+from rop.ops.families import Elementwise, Op
+from rop.ops.rules import State, Target
 
 R_TEST, REVERSE_TEST, CURVATURE_TEST = (
     "R against differences of the value",
@@ -48,7 +48,7 @@ class LocalRules:
         cases: int,
         rng: np.random.Generator,
     ) -> None:
-        assert node.op is not None
+        assert isinstance(node.op, Op)
         self.node, self.op, self.cases, self.rng = node, node.op, cases, rng
         self.z = [array_of(a[parent]) for parent in node.parents]
         self.a = array_of(a[node])

@@ -7,9 +7,10 @@ from rop.checking.wrong_kernels import transposed
 from rop.graph import Node, Shape, ancestors
 from rop.losses import LossGraph
 from rop.objective.objective import Objective
-from rop.ops.families import Elementwise, Linear
+from rop.ops.families import Elementwise, Linear, Op
 from rop.ops.kernels import Kernel, Loops
-from rop.programs.steps import Emit, Program, State, Target, Value
+from rop.ops.rules import State, Target, Value
+from rop.programs.steps import Emitter, Program
 from rop.programs.sweeps import descendants
 
 RULES = ("value", "R", "reverse", "curvature")
@@ -68,8 +69,8 @@ class Spot:
         return True
 
 
-class _Listening(Emit):
-    """Takes steps like `Emit` and notes them."""
+class _Listening(Emitter):
+    """Takes steps like `Emitter` and notes them."""
 
     def __init__(self, names: dict[Node, str]) -> None:
         nowhere = Program("")
@@ -86,7 +87,7 @@ class _Listening(Emit):
         self.terms += 1
 
     def end(self, target: Target) -> None:
-        """Do nothing: `Emit` fills with zeros what no piece reaches, and here nothing is run."""
+        """Do nothing: `Emitter` fills with zeros what no piece reaches, and here nothing is run."""
 
     def once(
         self, label: str, kernel: Kernel, *operands: Value | None, shape: Shape | None = None
@@ -156,7 +157,7 @@ def _of_op(
     node: Node, active: set[Node], method: str
 ) -> list[tuple[int | str, Kernel, Shape, tuple[Shape, ...]]]:
     op = node.op
-    assert op is not None
+    assert isinstance(op, Op)
     emit = _Listening({parent: "" for parent in node.parents})
     emit.begin(node, method)
     a = _value(node)

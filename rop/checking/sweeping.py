@@ -7,7 +7,7 @@ from rop.checking.lines import Array
 from rop.graph import Node
 from rop.losses import LossGraph
 from rop.objective.objective import Objective
-from rop.programs.steps import State, Target
+from rop.ops.rules import State, Target
 from rop.programs.sweeps import r_forward, r_reverse, reverse
 
 

@@ -11,11 +11,12 @@ import numpy as np
 from rop.checking.spots import Spot
 from rop.checking.wrong_kernels import FACTORS, Change, Stale, rounded
 from rop.graph import Node, Shape, ancestors
-from rop.losses import Loss, LossGraph
+from rop.losses import LossGraph
 from rop.objective.objective import Objective
 from rop.ops.families import Elementwise, Op
 from rop.ops.kernels import Array, Kernel, Loops, wanted
-from rop.programs.steps import Target, Value
+from rop.ops.rules import Target, Value
+from rop.programs.loss import Loss
 
 FUNCTION_KINDS = {
     "ds": (*FACTORS, "float32", "stale cache", "s'' for s'"),

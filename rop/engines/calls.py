@@ -11,8 +11,9 @@ from numpy.lib.stride_tricks import as_strided
 from rop.engines.memory import Shard
 from rop.errors import RopValueError
 from rop.ops.kernels import Array, Call, Map
+from rop.ops.rules import Value
 from rop.programs.planning import Plan
-from rop.programs.steps import Step, Value
+from rop.programs.steps import Step
 
 # Long enough that threads seldom meet at Python's lock, short enough for the cache.
 _BLOCK = 2**17

@@ -17,7 +17,8 @@ from rop.engines.memory import Shard, refuse_if_too_large
 from rop.engines.threads import run_all, stretches
 from rop.errors import RopValueError
 from rop.ops.kernels import Array
-from rop.programs.steps import Program, Value
+from rop.ops.rules import Value
+from rop.programs.steps import Program
 
 if TYPE_CHECKING:
     from rop.objective.objective import Objective

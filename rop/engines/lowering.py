@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from rop.ops.kernels import Loops, Walk
-from rop.programs.steps import Step, Value
+from rop.ops.rules import Value
+from rop.programs.steps import Step
 
 # Below so many multiplications a call of BLAS costs more than it saves.
 _SMALLEST_GEMM = 512

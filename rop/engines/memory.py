@@ -15,8 +15,9 @@ from rop.engines.lowering import offset_of
 from rop.errors import RopMemoryError
 from rop.graph import Shape
 from rop.ops.kernels import Array
+from rop.ops.rules import Value
 from rop.programs.planning import Plan, plan
-from rop.programs.steps import Program, Value
+from rop.programs.steps import Program
 
 # Asking the system takes longer than many a product on so little.
 _ALWAYS_FITS = 2**26

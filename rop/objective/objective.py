@@ -17,13 +17,14 @@ from rop.engines.execution import Checkpoints, Execution, Lease, Purpose, execut
 from rop.engines.memory import Layouts
 from rop.errors import RopMemoryError, RopTypeError, RopValueError
 from rop.graph import Node, Shape, ancestors
-from rop.losses import Loss, LossGraph
+from rop.losses import LossGraph
 from rop.objective.linearization import Linearization
 from rop.objective.parameters import ParameterSpace
 from rop.ops.elementwise import Sigmoid, Tanh
 from rop.ops.kernels import Array
 from rop.ops.shaping import per_case
 from rop.programs.algorithms import Algorithms
+from rop.programs.loss import Loss
 from rop.programs.sweeps import descendants
 
 # Executions of linearizations that are gone, kept for the next ones.

@@ -1,5 +1,6 @@
 """The catalogue of ops, and the families with which users add their own."""
 
+from rop.graph import OPERATORS
 from rop.ops.arithmetic import add, negative, scale, subtract
 from rop.ops.elementwise import (
     cos,
@@ -28,6 +29,20 @@ from rop.ops.shaping import (
     stack,
     sum,
     transpose,
+)
+
+OPERATORS.update(
+    {
+        "+": add,
+        "-": subtract,
+        "*": multiply,
+        "/": divide,
+        "@": matmul,
+        "**": power,
+        "-x": negative,
+        "[]": getitem,
+        ".T": transpose,
+    }
 )
 
 __all__ = [

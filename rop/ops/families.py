@@ -6,28 +6,21 @@
 | Bilinear    | B(x, y) | B(Rx, y) + B(x, Ry) | B*₁(da, y), B*₂(x, da) | B*₁(da, Ry), B*₂(Rx, da) |
 | Elementwise | s(z)    | s'(z) · Rz          | s'(z) · da             | s''(z) · Rz · da         |
 
-``emit(target, kernel, *operands)`` adds one term to the target. It does nothing when an operand is
-zero (R of data) or when nobody asks for the target (da of data), so the rules need not.
+The terms that rules are written in are those of `rop.ops.rules`.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import Any, ClassVar
 
 import numpy as np
 
 from rop.errors import RopTypeError, RopValueError
 from rop.graph import Node, Operand, Shape, as_node, user_line
 from rop.ops.kernels import Array, Call, Kernel, Map, product, wanted
-
-if TYPE_CHECKING:
-    from rop.programs.steps import Emit, Target, Value
-
-    Zero: TypeAlias = None
-    Values: TypeAlias = Sequence[Value | Zero]
-    Targets: TypeAlias = Sequence[Target | None]
+from rop.ops.rules import Emit, Target, Targets, Value, Values
 
 
 class Op(ABC):

@@ -11,22 +11,21 @@ from functools import cached_property, partial
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rop.graph import Node, ancestors
-from rop.losses import Loss, LossGraph
+from rop.graph import Node
 from rop.ops.kernels import Loops, einsum
+from rop.ops.rules import Place, State, Target, Value
 from rop.programs import per_case
 from rop.programs.checkpointing import Segments, cut
-from rop.programs.names import node_names
-from rop.programs.planning import schedule
-from rop.programs.steps import Emit, Place, Program, State, Target, Value, in_order_of
+from rop.programs.loss import Loss
+from rop.programs.model import Model
+from rop.programs.steps import Emitter, Program, in_order_of
 from rop.programs.sweeps import descendants, forward, r_forward, r_reverse, reverse, sums
 
 PRODUCTS = ("gradient", "jvp", "vjp", "loss_hvp", "ggnvp", "hvp")
 
 
-class Algorithms:
+class Algorithms(Model):
     """All programs of one objective f(θ) = mean over cases of L(F(θ)).
 
     Parameters
@@ -68,26 +67,13 @@ class Algorithms:
         distance: str = "squared",
         checkpoints: int | Literal["sqrt"] = 0,
     ) -> None:
-        self.z = z
-        self.loss = loss
-        self.parameters = parameters
-        self.hidden = hidden
-        self.distance = distance
-        self.nodes = schedule(ancestors(z, *loss.given, *hidden))
-        self.network = self.leading_to(z)
-        everything = dict.fromkeys([*parameters, *self.nodes])
-        self.names = node_names(list(everything), z)
-        self.active = descendants(self.network, parameters)
+        super().__init__(z, loss, parameters, hidden, distance)
         apart = {z, *loss.given, *hidden}
         self._into = sums(self.nodes, apart)
-        self._memo: dict[tuple[Node, str], Value] = {}
-        self.forward, self.loss_value = Program("forward"), Program("loss value")
-        self.loss_gradient = Program("loss gradient")
-        self.loss_curvature, self.adjoints = Program("loss curvature"), Program("adjoints")
+        self.loss_value, self.loss_gradient = Program("loss value"), Program("loss gradient")
+        self.loss_curvature = Program("loss curvature")
         self.cases = Value("1/N", (), False, place=Place("cases"))
         self.strength = Value("μ/N", (), False, place=Place("strength"))
-        self.size = 0
-        self.a = self._leaves()
         self.d: State = State()
         self.values: dict[str, Value] = {}
         self._products: dict[str, Program] = {}
@@ -122,7 +108,7 @@ class Algorithms:
     @property
     def convex(self) -> str | None:
         """How L'' is made positive semidefinite for Gv (sec. 6.3), if it is."""
-        return self.loss.convexify if isinstance(self.loss, LossGraph) else None
+        return self.loss.convexify
 
     @cached_property
     def flops(self) -> float:
@@ -133,45 +119,6 @@ class Algorithms:
                 for step in self.product("ggnvp").steps
                 if isinstance(step.kernel, Loops)
             )
-        )
-
-    @cached_property
-    def constants(self) -> NDArray[np.float64]:
-        """The numbers of all constants, one after the other."""
-        arrays = [node.constant.ravel() for node in self.nodes if node.constant is not None]
-        return np.concatenate(arrays) if arrays else np.empty(0)
-
-    def leading_to(self, *ends: Node) -> list[Node]:
-        """The nodes that these depend on, and themselves, in topological order."""
-        network = set(ancestors(*ends))
-        return [node for node in self.nodes if node in network]
-
-    def _leaves(self) -> State:
-        a, constants = State(), 0
-        for node in self.parameters:
-            name = self.names[node]
-            a[node] = Value(name, node.shape, False, place=Place("theta", self.size))
-            self.size += node.size
-        for node in self.nodes:
-            if node.kind == "data":
-                place = Place(f"data {node.name}")
-                a[node] = Value(self.names[node], node.shape, True, place=place)
-            elif node.constant is not None:
-                place = Place("constants", constants)
-                a[node] = Value(self.names[node], node.shape, False, place=place)
-                constants += node.size
-        return a
-
-    def emit_to(self, program: Program, directional: bool = False, by_case: bool = False) -> Emit:
-        """What adds steps to a program: with directions, or for each case apart."""
-        return Emit(
-            program,
-            self.names,
-            self.forward,
-            self.adjoints,
-            self._memo,
-            directional=directional,
-            case_by_case=by_case,
         )
 
     def _build(self) -> None:
@@ -247,33 +194,12 @@ class Algorithms:
         target = Target(State({stand_in: value}), stand_in, "")
         self.loss.value(self._loss_emit(self.loss_value), target, self.a, z)
 
-    def _loss_emit(self, program: Program, directional: bool = False) -> Emit:
+    def _loss_emit(self, program: Program, directional: bool = False) -> Emitter:
         # What the loss computes once per θ belongs to its gradient or to its curvature.
         emit = self.emit_to(program, directional)
         own = program if program is self.loss_gradient else self.loss_curvature
         emit.bends = own
-        if not isinstance(self.loss, LossGraph):
-            emit.slopes = own
         return emit
-
-    def given(self, name: str, node: Node) -> Value:
-        """A direction in a node's space, which the program is given."""
-        return Value(name, node.shape, node.per_case, True, place=Place("input"))
-
-    def blocks(self, prefix: str, buffer: str, directional: bool) -> State:
-        """The parameters' parts of v, or of a result of θ's size."""
-        blocks, offset = State(), 0
-        for node in self.parameters:
-            name = f"{prefix}{self.names[node]}"
-            blocks[node] = Value(name, node.shape, False, directional, Place(buffer, offset))
-            offset += node.size
-        return blocks
-
-    def finish(self, emit: Emit, d: State, prefix: str, results: State) -> None:
-        """Bring the parameters' adjoints to where results belong."""
-        for node in self.parameters:
-            emit.begin(node, "reverse")
-            emit.finish(Target(d, node, prefix), results[node])
 
     def _vjp(self, name: str, dz: Value, prefix: str, directional: bool) -> Program:
         """Jᵀu by a reverse sweep; from u = ∇L it is the gradient (alg. 1)."""
@@ -307,7 +233,7 @@ class Algorithms:
         emit.finish(Target(Rd, z, "Rd"), Rdz)
         return emit.program
 
-    def _loss_curvature(self, emit: Emit, Rz: Value, Rd: State, convex: bool) -> None:
+    def _loss_curvature(self, emit: Emitter, Rz: Value, Rd: State, convex: bool) -> None:
         z = self.z
         if convex:
             m = z.size
@@ -337,18 +263,10 @@ class Algorithms:
         self.finish(emit, Rd, "Rd", results)
         return emit.program
 
-    def _structural_damping(self, emit: Emit, node: Node, R: State, Rd: State) -> None:
+    def _structural_damping(self, emit: Emitter, node: Node, R: State, Rd: State) -> None:
         """Rdh += μ Rh; with the matching loss Rdx += μ s'(x) Rx, which is Rdh += μ Rx (M47)."""
         emit.begin(node, "structural")
         letters = "abcdefghijklmnopqrstuvwxyz"[: len(node.shape)]
         times = einsum(f"{letters},->{letters}", (node.shape, ()), "{1} {0}")
         before = node.parents[0] if self.distance == "matching" else node
         emit(Target(Rd, node, "Rd"), times, R[before], self.strength)
-
-    def slope(self, node: Node) -> Value:
-        """s'(x) of an elementwise node, kept for the products."""
-        return self._memo[node, "s'"]
-
-    def damped_at(self, node: Node) -> Node:
-        """Where the term of a hidden unit enters: at its activation, or before the nonlinearity."""
-        return node.parents[0] if self.distance == "matching" else node

@@ -13,7 +13,8 @@ from math import sqrt
 from typing import Literal
 
 from rop.graph import Node
-from rop.programs.steps import Program, Step, Value
+from rop.ops.rules import Value
+from rop.programs.steps import Program, Step
 
 
 @dataclass(frozen=True)

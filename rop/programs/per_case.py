@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from rop.graph import Node
 from rop.ops.kernels import Loops, einsum, product
-from rop.programs.steps import Emit, Place, Program, State, Step, Target, Value
+from rop.ops.rules import Place, State, Target, Value
+from rop.programs.model import Model
+from rop.programs.steps import Emitter, Program, Step
 from rop.programs.sweeps import descendants, reverse
 
-if TYPE_CHECKING:
-    from rop.programs.algorithms import Algorithms
 
-
-def rows(of: Algorithms) -> Program:
+def rows(of: Model) -> Program:
     """Jᵀu with the parameters' adjoints of each case apart: one row of J per case and u."""
     emit = of.emit_to(Program("rows"), directional=True, by_case=of.z.per_case)
     per_case, results, offset = of.z.per_case, State(), 0
@@ -29,7 +27,7 @@ def rows(of: Algorithms) -> Program:
     return emit.program
 
 
-def squares(of: Algorithms, hidden: Sequence[Node] = ()) -> Program:
+def squares(of: Model, hidden: Sequence[Node] = ()) -> Program:
     """Sum over cases and directions of the squared elements of the rows (alg. 6 and 7)."""
     name = "structural squares" if hidden else "squares"
     emit = of.emit_to(Program(name), directional=True, by_case=of.z.per_case)
@@ -70,7 +68,7 @@ def squares(of: Algorithms, hidden: Sequence[Node] = ()) -> Program:
     return emit.program
 
 
-def _square(emit: Emit, value: Value, squared: dict[Value, Value]) -> Value:
+def _square(emit: Emitter, value: Value, squared: dict[Value, Value]) -> Value:
     if value not in squared:
         emit.directional = value.per_direction
         times = product(value.shape, "{0}²")

@@ -8,7 +8,8 @@ from typing import Any
 
 from rop.graph import Node
 from rop.ops.kernels import Loops, Map
-from rop.programs.steps import Program, Step, Value
+from rop.ops.rules import Value
+from rop.programs.steps import Program, Step
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
-"""Programs: flat lists of steps, each one rule of one node, and where their values lie in memory.
+"""Programs: flat lists of steps, each one rule of one node.
 
-Sweeps emit steps through `Emit`, which drops symbolic zeros, lets values that are only passed on
+Sweeps emit steps through `Emitter`, which drops symbolic zeros, lets values that are only passed on
 share one place, and sums what several steps add to one target.
 """
 
@@ -9,71 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import prod
-from typing import TypeAlias
 
 from rop.graph import Node, Shape
 from rop.ops.kernels import Kernel, Loops, einsum
-
-
-@dataclass(frozen=True, eq=False)
-class Place:
-    """A fixed place outside a program's own memory, such as θ, the batch, or a product's result.
-
-    Attributes
-    ----------
-    buffer : str
-        Name of the buffer.
-    offset : int
-        First element, for one direction.
-    row : int or None
-        Elements from one case (or direction) to the next, where that is not the value's own size.
-    """
-
-    buffer: str
-    offset: int = 0
-    row: int | None = None
-
-
-class Value:
-    """An array that steps read and write: a_i, Ra_i, da_i, Rda_i, s'(z_i) or a part of the loss.
-
-    Attributes
-    ----------
-    name : str
-        As in listings: y2, Rx2, dW1.
-    shape : tuple of int
-        For one case and one direction.
-    per_case, per_direction : bool
-        Whether it has an axis of cases, and one of directions: (cases, directions, *shape).
-    place : Place or None
-        Where it lies, if not in the program's own memory.
-    """
-
-    __slots__ = ("name", "per_case", "per_direction", "place", "shape", "size")
-
-    def __init__(
-        self,
-        name: str,
-        shape: Shape,
-        per_case: bool,
-        per_direction: bool = False,
-        place: Place | None = None,
-    ) -> None:
-        self.name = name
-        self.shape = shape
-        self.size = prod(shape)
-        self.per_case = per_case
-        self.per_direction = per_direction
-        self.place = place
-
-    def __repr__(self) -> str:
-        return f"<value {self.name}: {self.shape}>"
-
-    def elements(self, cases: int, directions: int) -> int:
-        """Number of elements for so many cases and directions."""
-        return (
-            self.size * (cases if self.per_case else 1) * (directions if self.per_direction else 1)
-        )
+from rop.ops.rules import Target, Value
 
 
 @dataclass(slots=True)
@@ -135,33 +74,8 @@ class Program:
         return Program(self.name, steps[::-1], self.keep)
 
 
-State: TypeAlias = dict[Node, Value]
-
-
-@dataclass(slots=True)
-class Target:
-    """The value of one node in one sweep, not yet made: the first step that reaches it makes it.
-
-    Attributes
-    ----------
-    state : dict of Node to Value
-        The sweep's values so far.
-    node : Node
-        The node.
-    prefix : str
-        "", "R", "d" or "Rd".
-    alone : bool
-        Whether one step only will ever reach the target.
-    """
-
-    state: State
-    node: Node
-    prefix: str
-    alone: bool = False
-
-
-class Emit:
-    """Adds steps to a program, in the terms in which ops write their rules.
+class Emitter:
+    """Adds steps to a program: the `Emit` of everything but the checks.
 
     Parameters
     ----------
@@ -170,7 +84,8 @@ class Emit:
     names : dict of Node to str
         Names of the nodes' values.
     slopes, bends : Program
-        Receive what rules compute once per θ (`once`): s'(z), and for curvature rules s''(z)·da.
+        Receive what rules compute once per θ (`once`): s'(z); and s''(z)·da of curvature rules, or
+        what a loss needs.
     memo : dict
         What `once` has computed, shared by all sweeps over one graph.
     directional : bool
@@ -202,22 +117,12 @@ class Emit:
         self._written = program.written
 
     def begin(self, node: Node, rule: str) -> None:
-        """Name the node and the rule that the next steps belong to."""
+        """Name the node and the rule that the next steps belong to; see `Emit`."""
         self.node = node
         self.rule = rule
 
     def __call__(self, target: Target | None, kernel: Kernel, *operands: Value | None) -> None:
-        """Add a term to the target; nothing if nobody asks for it or an operand is zero.
-
-        Parameters
-        ----------
-        target : Target or None
-            What the term is added to.
-        kernel : Loops, Map or Call
-            Computes the term.
-        *operands : Value or None
-            Its operands.
-        """
+        """Add a term to the target; see `Emit`."""
         if target is None or any(operand is None for operand in operands):
             return
         values = tuple(operand for operand in operands if operand is not None)
@@ -271,23 +176,7 @@ class Emit:
     def once(
         self, label: str, kernel: Kernel, *operands: Value | None, shape: Shape | None = None
     ) -> Value:
-        """Compute something of the current node once per θ, whatever the direction.
-
-        Parameters
-        ----------
-        label : str
-            Tells it from other such things of the node: "s'", "s''·da", "p".
-        kernel : Loops, Map or Call
-            Computes it.
-        *operands : Value
-            Its operands.
-        shape : tuple of int, optional
-            Its shape for one case, if not the node's.
-
-        Returns
-        -------
-        Value
-        """
+        """Compute something of the current node once per θ; see `Emit`."""
         node = self.node
         value = self.memo.get((node, label))
         if value is None:
@@ -298,7 +187,7 @@ class Emit:
                 any(operand.per_case for operand in given),
             )
             self.memo[node, label] = value
-            cache = self.bends if self.rule == "curvature" else self.slopes
+            cache = self.bends if self.rule in ("curvature", "loss") else self.slopes
             cache.steps.append(Step(kernel, value, given, False, node, label))
         return value
 

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Sequence
 from rop.graph import Node
 from rop.ops.families import Bilinear, Linear, Op
 from rop.ops.kernels import Loops
-from rop.programs.steps import Emit, State, Target
+from rop.ops.rules import Emit, State, Target
 
 
 def descendants(nodes: Iterable[Node], sources: Collection[Node]) -> set[Node]:
@@ -133,7 +133,7 @@ def r_reverse(
 
 
 def _applied(nodes: Sequence[Node]) -> list[tuple[Node, Op]]:
-    return [(node, node.op) for node in nodes if node.op is not None]
+    return [(node, node.op) for node in nodes if isinstance(node.op, Op)]
 
 
 def _uses(nodes: Sequence[Node], d: State) -> Counter[Node]:

@@ -12,8 +12,9 @@ import rop.engines.execution
 from rop.engines.calls import view
 from rop.engines.execution import Execution
 from rop.engines.memory import Shard
+from rop.ops.rules import Value
 from rop.programs.planning import plan
-from rop.programs.steps import Program, Value
+from rop.programs.steps import Program
 
 PROGRAMS = ("gradient", "vjp", "jvp", "loss_hvp", "ggnvp", "hvp", "rows", "squares")
 

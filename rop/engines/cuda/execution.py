@@ -22,7 +22,8 @@ from rop.engines.execution import Execution, Refuse, Space
 from rop.engines.memory import Shard
 from rop.errors import RopMemoryError
 from rop.ops.kernels import Array
-from rop.programs.steps import Program, Value
+from rop.ops.rules import Value
+from rop.programs.steps import Program
 
 if TYPE_CHECKING:
     from rop.objective.objective import Objective

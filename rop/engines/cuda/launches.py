@@ -19,8 +19,9 @@ from rop.engines.cuda.source import compiled
 from rop.engines.lowering import Nest, nest
 from rop.engines.memory import Shard
 from rop.ops.kernels import Array, Call, Loops
+from rop.ops.rules import Value
 from rop.programs.planning import Plan
-from rop.programs.steps import Program, Step, Value
+from rop.programs.steps import Program, Step
 
 Launch: TypeAlias = Callable[[], Any]
 

@@ -16,8 +16,9 @@ from rop.engines.cuda.source import assignments, known
 from rop.engines.lowering import nest
 from rop.ops.expressions import traced
 from rop.ops.kernels import Loops, Map
+from rop.ops.rules import Value
 from rop.programs.planning import Plan
-from rop.programs.steps import Program, Step, Value
+from rop.programs.steps import Program, Step
 
 Strides: TypeAlias = tuple[int, int]
 

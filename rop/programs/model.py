@@ -1,0 +1,145 @@
+"""The model that an objective's programs are made for: its nodes, names, and where values lie."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rop.graph import Node, ancestors
+from rop.ops.rules import Place, State, Target, Value
+from rop.programs.loss import Loss
+from rop.programs.names import node_names
+from rop.programs.planning import schedule
+from rop.programs.steps import Emitter, Program
+from rop.programs.sweeps import descendants
+
+
+class Model:
+    """A graph F with a loss L, and what all sweeps over them share.
+
+    Parameters
+    ----------
+    z : Node
+        The outputs of F.
+    loss : Loss
+        The loss L.
+    parameters : sequence of Node
+        The parameters, in the order in which they make up θ.
+    hidden : sequence of Node
+        Units whose changes structural damping penalises (sec. 8.4).
+    distance : {"squared", "matching"}
+        How their changes are measured.
+
+    Attributes
+    ----------
+    nodes : list of Node
+        All nodes, in the order in which the sweeps visit them.
+    network : list of Node
+        Those that z depends on.
+    active : set of Node
+        Those of them that depend on a parameter.
+    names : dict of Node to str
+        Names of the nodes' values.
+    a : dict of Node to Value
+        Their values.
+    size : int
+        Number of elements of θ.
+    forward : Program
+        Values a_i and slopes s'(z_i) (once per θ and batch).
+    adjoints : Program
+        da_i and s''(z_i)·da_i, for Hv.
+    """
+
+    def __init__(
+        self,
+        z: Node,
+        loss: Loss,
+        parameters: Sequence[Node],
+        hidden: Sequence[Node],
+        distance: str,
+    ) -> None:
+        self.z = z
+        self.loss = loss
+        self.parameters = parameters
+        self.hidden = hidden
+        self.distance = distance
+        self.nodes = schedule(ancestors(z, *loss.given, *hidden))
+        self.network = self.leading_to(z)
+        everything = dict.fromkeys([*parameters, *self.nodes])
+        self.names = node_names(list(everything), z)
+        self.active = descendants(self.network, parameters)
+        self.forward, self.adjoints = Program("forward"), Program("adjoints")
+        self._memo: dict[tuple[Node, str], Value] = {}
+        self.size = 0
+        self.a = self._leaves()
+
+    @cached_property
+    def constants(self) -> NDArray[np.float64]:
+        """The numbers of all constants, one after the other."""
+        arrays = [node.constant.ravel() for node in self.nodes if node.constant is not None]
+        return np.concatenate(arrays) if arrays else np.empty(0)
+
+    def leading_to(self, *ends: Node) -> list[Node]:
+        """The nodes that these depend on, and themselves, in topological order."""
+        network = set(ancestors(*ends))
+        return [node for node in self.nodes if node in network]
+
+    def _leaves(self) -> State:
+        a, constants = State(), 0
+        for node in self.parameters:
+            name = self.names[node]
+            a[node] = Value(name, node.shape, False, place=Place("theta", self.size))
+            self.size += node.size
+        for node in self.nodes:
+            if node.kind == "data":
+                place = Place(f"data {node.name}")
+                a[node] = Value(self.names[node], node.shape, True, place=place)
+            elif node.constant is not None:
+                place = Place("constants", constants)
+                a[node] = Value(self.names[node], node.shape, False, place=place)
+                constants += node.size
+        return a
+
+    def emit_to(
+        self, program: Program, directional: bool = False, by_case: bool = False
+    ) -> Emitter:
+        """What adds steps to a program: with directions, or for each case apart."""
+        return Emitter(
+            program,
+            self.names,
+            self.forward,
+            self.adjoints,
+            self._memo,
+            directional=directional,
+            case_by_case=by_case,
+        )
+
+    def given(self, name: str, node: Node) -> Value:
+        """A direction in a node's space, which the program is given."""
+        return Value(name, node.shape, node.per_case, True, place=Place("input"))
+
+    def blocks(self, prefix: str, buffer: str, directional: bool) -> State:
+        """The parameters' parts of v, or of a result of θ's size."""
+        blocks, offset = State(), 0
+        for node in self.parameters:
+            name = f"{prefix}{self.names[node]}"
+            blocks[node] = Value(name, node.shape, False, directional, Place(buffer, offset))
+            offset += node.size
+        return blocks
+
+    def finish(self, emit: Emitter, d: State, prefix: str, results: State) -> None:
+        """Bring the parameters' adjoints to where results belong."""
+        for node in self.parameters:
+            emit.begin(node, "reverse")
+            emit.finish(Target(d, node, prefix), results[node])
+
+    def slope(self, node: Node) -> Value:
+        """s'(x) of an elementwise node, kept for the products."""
+        return self._memo[node, "s'"]
+
+    def damped_at(self, node: Node) -> Node:
+        """Where the term of a hidden unit enters: at its activation, or before the nonlinearity."""
+        return node.parents[0] if self.distance == "matching" else node
