@@ -1,6 +1,5 @@
 """The benchmark: contestants agree, wrong ones are caught, and times become the right ratios."""
 
-import argparse
 import json
 import os
 import sys
@@ -9,10 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rop.bench import add_arguments, agreement, command, main, processes, report, timing
+from rop.bench import agreement, command, processes, report, timing
 from rop.bench.bars import BARS, Bar
 from rop.bench.contestants import Contestant, enter
 from rop.bench.workloads import WORKLOADS, FeedForward, Recurrent, Workload
+from rop.cli import bench, main
 
 MODELS = {
     "autoencoder": FeedForward(
@@ -294,34 +294,28 @@ def test_exit_codes(products, code):
 # Processes and the command
 
 
-def arguments(*given):
-    parser = argparse.ArgumentParser()
-    add_arguments(parser)
-    return parser.parse_args(given)
-
-
 @pytest.mark.parametrize(
     "given, message",
     [
-        (["W9"], "WORKLOAD must be one of W1, W2, W3, W4, W5, startup; got W9"),
-        (["--rounds", "0"], "--rounds must be at least 1; got 0"),
-        (["--cores", "100000"], "--cores must be between 1 and"),
-        (["--cores", "0"], "got 0"),
+        (["W9"], "WORKLOAD is one of W1, W2, W3, W4, W5, startup, got 'W9'"),
+        (["--rounds", "0"], "--rounds: expected a whole number, 1 or more, got '0'"),
+        (["--cores", "100000"], "--cores is at most "),
+        (["--cores", "0"], "1 or more, got '0'"),
     ],
 )
 def test_bad_usage_is_explained(given, message, capsys):
-    assert main(arguments(*given)) == 2
+    assert main(["bench", *given]) == 2
     assert message in capsys.readouterr().err
 
 
 def test_a_peer_that_is_not_installed_is_named(monkeypatch, capsys):
-    monkeypatch.setattr(command.importlib.util, "find_spec", lambda name: None)
-    assert main(arguments("--peers", "torch")) == 2
+    monkeypatch.setattr(bench.importlib.util, "find_spec", lambda name: None)
+    assert main(["bench", "--peers", "torch"]) == 2
     assert "not installed: torch; pip install 'rop[peers]'" in capsys.readouterr().err
 
 
 def test_importing_the_benchmark_is_light():
-    source = "import sys, rop.bench; print({'jax', 'torch', 'numba'} & set(sys.modules))"
+    source = "import sys, rop.bench.command; print({'jax', 'torch', 'numba'} & set(sys.modules))"
     assert processes.call(["-c", source], cores=1).stdout == "set()\n"
 
 
@@ -349,7 +343,7 @@ def test_first_product_reports_time_and_memory():
 def test_the_command_measures_and_writes_json(tmp_path, capsys):
     path = tmp_path / "bench.json"
     given = ["W4", "--rounds", "1", "--cores", "1", "--engines", "numpy", "numba", "--peers"]
-    assert main(arguments(*given, "--json", str(path))) == 2
+    assert main(["bench", *given, "--json", str(path)]) == 2
     written = json.loads(path.read_text())
     found = written["workloads"]["W4"]["products"]["G"]
     assert found["verdict"] == "not compared"
@@ -360,8 +354,8 @@ def test_the_command_measures_and_writes_json(tmp_path, capsys):
 
 
 def test_what_was_measured_for_this_version_is_printed_without_measuring(monkeypatch, capsys):
-    monkeypatch.setattr(command, "run", None)
-    assert main(arguments("--stored")) == 0
+    monkeypatch.setattr(bench, "run", None)
+    assert main(["bench", "--stored"]) == 0
     printed = capsys.readouterr().out
     stored = sorted(command._RESULTS.glob("*.json"))
     assert stored

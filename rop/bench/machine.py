@@ -8,6 +8,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy
+import scipy
+
 from rop.bench.processes import available_cores
 
 _PACKAGES = ("rop", "numpy", "scipy", "numba", "jax", "jaxlib", "torch")
@@ -49,18 +52,28 @@ def gpu() -> dict[str, Any]:
     }
 
 
+def _blas() -> dict[str, str]:
+    """BLAS of NumPy, which serves engine="numpy", and of SciPy, which serves engine="numba"."""
+    found = {}
+    for package in (numpy, scipy):
+        blas = package.show_config(mode="dicts")["Build Dependencies"]["blas"]
+        found[package.__name__] = f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip()
+    return found
+
+
 def describe() -> dict[str, Any]:
     """Describe where the benchmark runs.
 
     Returns
     -------
     dict
-        "processor", "cores", "gpu", "system", "python", "versions" (None where not installed), and
-        "load", the system's load average over the last minute.
+        "processor", "cores", "blas" (of NumPy and of SciPy), "gpu", "system", "python", "versions"
+        (None where not installed), and "load", the system's load average over the last minute.
     """
     return {
         "processor": _processor(),
         "cores": available_cores(),
+        "blas": _blas(),
         "gpu": gpu(),
         "system": platform.platform(terse=True),
         "python": platform.python_version(),

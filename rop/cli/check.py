@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import importlib
-import importlib.util
-import sys
+import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-import numpy as np
-
+from rop.checking import check, check_products
 from rop.checking.report import Report
+from rop.cli import arguments, loading
+from rop.cli.recorded import recorded
 from rop.errors import RopTypeError, RopValueError
 
 
@@ -23,14 +21,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "factory",
         metavar="MODULE:FACTORY",
-        help="a function without arguments, such as model.py:build, that returns (objective, "
-        "theta, batch), or a dict of the arguments of rop.check or rop.check_products",
+        help=f"{loading.HELP}, or a dict of the arguments of rop.check or rop.check_products",
     )
     parser.add_argument("--full", action="store_true", help="every column of J, G, H (sec. 7.2)")
     parser.add_argument(
         "--power", action="store_true", help="count the injected bugs that the check would see"
     )
-    parser.add_argument("--seed", type=int, default=0, help="seed of the directions (default: 0)")
+    parser.add_argument(
+        "--seed", type=arguments.seed, default=0, help="seed of the directions (default: 0)"
+    )
     parser.add_argument(
         "--npz",
         type=Path,
@@ -39,7 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.add_argument(
-        "--plot", type=Path, metavar="FILE", help="draw the report, as .png or .svg"
+        "--plot",
+        type=arguments.picture_file,
+        metavar="FILE",
+        help="draw the report, as .svg, .png or .pdf",
     )
     parser.set_defaults(run=run)
 
@@ -70,8 +72,6 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _check(given: argparse.Namespace) -> Report:
-    from rop.checking import check, check_products
-
     made = _made_by(given.factory)
     options: dict[str, Any] = {"seed": given.seed, "full": given.full}
     if given.npz is not None:
@@ -79,7 +79,7 @@ def _check(given: argparse.Namespace) -> Report:
             raise RopValueError(
                 "--npz goes with a factory that returns functions, not an objective"
             )
-        made |= _recorded(given.npz)
+        made |= recorded(given.npz)
     if "objective" in made:
         report = _call(check, made, options | {"power": given.power})
     elif given.power:
@@ -91,8 +91,8 @@ def _check(given: argparse.Namespace) -> Report:
             f"{given.factory} returns a dict with neither 'objective' nor 'theta', but "
             f"{', '.join(map(repr, made)) or 'nothing'}"
         )
-    again = f"rop check {given.factory} --seed {given.seed}"
-    again += f" --npz {given.npz}" if given.npz is not None else ""
+    again = f"rop check {shlex.quote(given.factory)} --seed {given.seed}"
+    again += f" --npz {shlex.quote(str(given.npz))}" if given.npz is not None else ""
     again += f"{' --full' if given.full else ''}{' --power' if given.power else ''}"
     return replace(report, reproduce=again)
 
@@ -106,26 +106,9 @@ def _call(function: Callable[..., Report], made: dict[str, Any], options: dict[s
         raise RopValueError(f"the factory's dict does not fit: {error}") from None
 
 
-def _recorded(path: Path) -> dict[str, Any]:
-    try:
-        with np.load(path) as arrays:
-            return dict(arrays)
-    except (OSError, ValueError) as error:
-        raise RopValueError(f"--npz {path}: cannot be read as an .npz file: {error}") from None
-
-
 def _made_by(name: str) -> dict[str, Any]:
-    """Call the factory that a command line names; returns arguments of a check."""
-    source, colon, function = name.rpartition(":")
-    if not colon:
-        raise RopValueError(f"expected MODULE:FACTORY, such as model.py:build, got {name!r}")
-    factory = getattr(_imported(source), function, None)
-    if not callable(factory):
-        raise RopValueError(f"{source} has no function {function!r}")
-    try:
-        made = factory()
-    except Exception as error:
-        raise RopValueError(f"{name} raises {type(error).__name__}: {error}") from error
+    """The arguments of a check, from the factory that a command line names."""
+    made = loading.made_by(name)
     if isinstance(made, dict):
         return dict(made)
     if isinstance(made, tuple) and 2 <= len(made) <= 3:
@@ -134,24 +117,3 @@ def _made_by(name: str) -> dict[str, Any]:
         f"{name} must return (objective, theta, batch), or a dict of arguments, got "
         f"{type(made).__name__}"
     )
-
-
-def _imported(source: str) -> ModuleType:
-    """The module of that name, or in that file; its neighbours can be imported from it."""
-    file = Path(source)
-    if file.suffix != ".py":
-        sys.path.insert(0, "")
-        try:
-            return importlib.import_module(source)
-        except ImportError as error:
-            raise RopValueError(f"cannot import {source}: {error}") from None
-    spec = importlib.util.spec_from_file_location(file.stem, file)
-    if spec is None or spec.loader is None or not file.exists():
-        raise RopValueError(f"there is no file {source}")
-    sys.path.insert(0, str(file.resolve().parent))
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise RopValueError(f"{source} raises {type(error).__name__}: {error}") from error
-    return module

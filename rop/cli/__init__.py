@@ -1,0 +1,147 @@
+"""The command line: `rop COMMAND`. Each command has a module here, and all of them end in `main`.
+
+Exit codes: 0 pass, 1 fail, 2 anything else, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from typing import NoReturn
+
+from rop.cli.encoding import write_in_any_encoding
+from rop.errors import RopError
+
+PASS, FAIL, OTHER, INTERRUPTED = 0, 1, 2, 130
+
+COMMANDS = {
+    "demo": "train networks by Hessian-free optimization, beside first-order methods",
+    "check": "check the derivative products of an objective, or of functions",
+    "explain": "list the program of a product, as the paper's algorithm",
+    "draw": "draw the graph of an objective",
+    "train": "train one of the papers' problems by Hessian-free optimization",
+    "figure": "run a study of the papers and draw it",
+    "bench": "measure rop against bare GEMMs, JAX and PyTorch",
+    "info": "show versions, cores, BLAS and GPU, and what is missing",
+}
+"""Name of each command, and of its module in this package, with what it does."""
+
+
+class UsageError(RopError):
+    """Arguments that a command does not take."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that raises `UsageError` instead of ending the process."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise an error that names the command and where its options are listed."""
+        raise UsageError(f"{self.prog}: {message}; {self.prog} --help lists what there is")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        The arguments; by default the program's own.
+
+    Returns
+    -------
+    int
+        0 pass, 1 fail, 2 anything else, 130 interrupted. Where it is not 0 or 1 of a command that
+        came to its end, a line on standard error says why; a closed pipe ends quietly.
+    """
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    prog = f"rop {given[0]}" if given and given[0] in COMMANDS else "rop"
+    write_in_any_encoding(sys.stdout, sys.stderr)
+    try:
+        code = _run(given)
+        if sys.stdout is not None:  # closed from the start, as by >&-
+            sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        return _end(INTERRUPTED, f"{prog}: interrupted")
+    except BrokenPipeError:
+        return _end(OTHER)
+    except UsageError as error:
+        return _end(OTHER, str(error))
+    except RopError as error:
+        return _end(OTHER, f"{prog}: {error}")
+    except OSError as error:
+        return _end(OTHER, f"{prog}: {_of_the_system(error)}")
+    except SystemExit as error:
+        return _end(OTHER, f"{prog}: code that it called ended the process: sys.exit({error.code})")
+    except MemoryError as error:
+        return _end(OTHER, f"{prog}: out of memory{f': {error}' if str(error) else ''}")
+    except BaseException as error:
+        if os.environ.get("ROP_TRACEBACK"):
+            traceback.print_exc()
+        return _end(OTHER, f"{prog}: {_unexpected(error)}")
+
+
+def _run(given: list[str]) -> int:
+    parser = Parser(prog="rop", description="Second-order training made transparent.")
+    parser.add_argument("--version", action="store_true", help="print the version")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
+    for name, does in COMMANDS.items():
+        own = commands.add_parser(name, help=does, description=f"{does[0].upper()}{does[1:]}.")
+        if given[:1] == [name]:  # other commands need not be imported
+            import_module(f"rop.cli.{name}").add_arguments(own)
+    try:
+        options = parser.parse_args(given)
+    except SystemExit:  # --help, after it has printed
+        return PASS
+    if options.version:
+        from rop import __version__
+
+        print(f"rop {__version__}")
+        return PASS
+    if options.command is None:
+        parser.print_help()
+        return PASS
+    return int(options.run(options))
+
+
+def _end(code: int, line: str = "") -> int:
+    """Give what was printed so far to standard output, and the line to standard error."""
+    for stream, text in ((sys.stdout, ""), (sys.stderr, line)):
+        if stream is None:
+            continue
+        try:
+            if text:
+                print(text, file=stream)
+            stream.flush()
+        except (OSError, ValueError):
+            _leave(stream)
+    return code
+
+
+def _leave(stream: object) -> None:
+    """Send the rest of a stream that takes no more to nowhere; Python flushes it once more."""
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # type: ignore[attr-defined]
+
+
+def _of_the_system(error: OSError) -> str:
+    reason = error.strerror or str(error) or type(error).__name__
+    where = "standard output" if error.filename is None else error.filename
+    return f"cannot read or write {where}: {reason}"
+
+
+def _unexpected(error: BaseException) -> str:
+    """The error with the line that raised it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f", {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    said = " ".join(str(error).split())
+    return (
+        f"{type(error).__name__}{f': {said}' if said else ''}{where}; "
+        "ROP_TRACEBACK=1 shows where it comes from"
+    )

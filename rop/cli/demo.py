@@ -1,0 +1,39 @@
+"""`rop demo`: what rop is for, on real data, in about a minute."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rop.cli import FAIL, PASS, arguments
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `rop demo`."""
+    parser.add_argument(
+        "--dataset",
+        choices=["digits", "fashion-mnist"],
+        default="digits",
+        help="digits ship with rop; fashion-mnist is looked for and fetched (default: digits)",
+    )
+    parser.add_argument(
+        "--seconds",
+        type=arguments.seconds,
+        help="training time of each method (default: 8 for digits, 60 for fashion-mnist)",
+    )
+    parser.add_argument(
+        "--out",
+        type=arguments.output_folder,
+        default=Path("rop-demo"),
+        help="folder of the pictures (default: rop-demo)",
+    )
+    parser.add_argument(
+        "--seed", type=arguments.seed, default=0, help="seed of θ and of the batches (default: 0)"
+    )
+    parser.set_defaults(run=_run)
+
+
+def _run(given: argparse.Namespace) -> int:
+    from rop.experiments.demo import demo
+
+    return PASS if demo(given.dataset, given.seconds, given.out, given.seed) else FAIL

@@ -1,0 +1,52 @@
+"""`rop figure`: a study of the papers, as pictures and numbers."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rop.cli import PASS, arguments
+from rop.cli.options import add_options, listing
+from rop.experiments import STUDIES
+from rop.experiments.saving import save_findings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `rop figure`: a subcommand for each study, with its options."""
+    parser.set_defaults(run=_list)
+    names = parser.add_subparsers(dest="study", metavar="NAME")
+    for name, study in STUDIES.items():
+        one = names.add_parser(name, help=study.summary, description=study.summary)
+        one.add_argument(
+            "--seconds",
+            type=arguments.seconds,
+            default=study.seconds,
+            help=f"time for all runs together (default: {study.seconds:g})",
+        )
+        one.add_argument(
+            "--seed", type=arguments.seed, default=0, help="seed of θ and of the data drawn"
+        )
+        one.add_argument(
+            "--out",
+            type=arguments.output_folder,
+            help="folder of results (default: rop-figures/NAME)",
+        )
+        add_options(one, study.options)
+        one.set_defaults(run=_figure)
+
+
+def _list(given: argparse.Namespace) -> int:
+    print("rop figure NAME runs one of these; NAME --help lists its options.\n")
+    names = sorted(STUDIES, key=lambda name: (not name.isdigit(), name))
+    print(listing({n: f"{STUDIES[n].summary} ({STUDIES[n].seconds:g} s)" for n in names}))
+    return PASS
+
+
+def _figure(given: argparse.Namespace) -> int:
+    study = STUDIES[given.study]
+    options = {name: getattr(given, name) for name in study.options}
+    findings = study.run(given.seconds, given.seed, **options)
+    print(findings.text)
+    for file in save_findings(findings, given.out or Path("rop-figures", given.study)):
+        print(f"  {file}")
+    return PASS

@@ -1,0 +1,44 @@
+"""What `rop train` and `rop figure` share: options of an entry, and the list of all entries."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from typing import Any
+
+
+def add_options(parser: argparse.ArgumentParser, options: Mapping[str, Any]) -> None:
+    """Add the options that an experiment or a study has besides those of all.
+
+    Parameters
+    ----------
+    parser : ArgumentParser
+        Its parser.
+    options : mapping of str to object
+        Their names and defaults.
+    """
+    for name, default in options.items():
+        flag = f"--{name.replace('_', '-')}"
+        what = f"default: {default}" if default != "" else "by default as published"
+        if isinstance(default, bool):
+            action = argparse.BooleanOptionalAction
+            parser.add_argument(flag, dest=name, action=action, default=default, help=what)
+        else:
+            parser.add_argument(flag, dest=name, type=type(default), default=default, help=what)
+
+
+def listing(entries: Mapping[str, str]) -> str:
+    """Set names and what they stand for in two columns, a line each.
+
+    Parameters
+    ----------
+    entries : mapping of str to str
+        The lines by their names.
+
+    Returns
+    -------
+    str
+        The lines.
+    """
+    wide = max(map(len, entries))
+    return "\n".join(f"  {name:<{wide}}  {said}" for name, said in entries.items())

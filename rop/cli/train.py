@@ -1,0 +1,70 @@
+"""`rop train`: a problem of the papers, by HF, with everything it did in a folder."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rop.cli import FAIL, INTERRUPTED, PASS, arguments
+from rop.cli.options import add_options, listing
+from rop.experiments import EXPERIMENTS
+from rop.experiments.training import Order, recipe_names, train
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `rop train`: a subcommand for each experiment, with its options."""
+    parser.set_defaults(run=_list)
+    names = parser.add_subparsers(dest="experiment", metavar="EXPERIMENT")
+    for name, experiment in EXPERIMENTS.items():
+        one = names.add_parser(name, help=experiment.summary, description=experiment.summary)
+        one.add_argument(
+            "--recipe",
+            default="own",
+            choices=["own", "default", *recipe_names()],
+            help="settings of HF: the experiment's own, the default, or the papers' by name",
+        )
+        one.add_argument(
+            "--seed", type=arguments.seed, default=0, help="seed of θ and of the data drawn"
+        )
+        one.add_argument(
+            "--iterations",
+            type=arguments.count,
+            help=f"iterations in all (default: {experiment.iterations})",
+        )
+        one.add_argument(
+            "--seconds", type=arguments.seconds, help="begin no iteration after this time"
+        )
+        one.add_argument(
+            "--engine", default="numba", choices=["numba", "numpy", "cuda"], help="default: numba"
+        )
+        one.add_argument(
+            "--out", type=arguments.output_folder, help="folder of results (default: rop-runs/...)"
+        )
+        one.add_argument("--resume", action="store_true", help="go on with the run in the folder")
+        add_options(one, experiment.options)
+        one.set_defaults(run=_train)
+
+
+def _list(given: argparse.Namespace) -> int:
+    print("rop train EXPERIMENT trains one of these; EXPERIMENT --help lists its options.\n")
+    print(listing({name: experiment.summary for name, experiment in EXPERIMENTS.items()}))
+    return PASS
+
+
+def _train(given: argparse.Namespace) -> int:
+    options = {name: getattr(given, name) for name in EXPERIMENTS[given.experiment].options}
+    order = Order(given.experiment, options, given.recipe, given.seed, given.engine)
+    folder = given.out or Path("rop-runs", f"{given.experiment}-{given.recipe}-{given.seed}")
+    result = train(
+        order,
+        folder,
+        iterations=given.iterations,
+        seconds=given.seconds,
+        resume=given.resume,
+    )
+    print(f"{result.message}: {result.nit} iterations, f = {result.fun:.6g}")
+    print((folder / "summary.json").read_text(encoding="utf-8"), end="")
+    print(f"results: {folder}")
+    if result.reason == "interrupted":
+        return INTERRUPTED
+    return PASS if result.success else FAIL
