@@ -333,7 +333,7 @@ def _check(
 ) -> None:
     fault = wanted.fault(value)
     if fault is not None:
-        came, remedy = _shown(value), wanted.remedy(value)
+        came, remedy = shown(value), wanted.remedy(value)
         if fault is RopTypeError and value is not None:
             came += f" ({type(value).__name__})"
         if value is None and default is not Parameter.empty:
@@ -349,13 +349,14 @@ def _is_finite(value: Any) -> bool:
         return False
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """Return how a message shows a value: an array by its shape, anything long cut short."""
     if isinstance(value, np.ndarray):
         return f"an array of shape {value.shape}, dtype {value.dtype}"
     if isroutine(value):
         return f"the function {value.__name__}"
-    shown = repr(value)
-    return shown if len(shown) <= 80 else f"{shown[:77]}..."
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 @cache

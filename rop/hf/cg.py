@@ -3,29 +3,35 @@
 from collections import deque
 from collections.abc import Container, Sequence
 from math import inf, isfinite, sqrt
+from typing import Annotated, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
+from rop.arguments import Count, NotNegative, Real, checked
 from rop.errors import RopValueError
 from rop.hf.ball import Ball
-from rop.hf.curvature import Curvature, Operator, as_operator
+from rop.hf.curvature import Curvature, as_operator
 from rop.hf.solution import Iterate, Progress, Reason, Solution, StopRule
-from rop.hf.vectors import Vector, descend, dot, norm, turn
+from rop.hf.vectors import Vector, descend, dot, finite_vector, norm, turn
+
+Radius: TypeAlias = Annotated[float, Real(above=0, infinite=True)]
 
 
-@np.errstate(over="ignore", invalid="ignore")  # what is not finite is a reason to stop
+@checked
+@np.errstate(over="ignore", invalid="ignore")  # CG stops if a number is not finite
 def pcg(
     operator: Curvature,
-    b: Vector,
-    x0: Vector | None = None,
-    preconditioner: Operator | None = None,
+    b: npt.ArrayLike,
+    x0: npt.ArrayLike | None = None,
+    preconditioner: Curvature | None = None,
     *,
-    max_steps: int | None = None,
-    residual: float = 0.0,
+    max_steps: Count | None = None,
+    residual: NotNegative = 0.0,
     stops: Sequence[StopRule] = (),
     store: Container[int] = (),
-    keep: int | None = None,
-    radius: float = inf,
+    keep: Count | None = None,
+    radius: Radius = inf,
     downhill: bool = False,
 ) -> Solution:
     """Minimise q(x) = ½xᵀAx - bᵀx by algorithm 2, for a symmetric positive definite A.
@@ -43,7 +49,7 @@ def pcg(
         The right-hand side; in HF -∇f. Its dtype is that of all vectors.
     x0 : ndarray, shape (n,), optional
         Where to start (sec. 10); 0 by default, which saves a product.
-    preconditioner : callable, (n,) -> (n,), optional
+    preconditioner : callable, (n,) -> (n,), or matrix or LinearOperator, shape (n, n), optional
         r ↦ P⁻¹r for a symmetric positive definite P. It may return the same buffer each time.
     max_steps : int, optional
         The largest number of steps; 10 n by default.
@@ -69,19 +75,26 @@ def pcg(
     Raises
     ------
     RopValueError
-        If the preconditioner is not positive definite, that is rᵀP⁻¹r < 0, if the operator's shape
-        is not (n, n), or if there is a radius and a start.
+        If a number is out of its bounds; if b or x0 is not finite; if an operator returns a vector
+        of another shape; if the preconditioner is not positive definite, that is rᵀP⁻¹r < 0; if
+        there is a radius and a start.
+    RopTypeError
+        If an argument has a wrong type or dtype.
     """
     if radius < inf and x0 is not None:
         raise RopValueError(
             "pcg: with a radius CG must start from 0, or the norm of x need not grow (sec. 8.6); "
             "leave x0 out"
         )
-    product = as_operator(operator, b.size)
+    b = finite_vector("pcg", "b", b)
+    product = as_operator(operator, b.size, "operator")
+    inverse = (
+        None if preconditioner is None else as_operator(preconditioner, b.size, "preconditioner")
+    )
     max_steps = 10 * b.size if max_steps is None else max_steps
-    x = np.zeros_like(b) if x0 is None else x0.astype(b.dtype)
+    x = np.zeros_like(b) if x0 is None else _start(x0, b)
     r = -b if x0 is None else product(x) - b
-    y = r if preconditioner is None else preconditioner(r)
+    y = r if inverse is None else inverse(r)
     p = -y
     ry = _squared_norm(r, y)
     progress = Progress(x, [(dot(r, x) - dot(b, x)) / 2], norm(r))
@@ -113,7 +126,7 @@ def pcg(
         rr = descend(alpha, p, Ap, x, r)
         # q(x + αp) = q(x) - ½α rᵀy, as pᵀr = -rᵀy: no product with x or b is needed.
         progress.q.append(progress.q[-1] - alpha * ry / 2)
-        y = r if preconditioner is None else preconditioner(r)
+        y = r if inverse is None else inverse(r)
         previous, ry = ry, rr if y is r else _squared_norm(r, y)
         progress.residual = sqrt(rr)
         turn(ry / previous, y, p)
@@ -125,6 +138,13 @@ def pcg(
     if not iterates or iterates[-1].steps < progress.steps:
         iterates.append(Iterate(progress.steps, x, progress.q[-1]))
     return Solution(list(iterates), reason, progress.q, progress.residual, products)
+
+
+def _start(x0: npt.ArrayLike, b: Vector) -> Vector:
+    x = finite_vector("pcg", "x0", x0)
+    if x.shape != b.shape:
+        raise RopValueError(f"pcg: x0 must have the shape of b, {b.shape}, got {x.shape}")
+    return x.astype(b.dtype)
 
 
 def _finish(

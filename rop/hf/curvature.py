@@ -1,20 +1,28 @@
 """Whatever has products with vectors as v ↦ Bv: a function, a matrix, a SciPy LinearOperator."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, Protocol, TypeAlias, cast
 
 import numpy as np
-import numpy.typing as npt
 
-from rop.errors import RopValueError
+from rop.arguments import shown
+from rop.errors import RopTypeError, RopValueError
 from rop.hf.vectors import Vector
 
-if TYPE_CHECKING:
-    from scipy.sparse import sparray, spmatrix
-    from scipy.sparse.linalg import LinearOperator
+
+class Matrix(Protocol):
+    """An array, a SciPy sparse array or a LinearOperator."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, n)."""
+
+    def dot(self, v: Any, /) -> Any:
+        """Return the product with v."""
+
 
 Operator: TypeAlias = Callable[[Vector], Vector]
-Curvature: TypeAlias = "Operator | npt.NDArray[Any] | spmatrix | sparray | LinearOperator"
+Curvature: TypeAlias = Operator | Matrix
 
 
 class Diagonal:
@@ -35,20 +43,22 @@ class Diagonal:
         return np.multiply(self.d, r, out=self._dr)
 
 
-def as_operator(B: Curvature, n: int) -> Operator:
-    """Return v ↦ Bv.
+def as_operator(B: Curvature, n: int, name: str = "B") -> Operator:
+    """Return v ↦ Bv; a result that is no vector like v is refused before compiled code reads it.
 
     Parameters
     ----------
     B : callable, or ndarray, sparse array or LinearOperator, shape (n, n)
-        The curvature; a function is returned as it is.
+        The curvature or another matrix.
     n : int
         The length of v.
+    name : str
+        What an error calls it.
 
     Returns
     -------
     callable, (n,) -> (n,)
-        The product.
+        The product, in the dtype of v; it may reuse the buffer of a function.
 
     Raises
     ------
@@ -57,10 +67,31 @@ def as_operator(B: Curvature, n: int) -> Operator:
     """
     shape = getattr(B, "shape", (n, n))
     if shape != (n, n):
-        raise RopValueError(f"B: expected shape ({n}, {n}) for vectors of length {n}, got {shape}")
+        raise RopValueError(
+            f"{name}: expected shape ({n}, {n}) for vectors of length {n}, got {shape}"
+        )
     if callable(B) and not hasattr(B, "matvec"):
-        return B
-    from scipy.sparse.linalg import aslinearoperator  # SciPy takes longer to load than rop
+        product: Operator = B
+    else:
+        from scipy.sparse.linalg import aslinearoperator  # SciPy takes longer to load than rop
 
-    product: Operator = aslinearoperator(B).matvec  # type: ignore[arg-type]
-    return product
+        product = aslinearoperator(cast(Any, B)).matvec
+
+    def call(v: Vector) -> Vector:
+        Bv = product(v)
+        if type(Bv) is np.ndarray and Bv.shape == v.shape and Bv.dtype == v.dtype:
+            return Bv
+        return _like(v, Bv, name)
+
+    return call
+
+
+def _like(v: Vector, Bv: Any, name: str) -> Vector:
+    """Return a result in the dtype of v, or raise the error that says what is wrong with it."""
+    array = np.asarray(Bv)
+    wanted = f"{name}: expected a result of shape {v.shape}, as its argument has,"
+    if array.shape != v.shape:
+        raise RopValueError(f"{wanted} got {shown(Bv)}")
+    if array.dtype.kind not in "fiub" or isinstance(Bv, np.ma.MaskedArray):
+        raise RopTypeError(f"{wanted} of real numbers, got {shown(Bv)}")
+    return array.astype(v.dtype)

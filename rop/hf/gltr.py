@@ -5,8 +5,11 @@ from dataclasses import dataclass, field
 from math import inf
 
 import numpy as np
+import numpy.typing as npt
 
+from rop.arguments import Count, NotNegative, Seed, checked
 from rop.errors import RopValueError
+from rop.hf.cg import Radius
 from rop.hf.curvature import Curvature, Operator, as_operator
 from rop.hf.lanczos import Lanczos, Numbers
 from rop.hf.schedules import Ramp, extremes, value_at
@@ -14,21 +17,22 @@ from rop.hf.secular import SecularSolution, solve_secular
 from rop.hf.solution import Iterate, Reason, Solution
 from rop.hf.subproblem import Subproblem
 from rop.hf.trust_region import TrustRegion
-from rop.hf.vectors import Vector, dot
+from rop.hf.vectors import Vector, dot, finite_vector
 
 
-@np.errstate(over="ignore", invalid="ignore")  # what is not finite is a reason to stop
+@checked
+@np.errstate(over="ignore", invalid="ignore")  # it stops if a number is not finite
 def gltr(
     operator: Curvature,
-    b: Vector,
-    radius: float,
-    preconditioner: Operator | None = None,
+    b: npt.ArrayLike,
+    radius: Radius,
+    preconditioner: Curvature | None = None,
     *,
-    max_steps: int | None = None,
-    tolerance: float = 1e-10,
+    max_steps: Count | None = None,
+    tolerance: NotNegative = 1e-10,
     semidefinite: bool = False,
     store: Container[int] = (),
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> Solution:
     """Minimise q(x) = ½xᵀAx - bᵀx over ‖x‖_P <= r, for any symmetric A.
 
@@ -44,7 +48,7 @@ def gltr(
         In HF -∇f. For b = 0 the answer is 0.
     radius : float
         r.
-    preconditioner : callable, (n,) -> (n,), optional
+    preconditioner : callable, (n,) -> (n,), or matrix or LinearOperator, shape (n, n), optional
         r ↦ P⁻¹r for a symmetric positive definite P, which is the norm of the region as well.
     max_steps : int, optional
         The largest dimension of the subspace, whose basis is kept; n by default.
@@ -66,13 +70,18 @@ def gltr(
     Raises
     ------
     RopValueError
-        If the radius is not positive, or the operator's shape is not (n, n).
+        If a number is out of its bounds, b is not finite, or an operator returns a vector of
+        another shape.
+    RopTypeError
+        If an argument has a wrong type or dtype.
     """
-    if not radius > 0:
-        raise RopValueError(f"gltr: radius must be positive, got {radius}")
-    product = as_operator(operator, b.size)
+    b = finite_vector("gltr", "b", b)
+    product = as_operator(operator, b.size, "operator")
+    inverse = (
+        None if preconditioner is None else as_operator(preconditioner, b.size, "preconditioner")
+    )
     most = b.size if max_steps is None else min(max_steps, b.size)
-    lanczos = Lanczos(product, b, preconditioner, most)
+    lanczos = Lanczos(product, b, inverse, most)
     found, h = SecularSolution(np.zeros(0), 0.0, hard=False), np.zeros(0)
     q, residual, iterates = [0.0], lanczos.start, list[Iterate]()
     reason: Reason | None = "residual" if lanczos.start == 0 else None
@@ -94,7 +103,7 @@ def gltr(
     products = lanczos.k
 
     if reason in ("boundary", "residual") and 0 < lanczos.k < b.size and not semidefinite:
-        lowest, u, Pu, extra = _lowest(product, preconditioner, b, most, seed)
+        lowest, u, Pu, extra = _lowest(product, inverse, b, most, seed)
         products += extra
         if lowest + found.multiplier < -tolerance * max(abs(values).max(), abs(lowest)):
             x, found, q_hard = _enlarged(lanczos, product, b, u, Pu, radius)

@@ -14,12 +14,61 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from rop.arguments import shown
 from rop.engines.threads import run_all, stretches
+from rop.errors import RopTypeError, RopValueError
 
 Vector: TypeAlias = npt.NDArray[np.floating[Any]]
 
 # Two vectors this long fill the nearest caches: a second core then shortens the way to memory.
 _LONG = 2**18
+
+
+def finite_vector(owner: str, name: str, value: npt.ArrayLike) -> Vector:
+    """Return an argument as a vector of finite float32 or float64 numbers.
+
+    Parameters
+    ----------
+    owner, name : str
+        The function and its argument, for the message.
+    value : array_like, shape (n,)
+        What came; integers become float64.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        The vector; no copy where none is needed.
+
+    Raises
+    ------
+    RopTypeError
+        If the value is no array of real numbers.
+    RopValueError
+        If it is not one-dimensional, is empty, or has a number that is not finite.
+    """
+    try:
+        array = np.asarray(value)
+    except ValueError:  # lists of different lengths
+        array = np.empty((), object)
+    if array.dtype.kind in "iu":
+        array = array.astype(np.float64)
+    if array.dtype not in (np.float32, np.float64) or isinstance(value, np.ma.MaskedArray):
+        raise RopTypeError(
+            f"{owner}: {name} must be an array of float32 or float64, got {shown(value)}"
+        )
+    if array.ndim != 1 or not array.size:
+        raise RopValueError(
+            f"{owner}: {name} must have shape (n,) with n >= 1, got {array.shape}; "
+            "ravel() makes one axis of several"
+        )
+    finite = np.isfinite(array)
+    if not finite.all():
+        place = int(np.argmin(finite))
+        raise RopValueError(
+            f"{owner}: {name} must be finite, got {array[place]} at index {place} and "
+            f"{np.count_nonzero(~finite)} such numbers in all"
+        )
+    return array
 
 
 def dot(a: Vector, b: Vector) -> float:
@@ -114,6 +163,11 @@ def _compiled() -> ModuleType:
 def _by_stretches(function: Callable[..., float | None], *vectors: Vector) -> float:
     """Run a function on stretches of vectors at the same time; returns the sum of its results."""
     n = vectors[0].size
+    shape = (n,)
+    for vector in vectors:  # compiled code does not look where an array ends
+        if vector.shape != shape:
+            listing = " and ".join(str(each.shape) for each in vectors)
+            raise RopValueError(f"expected vectors of one length, got shapes {listing}")
     if n < _LONG:
         return function(*vectors) or 0.0
     from rop.engines.numba.binding import threads

@@ -138,9 +138,9 @@ def test_a_product_that_is_not_finite_keeps_the_iterate_before_it(bad):
     np.testing.assert_array_equal(solution.x, pcg(A.dot, b, max_steps=3).x)
 
 
-def test_a_start_that_is_not_finite_is_said():
+def test_a_start_whose_product_is_not_finite_is_said():
     A, b = positive_definite(4)
-    solution = pcg(A.dot, b, np.array([0, np.nan, 0, 0]))
+    solution = pcg(lambda v: v * np.nan, b, np.ones(4))
     assert (solution.reason, solution.steps) == ("not finite", 0)
 
 

@@ -228,7 +228,7 @@ def test_a_product_that_is_not_finite_is_said(bad):
 def test_nothing_to_do_and_nothing_to_do_it_in():
     solution = gltr(np.eye(3), np.zeros(3), 1.0)
     assert (solution.reason, solution.steps, solution.products) == ("residual", 0, 0)
-    with pytest.raises(rop.RopError, match="radius must be positive, got 0"):
+    with pytest.raises(rop.RopError, match="radius must be a number > 0, got 0"):
         gltr(np.eye(3), np.ones(3), 0.0)
 
 
