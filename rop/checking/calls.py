@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 from rop.checking.lines import Array
 
+Function = Callable[..., npt.ArrayLike]
+
 FaultKind = Literal[
     "raises",
     "shape",
@@ -72,9 +74,7 @@ class Guarded:
     calls, seconds : int, float
     """
 
-    def __init__(
-        self, name: str, function: Callable[..., npt.ArrayLike], recorded: bool = False
-    ) -> None:
+    def __init__(self, name: str, function: Function, recorded: bool = False) -> None:
         self.name, self.function, self.recorded = name, function, recorded
         self.faults: dict[FaultKind, Fault] = {}
         self.precision = "float64"

@@ -1,7 +1,7 @@
 """What a wrong product looks like: a sign, a factor, another product, a transposed or stale one."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,32 +12,26 @@ from rop.checking.lines import Array, OutsideDomain
 from rop.checking.oracles import ORACLES
 from rop.checking.point import Point
 from rop.checking.policy import FIRST_STEPS
+from rop.checking.session import Session
 from rop.checking.truths import Exact
-
-if TYPE_CHECKING:
-    from rop.checking.session import Session
 
 # Share of the discrepancy that an explanation may leave, and the error of a factor that has a name.
 EXPLAINS = 1e-2
 NAMED = 1e-5
 
 
-def diagnose(name: str, comparisons: Sequence[Comparison], session: "Session") -> list[str]:
-    """Explanations that fit the numbers of a product that failed.
+def diagnose(name: str, session: Session) -> None:
+    """Add explanations that fit the numbers to the report on a product, if it failed."""
+    product = session.products[name]
+    failed = [c for c in product.comparisons if c.verdict == "fail"]
+    if failed and not product.faults:
+        notes = (*product.diagnosis, *_explanations(name, product.comparisons, failed, session))
+        session.products[name] = replace(product, diagnosis=notes)
 
-    Parameters
-    ----------
-    name : str
-        Argument name of the product.
-    comparisons : sequence of Comparison
-        All of its comparisons, failed or not.
-    session : Session
 
-    Returns
-    -------
-    list of str
-    """
-    failed = [c for c in comparisons if c.verdict == "fail"]
+def _explanations(
+    name: str, comparisons: Sequence[Comparison], failed: list[Comparison], session: Session
+) -> list[str]:
     if name == "value":
         return _penalty(failed, session)
     if all(c.verdict == "pass" for c in comparisons if c.theta == 0):
@@ -77,7 +71,7 @@ def _fits(explanation: Array, product: Array, truth: Array) -> bool:
     return bool(left <= EXPLAINS * np.linalg.norm(product - truth))
 
 
-def _penalty(failed: Sequence[Comparison], session: "Session") -> list[str]:
+def _penalty(failed: Sequence[Comparison], session: Session) -> list[str]:
     """A multiple of |θ|²/2 in f that l2= does not account for."""
     sizes = [float(p.theta @ p.theta) / 2 for p in session.points]
     excess = [float((c.product - c.truth)[0]) / (sizes[c.theta] or 1.0) for c in failed]
@@ -86,7 +80,7 @@ def _penalty(failed: Sequence[Comparison], session: "Session") -> list[str]:
     return [f"f has {excess[0]:.6g}/2 |theta|² more than L and l2= account for: set l2="]
 
 
-def _name_factor(ratio: float, name: str, session: "Session", point: Point) -> str:
+def _name_factor(ratio: float, name: str, session: Session, point: Point) -> str:
     """What a factor is known for; the most specific meaning last."""
     named = [
         (-1.0, ": the sign is wrong"),
@@ -118,7 +112,7 @@ def _name_factor(ratio: float, name: str, session: "Session", point: Point) -> s
     return found
 
 
-def _other_products(whole: Comparison, name: str, session: "Session", point: Point) -> list[str]:
+def _other_products(whole: Comparison, name: str, session: Session, point: Point) -> list[str]:
     """One other product, or the right one plus a multiple of another vector, if that fits."""
     if whole.product.shape != (point.n,) or name not in ("ggnvp", "hvp"):
         return []
@@ -149,7 +143,7 @@ def _other_products(whole: Comparison, name: str, session: "Session", point: Poi
     return []
 
 
-def _truth(name: str, session: "Session", point: Point, direction: Direction) -> Array | None:
+def _truth(name: str, session: Session, point: Point, direction: Direction) -> Array | None:
     """Another product according to its oracle, whether or not the user gave it."""
     for oracle in ORACLES:
         if oracle.product == name and all(session.trusted(need) for need in oracle.needs):
@@ -168,7 +162,7 @@ def _truth(name: str, session: "Session", point: Point, direction: Direction) ->
     return None
 
 
-def _empirical_fisher(session: "Session", point: Point, direction: Direction) -> Array | None:
+def _empirical_fisher(session: Session, point: Point, direction: Direction) -> Array | None:
     """Mean over cases of (gradient)(gradient)ᵀ v, where the first axis of z runs over cases."""
     if not all(session.trusted(name) for name in ("outputs", "jvp", "vjp", "loss_gradient")):
         return None
@@ -181,7 +175,7 @@ def _empirical_fisher(session: "Session", point: Point, direction: Direction) ->
     return point.vjp(e * along) + point.l2 * direction.vector
 
 
-def _missing_blocks(whole: Comparison, session: "Session") -> list[str]:
+def _missing_blocks(whole: Comparison, session: Session) -> list[str]:
     findings = []
     for name, part in whole.parts.items():
         if part.verdict != "fail" or whole.product.shape != session.points[0].theta.shape:
@@ -213,7 +207,7 @@ def _wrong_cases(whole: Comparison, point: Point) -> list[str]:
     return [f"wrong only in {wrong.size} of {shape[0]} cases: {listed}{', ...' * (wrong.size > 5)}"]
 
 
-def _stale(comparison: Comparison, name: str, session: "Session") -> str:
+def _stale(comparison: Comparison, name: str, session: Session) -> str:
     message = "right at the first theta, wrong at the second: a stale cache"
     if name in ("jvp", "ggnvp", "hvp"):
         first = session.points[0].product(name, comparison.vector)

@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rop.checking.findings import Comparison, ProductReport
-from rop.checking.report import Report
+from rop.checking.outcomes import Outcome
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+# Node -> comparison -> outcome; op -> rule -> (bugs seen, bugs tried).
+Tests = Mapping[str, Mapping[str, Outcome]]
+Rules = Mapping[str, Mapping[str, tuple[int, int]]]
 
 COLOURS = {"pass": "tab:green", "fail": "tab:red", "inconclusive": "tab:orange"}
 # Nodes, or blocks, that a panel has room for: the worst ones.
@@ -22,37 +26,29 @@ ROWS = 16
 FAINT, STRONG = 1e-12, 1.0
 
 
-def plot(report: Report) -> "Figure":
+def draw(title: str, products: Sequence[ProductReport], tests: Tests, rules: Rules) -> "Figure":
     """Draw a report.
 
-    One panel per product compared with differences: relative error against the step h, a guide of
-    slope 2, the band of rounding noise, and the verdict in the title. Then, for products that fail,
-    the ratio of each block to the true one; for graphs that fail, a heat map of the errors of every
-    rule of every node; and if the power was measured, a heat map of the share of injected bugs that
-    the check would see, by op and rule.
-
-    Parameters
-    ----------
-    report : Report
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    One panel for each product compared with differences: relative error against the step h, a
+    guide of slope 2, the band of rounding noise, and the verdict. Then, for products that fail,
+    the ratio of each block to the true one; for graphs that fail, the errors of every rule of
+    every node (`tests`); and if the power was measured, the share of injected bugs that the check
+    sees, by op and rule (`rules`).
     """
     from matplotlib.figure import Figure
 
     panels: list[Callable[[Axes], None]] = []
-    for product in report.products.values():
+    for product in products:
         comparison = _curve(product)
         if comparison is not None:
             panels.append(partial(_draw_curve, product=product, comparison=comparison))
-    for product in report.products.values():
+    for product in products:
         if product.verdict == "fail" and product.blocks:
             panels.append(partial(_draw_blocks, product=product))
-    if report.localization is not None and report.localization.tests:
-        panels.append(partial(_draw_nodes, report=report))
-    if report.power is not None and report.power.rules:
-        panels.append(partial(_draw_power, rules=report.power.rules))
+    if tests:
+        panels.append(partial(_draw_nodes, tests=tests))
+    if rules:
+        panels.append(partial(_draw_power, rules=rules))
     columns = max(1, math.ceil(math.sqrt(len(panels))))
     rows = max(1, math.ceil(len(panels) / columns))
     figure = Figure(figsize=(4.2 * columns, 3.4 * rows), layout="constrained")
@@ -61,7 +57,7 @@ def plot(report: Report) -> "Figure":
         draw(axis)
     for axis in axes[len(panels) :]:
         axis.set_axis_off()
-    figure.suptitle(f"rop.check: {report.verdict.upper()}, n = {report.n:,}")
+    figure.suptitle(title)
     return figure
 
 
@@ -124,10 +120,8 @@ def _severity(product: ProductReport, block: str) -> float:
     return np.inf if part.verdict == "fail" else np.nan_to_num(part.error)
 
 
-def _draw_nodes(axis: "Axes", report: Report) -> None:
+def _draw_nodes(axis: "Axes", tests: Tests) -> None:
     """Errors of the comparisons of a node's rules; framed where they are wrong."""
-    assert report.localization is not None
-    tests = report.localization.tests
     worst = sorted(tests, key=lambda node: -any(o.wrong for o in tests[node].values()))[:ROWS]
     nodes = [node for node in tests if node in worst]
     names = list(dict.fromkeys(name for node in nodes for name in tests[node]))
@@ -145,7 +139,7 @@ def _draw_nodes(axis: "Axes", report: Report) -> None:
     axis.set_title("errors of the rules, node by node", fontsize=9)
 
 
-def _draw_power(axis: "Axes", rules: Mapping[str, Mapping[str, tuple[int, int]]]) -> None:
+def _draw_power(axis: "Axes", rules: Rules) -> None:
     """Share of the injected bugs that stay hidden, by op and rule."""
     ops = sorted(rules, key=lambda op: "product" in rules[op])
     names = list(dict.fromkeys(rule for op in ops for rule in rules[op]))

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
+from rop.checking.calls import Function
 from rop.checking.lines import Array
 from rop.checking.loss_alone import LossAlone
-from rop.checking.products import Function
 from rop.objective.linearization import Linearization
 from rop.objective.objective import Objective
 

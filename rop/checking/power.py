@@ -2,13 +2,12 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from rop.checking.lines import Array
 from rop.checking.mutations import Mutation, mutations
+from rop.checking.report import Power
 from rop.checking.trials import Batch, Trials
 from rop.objective.objective import Objective
 
@@ -16,60 +15,6 @@ from rop.objective.objective import Objective
 SECONDS, SEARCH_SECONDS = 15.0, 5.0
 # Weights of these sizes, in units of 1/√(inputs of a unit), are tried where bugs stay hidden.
 SCALES = (1.0, 0.3, 3.0)
-
-
-@dataclass(frozen=True)
-class Power:
-    """How many injected bugs a check at some θ would see.
-
-    Attributes
-    ----------
-    seen, tried : int
-        Of `tried` bugs that change some product somewhere, at this θ or another.
-    equivalent : int
-        Bugs that change nothing anywhere, left out.
-    untried : int
-        Bugs for which there was no time; those tried are a random sample of all.
-    hidden : tuple of str
-        The bugs that the check would not see.
-    rules : dict
-        Op or loss -> rule -> (seen, tried).
-    scale : float or None
-        Size of random weights, in units of 1/√(inputs of a unit), at which most hidden bugs show;
-        None if no better θ was found, or none is needed.
-    uncovered, retried : int
-        How many of the hidden bugs would be seen there, of so many.
-    theta : (n,) or None
-        Such weights.
-    """
-
-    seen: int
-    tried: int
-    equivalent: int
-    untried: int
-    hidden: tuple[str, ...]
-    rules: Mapping[str, Mapping[str, tuple[int, int]]]
-    scale: float | None = None
-    uncovered: int = 0
-    retried: int = 0
-    theta: Array | None = field(default=None, repr=False, compare=False)
-
-    def lines(self) -> list[str]:
-        """The report's lines."""
-        sample = f" (a sample: {self.untried} more untried)" if self.untried else ""
-        lines = [
-            f"Power at this theta: {self.seen} of {self.tried} injected bugs would be seen{sample}"
-        ]
-        for what, rules in self.rules.items():
-            missed = [f"{rule} {n - k} of {n}" for rule, (k, n) in rules.items() if k < n]
-            if missed:
-                lines.append(f"       hidden in {what}: {', '.join(missed)}")
-        if self.scale is not None:
-            lines.append(
-                f"       {self.uncovered} of {self.retried} hidden ones would be seen at random "
-                f"weights of size {self.scale:g}/sqrt(fan-in): check at report.power.theta too"
-            )
-        return lines
 
 
 def measure_power(

@@ -1,25 +1,25 @@
 """`check_products`: the checker for anybody's functions of NumPy arrays."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from rop.checking.calls import Guarded
+from rop.checking.calls import Function, Guarded
 from rop.checking.columns import check_columns
+from rop.checking.diagnosis import diagnose
 from rop.checking.directions import Direction, name_blocks
 from rop.checking.findings import SYMBOLS
 from rop.checking.lines import Array
 from rop.checking.report import Columns, Identity, Report
 from rop.checking.scale import weigh
-from rop.checking.session import Session
-from rop.checking.verdicts import overall, unchecked
+from rop.checking.session import NOTHING_TO_COMPARE, Session
+from rop.checking.tolerance import Verdict
 from rop.errors import RopTypeError, RopValueError
 
 RECORDABLE = ("gradient", "jvp", "ggnvp", "hvp")
-Function = Callable[..., npt.ArrayLike]
 Product = Function | npt.ArrayLike
 
 # What each product needs to be checked at all, in words.
@@ -139,14 +139,17 @@ def summarize(
     identities: Sequence[Identity] = (),
 ) -> Report:
     """The report on a session that has run, begun at `start` on `time.perf_counter`."""
-    verdicts = [product.verdict for product in session.products.values()]
-    verdicts += [identity.verdict for identity in identities]
+    for name in session.products:
+        diagnose(name, session)
+    verdicts = {product.verdict for product in session.products.values()}
+    verdicts |= {identity.verdict for identity in identities}
     if columns is not None:
-        verdicts.append(columns.verdict)
+        verdicts.add(columns.verdict)
+    verdict: Verdict = "pass" if verdicts == {"pass"} else "inconclusive"
     return Report(
-        verdict=overall(verdicts),
+        verdict="fail" if "fail" in verdicts else verdict,
         products=session.products,
-        not_checked=tuple(unchecked(session.products, UNLOCKS, SYMBOLS)),
+        not_checked=tuple(_unchecked(session)),
         warnings=(*session.warnings, *weigh(session)),
         n=session.points[0].n,
         seed=seed,
@@ -156,6 +159,17 @@ def summarize(
         columns=columns,
         identities=tuple(identities),
     )
+
+
+def _unchecked(session: Session) -> list[str]:
+    """What was not checked, and what would unlock it."""
+    missing = []
+    for name, needs in UNLOCKS.items():
+        if name not in session.products:
+            missing.append(f"{SYMBOLS[name]} (give {name}= to check it)")
+        elif session.products[name].cause == NOTHING_TO_COMPARE:
+            missing.append(f"{SYMBOLS[name]} (needs {needs})")
+    return missing
 
 
 def as_vector(name: str, array: npt.ArrayLike) -> Array:

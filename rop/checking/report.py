@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rop.checking.blame import Localization
 from rop.checking.findings import ProductReport
+from rop.checking.lines import Array
 from rop.checking.tolerance import Verdict
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from rop.checking.blame import Localization
-    from rop.checking.power import Power
 
 
 @dataclass(frozen=True)
@@ -78,6 +77,60 @@ class Identity:
     verdict: Verdict
     error: float
     allowed: float
+
+
+@dataclass(frozen=True)
+class Power:
+    """How many injected bugs a check at some θ would see.
+
+    Attributes
+    ----------
+    seen, tried : int
+        Of `tried` bugs that change some product somewhere, at this θ or another.
+    equivalent : int
+        Bugs that change nothing anywhere, left out.
+    untried : int
+        Bugs for which there was no time; those tried are a random sample of all.
+    hidden : tuple of str
+        The bugs that the check would not see.
+    rules : dict
+        Op or loss -> rule -> (seen, tried).
+    scale : float or None
+        Size of random weights, in units of 1/√(inputs of a unit), at which most hidden bugs show;
+        None if no better θ was found, or none is needed.
+    uncovered, retried : int
+        How many of the hidden bugs would be seen there, of so many.
+    theta : (n,) or None
+        Such weights.
+    """
+
+    seen: int
+    tried: int
+    equivalent: int
+    untried: int
+    hidden: tuple[str, ...]
+    rules: Mapping[str, Mapping[str, tuple[int, int]]]
+    scale: float | None = None
+    uncovered: int = 0
+    retried: int = 0
+    theta: Array | None = field(default=None, repr=False, compare=False)
+
+    def lines(self) -> list[str]:
+        """The report's lines."""
+        sample = f" (a sample: {self.untried} more untried)" if self.untried else ""
+        lines = [
+            f"Power at this theta: {self.seen} of {self.tried} injected bugs would be seen{sample}"
+        ]
+        for what, rules in self.rules.items():
+            missed = [f"{rule} {n - k} of {n}" for rule, (k, n) in rules.items() if k < n]
+            if missed:
+                lines.append(f"       hidden in {what}: {', '.join(missed)}")
+        if self.scale is not None:
+            lines.append(
+                f"       {self.uncovered} of {self.retried} hidden ones would be seen at random "
+                f"weights of size {self.scale:g}/sqrt(fan-in): check at report.power.theta too"
+            )
+        return lines
 
 
 @dataclass(frozen=True)
@@ -166,9 +219,12 @@ class Report:
 
     def plot(self, path: str | Path | None = None) -> Figure:
         """A matplotlib figure of errors against steps and of block ratios, also saved to a path."""
-        from rop.checking.figures import plot
+        from rop.checking.figures import draw
 
-        figure = plot(self)
+        title = f"rop.check: {self.verdict.upper()}, n = {self.n:,}"
+        tests = {} if self.localization is None else self.localization.tests
+        rules = {} if self.power is None else self.power.rules
+        figure = draw(title, list(self.products.values()), tests, rules)
         if path is not None:
             figure.savefig(path, dpi=150)
         return figure

@@ -8,7 +8,6 @@ import numpy as np
 
 from rop.checking.calls import CallFailed, Fault, Guarded
 from rop.checking.compare import compare, repeat_doubtful
-from rop.checking.diagnosis import diagnose
 from rop.checking.directions import Direction, output_directions, second_theta, theta_directions
 from rop.checking.findings import Comparison, ProductReport
 from rop.checking.identities import LINEAR, Finding, linear, repeatable
@@ -16,7 +15,9 @@ from rop.checking.lines import Array
 from rop.checking.oracles import ORACLES, Oracle
 from rop.checking.point import Point
 from rop.checking.sizes import NO_SIZES, Sizes, measure_sizes, unsaturated
-from rop.checking.verdicts import NOTHING_TO_COMPARE, conclude
+from rop.checking.tolerance import Verdict
+
+NOTHING_TO_COMPARE = "nothing to compare it with"
 
 # Definitions, which nothing can check, and products, in the order in which they come to be trusted.
 DEFINITIONS = ("outputs", "value", "loss")
@@ -217,13 +218,28 @@ class Session:
         comparisons: list[Comparison],
         findings: list[Finding],
     ) -> ProductReport:
-        faults = self.faults(name)
-        diagnosis: list[str] = []
-        if not faults and any(c.verdict == "fail" for c in comparisons):
-            diagnosis = diagnose(name, comparisons, self)
-        missing = "" if oracles else self._missing(name)
-        sizes = self.sizes.get(name)
-        return conclude(name, comparisons, findings, faults, diagnosis, missing, sizes)
+        """Sum up what was found about one product."""
+        faults, sizes = self.faults(name), self.sizes.get(name)
+        verdicts = {c.verdict for c in comparisons}
+        random = [fault for fault in faults if fault.kind == "random"]
+        broken = any(finding.wrong for finding in findings)
+        wrong = broken or ("fail" in verdicts and not random)
+        verdict: Verdict = "pass"
+        cause = ""
+        if wrong or len(faults) > len(random):
+            verdict = "fail"
+        else:
+            if random:
+                cause = "random"
+            elif not oracles:
+                cause = self._missing(name)
+            elif "inconclusive" in verdicts:
+                cause = next(c.cause for c in comparisons if c.verdict == "inconclusive")
+            elif sizes is not None and sizes.reference > 0 and all(c.vanishes for c in comparisons):
+                cause = "zero"
+            verdict = "inconclusive" if cause else "pass"
+        notes = tuple(f.message for f in findings if f.wrong or verdict != "pass")
+        return ProductReport(name, verdict, cause, wrong, tuple(comparisons), faults, notes)
 
     def _missing(self, name: str) -> str:
         """Why a product has no oracle."""

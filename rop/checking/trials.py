@@ -5,12 +5,11 @@ from contextlib import suppress
 
 import numpy as np
 
-from rop.checking.calls import Guarded
+from rop.checking.calls import Function, Guarded
 from rop.checking.graph_functions import functions_of
 from rop.checking.lines import Array
 from rop.checking.localisation import agree
 from rop.checking.mutations import Mutation
-from rop.checking.products import Function
 from rop.checking.session import DEFINITIONS, PRODUCTS, Session
 from rop.errors import RopError
 from rop.objective.objective import Objective
