@@ -14,9 +14,9 @@ from rop.experiments.runs import Run, train_for
 from rop.experiments.warm_starts import summary
 from rop.graph import Node, constant, data, param
 from rop.hf.batches import Batches
+from rop.hf.damping import ScaleSensitive
 from rop.hf.preconditioners import EmpiricalFisher, NoPreconditioner
 from rop.hf.recipes import Recipe
-from rop.hf.scale_sensitive import ScaleSensitive
 from rop.losses import SoftmaxCrossEntropy
 from rop.objective.objective import Objective
 

@@ -14,15 +14,15 @@ from rop.experiments.registry import Problem, experiment
 from rop.experiments.sequences import TASKS
 from rop.experiments.sequences_task import SUCCESS, Batch, Task
 from rop.graph import data
-from rop.hf.backtracking import Backtracking
 from rop.hf.batches import Batches
-from rop.hf.damping import Damping, Tikhonov
+from rop.hf.conjugate_gradient import ConjugateGradient
+from rop.hf.damping import Damping, Structural, Tikhonov
 from rop.hf.levenberg_marquardt import LevenbergMarquardt
 from rop.hf.preconditioners import NoPreconditioner
 from rop.hf.recipe import Recipe
-from rop.hf.stopping import ConjugateGradient, RelativeProgress
+from rop.hf.selection import Backtracking
+from rop.hf.stopping import RelativeProgress
 from rop.hf.streams import Stream
-from rop.hf.structural import Structural
 from rop.losses import SoftmaxCrossEntropy, SquaredError
 from rop.objective.objective import Objective
 

@@ -14,7 +14,7 @@ from rop.experiments.baselines import Gradient, adam, nesterov
 from rop.experiments.measures import measure
 from rop.experiments.registry import Problem
 from rop.experiments.sequences_task import SUCCESS
-from rop.hf.iterations import Iterations
+from rop.hf.optimizer import HessianFree
 from rop.hf.streams import Stream
 
 Method: TypeAlias = Callable[[NDArray[Any], Gradient], Iterator[NDArray[Any]]]
@@ -102,7 +102,7 @@ def hessian_free(problem: Problem, seconds: float, updates: int = 10**9) -> Atte
     -------
     Attempt
     """
-    run = Iterations(
+    run = HessianFree(
         problem.objective,
         problem.theta.astype(np.float32),
         problem.train,

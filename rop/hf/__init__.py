@@ -1,30 +1,34 @@
 """Hessian-free optimization: algorithm 3 out of small exchangeable policies."""
 
 from rop.hf import recipes
-from rop.hf.backtracking import Backtracking, Best, Every, LastIterate, Powers
 from rop.hf.batches import Batches
 from rop.hf.cg import pcg
 from rop.hf.comparison import Difference, compare
-from rop.hf.damping import Tikhonov, Undamped
+from rop.hf.conjugate_gradient import ConjugateGradient
+from rop.hf.damping import Reparameterized, ScaleSensitive, Structural, Tikhonov, Undamped
 from rop.hf.gltr import LanczosTrustRegion, gltr
-from rop.hf.jacobi import ChapelleErhan, ExactDiagonal, GivenDiagonal
 from rop.hf.journal import Log, read_log
 from rop.hf.krylov import KrylovDescent
 from rop.hf.levenberg_marquardt import LevenbergMarquardt, reduction_ratio
 from rop.hf.line_search import Armijo
 from rop.hf.optimizer import HessianFree, State
-from rop.hf.preconditioners import EmpiricalFisher, NoPreconditioner
+from rop.hf.preconditioners import (
+    ChapelleErhan,
+    EmpiricalFisher,
+    ExactDiagonal,
+    GivenDiagonal,
+    NoPreconditioner,
+)
 from rop.hf.recipe import Recipe
 from rop.hf.record import Iteration
 from rop.hf.replaying import ReplayError, replay
 from rop.hf.result import Result
 from rop.hf.run import minimize
-from rop.hf.scale_sensitive import Reparameterized, ScaleSensitive
 from rop.hf.schedules import Ramp
+from rop.hf.selection import Backtracking, Best, Every, LastIterate, Powers
 from rop.hf.solution import Solution
-from rop.hf.stopping import ConjugateGradient, ObjectiveRise, RelativeProgress
+from rop.hf.stopping import ObjectiveRise, RelativeProgress
 from rop.hf.streams import Stream
-from rop.hf.structural import Structural
 from rop.hf.subproblem import Subproblem
 from rop.hf.tables import columns, table
 from rop.hf.trust_region import TrustRegion

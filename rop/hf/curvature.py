@@ -1,4 +1,4 @@
-"""Whatever has products with vectors as v ↦ Bv: a function, a matrix, a SciPy LinearOperator."""
+"""The curvature as v ↦ Bv, from a function, a matrix or a SciPy LinearOperator."""
 
 from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias, cast
@@ -26,7 +26,7 @@ Curvature: TypeAlias = Operator | Matrix
 
 
 class Diagonal:
-    """r ↦ dr for a diagonal d, into a buffer that is used again.
+    """r ↦ dr for a diagonal d; every call returns the same buffer.
 
     Parameters
     ----------

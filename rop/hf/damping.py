@@ -1,31 +1,21 @@
-"""Damping of the quadratic model by penalties on δ: the interface, Tikhonov's λI, and none."""
+"""Damping policies: none, Tikhonov's, scale-sensitive and structural (sec. 8.1, 8.3, 8.4)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
+
+import numpy as np
 
 from rop.errors import RopValueError
 from rop.hf.curvature import Operator
+from rop.hf.damping_matrices import DampingMatrix, DiagonalMatrix, GramMatrix, Identity, Jacobian
 from rop.hf.levenberg_marquardt import LevenbergMarquardt
-from rop.hf.products import Damped
 from rop.hf.vectors import Vector, dot
 from rop.objective.linearization import Linearization
 
 
-class Penalty(Protocol):
-    """(λ/2) δᵀDδ at one θ, for a damping matrix D (sec. 8.3)."""
-
-    def damp(self, product: Operator, lam: float, /) -> Operator:
-        """Return v ↦ Bv + λDv; the results of ``product`` are changed in place."""
-
-    def diagonal(self, lam: float, /) -> Vector | float:
-        """Return the diagonal of λD, or an estimate of it."""
-
-    def penalty(self, delta: Vector, lam: float, /) -> float:
-        """Return (λ/2) δᵀDδ, by which the damped model exceeds the undamped one at δ."""
-
-
 class Damping(Protocol):
-    """Makes the penalty at each θ and adapts its strengths λ and μ."""
+    """Makes the damping matrix D at each θ and adapts the strengths λ and μ."""
 
     @property
     def lam(self) -> float:
@@ -37,13 +27,28 @@ class Damping(Protocol):
 
     @property
     def rule(self) -> LevenbergMarquardt | None:
-        """The rule by which λ is adapted; None leaves it as it is."""
+        """The rule that adapts λ; None leaves λ as it is."""
 
     def structural(self, lam: float, mu: float, /) -> float:
-        """Return the strength of structural damping, which the product Gv takes (sec. 8.4)."""
+        """Return the strength of structural damping, an argument of Gv (sec. 8.4)."""
 
-    def prepare(self, at: Linearization, mu: float, seed: int, /) -> Penalty:
-        """Return the penalty at θ on the curvature's cases, with μ; seed is for estimates."""
+    def matrix(self, at: Linearization, mu: float, seed: int, /) -> DampingMatrix:
+        """Return D at θ.
+
+        Parameters
+        ----------
+        at : Linearization
+            The objective at θ on the curvature's cases.
+        mu : float
+            μ.
+        seed : int
+            The seed of random estimates.
+
+        Returns
+        -------
+        DampingMatrix
+            D.
+        """
 
     def adapt(self, lam: float, mu: float, rho: float, /) -> tuple[float, float]:
         """Return the next λ and μ; ρ is -inf after a failed update."""
@@ -51,7 +56,7 @@ class Damping(Protocol):
 
 @dataclass(frozen=True)
 class Undamped:
-    """No penalty: B̂ = B. λ is 0 and stays so; other means must keep updates in bounds (sec. 8)."""
+    """B̂ = B. λ stays 0; something else must keep the updates in bounds (sec. 8)."""
 
     lam = 0.0
     mu = 0.0
@@ -61,72 +66,17 @@ class Undamped:
         """Return 0; see `Damping`."""
         return 0.0
 
-    def prepare(self, at: Linearization, mu: float, seed: int, /) -> Penalty:
-        """Return a penalty of nothing.
-
-        Parameters
-        ----------
-        at : Linearization
-            The objective at θ.
-        mu : float
-            0.
-        seed : int
-            Not needed.
-
-        Returns
-        -------
-        Penalty
-            λI, which λ = 0 makes nothing.
-        """
+    def matrix(self, at: Linearization, mu: float, seed: int, /) -> DampingMatrix:
+        """Return I, which λ = 0 takes out; see `Damping`."""
         return Identity()
 
     def adapt(self, lam: float, mu: float, rho: float, /) -> tuple[float, float]:
-        """Return 0 and 0.
-
-        Parameters
-        ----------
-        lam, mu : float
-            0.
-        rho : float
-            The reduction ratio.
-
-        Returns
-        -------
-        tuple of float
-            λ and μ.
-        """
+        """Return λ and μ unchanged; see `Damping`."""
         return lam, mu
 
 
 @dataclass(frozen=True)
-class Identity:
-    """The penalty (λ/2)‖δ‖², D = I."""
-
-    def damp(self, product: Operator, lam: float, /) -> Operator:
-        """Return v ↦ Bv + λv; see `Penalty`."""
-        return Damped(product, lam) if lam else product
-
-    def diagonal(self, lam: float, /) -> float:
-        """Return λ, the diagonal of λI; see `Penalty`."""
-        return lam
-
-    def penalty(self, delta: Vector, lam: float, /) -> float:
-        """Return (λ/2)‖δ‖²; see `Penalty`."""
-        return lam * dot(delta, delta) / 2
-
-
-@dataclass(frozen=True)
-class Adapted:
-    """What dampings with a λ of their own have in common: λ, and the rule that adapts it.
-
-    Parameters
-    ----------
-    lam : float
-        λ at the first iteration; well chosen if the first ρ is between 0.75 and 0.95.
-    rule : LevenbergMarquardt
-        How λ is adapted.
-    """
-
+class _Adapted:
     mu = 0.0
     lam: float = 1.0
     rule: LevenbergMarquardt = field(default_factory=LevenbergMarquardt)
@@ -143,28 +93,15 @@ class Adapted:
         return 0.0
 
     def adapt(self, lam: float, mu: float, rho: float, /) -> tuple[float, float]:
-        """Return the next λ by the rule.
-
-        Parameters
-        ----------
-        lam, mu : float
-            The present strengths.
-        rho : float
-            The reduction ratio; -inf after a failed update.
-
-        Returns
-        -------
-        tuple of float
-            λ as adapted, μ as it was.
-        """
+        """Return the next λ by the rule, and μ unchanged; see `Damping`."""
         return self.rule.update(lam, rho), mu
 
 
 @dataclass(frozen=True)
-class Tikhonov(Adapted, Identity):
+class Tikhonov(_Adapted, Identity):
     """Tikhonov damping, B̂ = B + λI (sec. 8.1).
 
-    λ is on the scale of f: where f is doubled, so must λ be.
+    λ is on the scale of f: if f is doubled, so must λ be.
 
     Parameters
     ----------
@@ -174,21 +111,174 @@ class Tikhonov(Adapted, Identity):
         How λ is adapted.
     """
 
-    def prepare(self, at: Linearization, mu: float, seed: int, /) -> Penalty:
-        """Return the penalty, which is the same at every θ.
-
-        Parameters
-        ----------
-        at : Linearization
-            The objective at θ.
-        mu : float
-            Not needed.
-        seed : int
-            Not needed.
-
-        Returns
-        -------
-        Penalty
-            (λ/2)‖δ‖².
-        """
+    def matrix(self, at: Linearization, mu: float, seed: int, /) -> DampingMatrix:
+        """Return I; see `Damping`."""
         return self
+
+
+@dataclass(frozen=True)
+class ScaleSensitive(_Adapted):
+    """D = (diag(G) + κI)^p: diag(G) for Levenberg-Marquardt's classical D, milder otherwise.
+
+    With p = 1 exact updates are invariant to rescaling of f, and with κ = 0 also to diagonal
+    reparameterizations of θ. Both p < 1 and κ > 0 move D towards the identity, because diag(G)
+    trusts G too much: where diag(G) is 0, nothing holds δ back (fig. 3, erratum M43).
+
+    Parameters
+    ----------
+    lam : float
+        λ at the first iteration; it has no unit if p = 1.
+    rule : LevenbergMarquardt
+        How λ is adapted.
+    method : str
+        "exact", "chapelle-erhan" or "empirical-fisher"; see `rop.Linearization.diagonal`.
+    exponent : float
+        p, from 0 (Tikhonov) to 1.
+    relative_kappa : float
+        κ as a multiple of the mean of diag(G).
+    """
+
+    method: Literal["exact", "chapelle-erhan", "empirical-fisher"] = "exact"
+    exponent: float = 1.0
+    relative_kappa: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (0 <= self.exponent <= 1 and self.relative_kappa >= 0):
+            raise RopValueError(
+                "ScaleSensitive: expected an exponent between 0 and 1 and relative_kappa >= 0, got "
+                f"{self.exponent} and {self.relative_kappa}"
+            )
+
+    def matrix(self, at: Linearization, mu: float, seed: int, /) -> DampingMatrix:
+        """Return D; see `Damping`."""
+        d = at.diagonal(self.method, seed)
+        kappa = self.relative_kappa * float(d.mean(dtype=np.float64))
+        return DiagonalMatrix(((d + d.dtype.type(kappa)) ** self.exponent).astype(d.dtype))
+
+
+@dataclass(frozen=True)
+class Reparameterized(_Adapted):
+    """D = CᵀC: penalise the change of other parameters φ(θ), whose Jacobian is C (sec. 8.3).
+
+    For a net whose weights are φ(θ) = exp θ, C = diag(exp θ), and the update changes the weights
+    as Tikhonov damping would without the reparameterization. (λ/2)‖Cδ‖² is the Gauss-Newton
+    approximation of (λ/2)‖φ(θ + δ) - φ(θ)‖² (errata M41, M42).
+
+    Parameters
+    ----------
+    lam : float
+        λ at the first iteration.
+    rule : LevenbergMarquardt
+        How λ is adapted.
+    jacobian : callable, (n,) -> ndarray, sparse array or LinearOperator
+        θ ↦ C, of shape (m, n); or its diagonal, of shape (n,). A log cannot store it, as it is a
+        function.
+
+    Raises
+    ------
+    RopValueError
+        If there is no Jacobian.
+    """
+
+    jacobian: Callable[[Vector], Jacobian] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.jacobian is None:
+            raise RopValueError("Reparameterized: give jacobian=, a function θ ↦ C")
+
+    def matrix(self, at: Linearization, mu: float, seed: int, /) -> DampingMatrix:
+        """Return D; see `Damping`.
+
+        Raises
+        ------
+        RopValueError
+            If C has another shape.
+        """
+        assert self.jacobian is not None
+        C = self.jacobian(at.theta)
+        if C.shape == (at.n,):
+            return DiagonalMatrix(np.square(C).astype(at.dtype))
+        if len(C.shape) != 2 or C.shape[1] != at.n:
+            raise RopValueError(
+                f"Reparameterized: jacobian must give a C of shape (m, {at.n}), or its diagonal of "
+                f"shape ({at.n},), got {C.shape}"
+            )
+        return GramMatrix(C, seed)
+
+
+@dataclass(frozen=True)
+class Structural:
+    """B̂ = G + λD + λμS, or G + λD + μS: S damps changes of the objective's ``hidden`` units.
+
+    S is the Gauss-Newton matrix of a distance between the hidden units at θ + δ and at θ, whose
+    gradient is 0 at δ = 0 (erratum M47). The product Gv includes it at no extra pass; see
+    `rop.Linearization.ggnvp`.
+
+    Parameters
+    ----------
+    mu : float
+        μ at the first iteration; 1/30 for recurrent nets, in the first convention.
+    damping : Damping
+        λ, D and their rule.
+    relative : bool
+        Whether the strength is λμ, as in the authors' code, where μ is constant and the rule
+        for λ scales both; or μ alone, as in the text, adapted by the same rule (erratum M46).
+    """
+
+    mu: float = 1 / 30
+    damping: Damping = field(default_factory=Tikhonov)
+    relative: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.mu >= 0:
+            raise RopValueError(f"Structural: mu must not be negative, got {self.mu}")
+
+    @property
+    def lam(self) -> float:
+        """λ at the first iteration."""
+        return self.damping.lam
+
+    @property
+    def rule(self) -> LevenbergMarquardt | None:
+        """The rule for λ, and for μ if it is not relative."""
+        return self.damping.rule
+
+    def structural(self, lam: float, mu: float, /) -> float:
+        """Return λμ or μ; see `Damping`."""
+        return lam * mu if self.relative else mu
+
+    def matrix(self, at: Linearization, mu: float, seed: int, /) -> DampingMatrix:
+        """Return D; its penalty includes that of S; see `Damping`."""
+        return _WithHiddenUnits(self, self.damping.matrix(at, mu, seed), at, mu)
+
+    def adapt(self, lam: float, mu: float, rho: float, /) -> tuple[float, float]:
+        """Return the next λ and μ by the rule; see `Damping`."""
+        lam, _ = self.damping.adapt(lam, mu, rho)
+        if self.relative or self.rule is None or mu == 0:
+            return lam, mu
+        return lam, self.rule.update(mu, rho)
+
+
+@dataclass(frozen=True, eq=False)
+class _WithHiddenUnits:
+    """D beside structural damping, which B contains already: only the penalty is another."""
+
+    policy: Structural
+    D: DampingMatrix
+    at: Linearization
+    mu: float
+
+    def damp(self, B: Operator, lam: float, /) -> Operator:
+        return self.D.damp(B, lam)
+
+    def diagonal(self, lam: float, /) -> Vector | float:
+        return self.D.diagonal(lam)
+
+    def penalty(self, delta: Vector, lam: float, /) -> float:
+        penalty, strength = self.D.penalty(delta, lam), self.policy.structural(lam, self.mu)
+        if strength == 0:
+            return penalty
+        Sdelta = self.at.ggnvp(delta, strength) - self.at.ggnvp(delta)
+        return penalty + dot(delta, Sdelta) / 2

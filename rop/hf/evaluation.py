@@ -1,9 +1,10 @@
-"""The objective, its gradient and its linearization on chosen cases of the data."""
+"""The objective, its gradient and its linearization on chosen cases of the data; work and time."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from time import perf_counter
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -11,9 +12,9 @@ import numpy.typing as npt
 from rop.engines.execution import engine_named
 from rop.errors import RopValueError
 from rop.hf.batches import Cases
-from rop.hf.curvature import Operator
 from rop.hf.preconditioners import Preconditioner
-from rop.hf.vectors import Vector, axpy
+from rop.hf.solution import Iterate
+from rop.hf.vectors import Vector, axpy, dot
 from rop.objective.linearization import Linearization
 from rop.objective.objective import Objective
 
@@ -22,7 +23,7 @@ Data: TypeAlias = Mapping[str, npt.ArrayLike]
 
 @dataclass(frozen=True)
 class Work:
-    """How often the objective was used: gradients, losses, products with the curvature."""
+    """How many gradients, losses and products with the curvature were computed."""
 
     gradients: int
     losses: int
@@ -39,25 +40,24 @@ class Work:
 class Evaluator:
     """Evaluates an objective on cases of the data, in computational minibatches (sec. 7.1).
 
-    Means over cases are put together from the pieces' means, weighted by their sizes, so l2's
-    share, which every piece contains, is right too.
+    The mean over all cases is the mean of the pieces' means, weighted by their sizes. Every piece
+    contains the l2 penalty, so the result contains it once.
 
     Parameters
     ----------
     objective : Objective
         The objective f.
     data : mapping of str to ndarray, shape (N, ...)
-        The data of all N cases; a view of it is passed on where that is possible.
+        The data of all N cases. Batches are views of them where possible.
     engine : str
         The engine that runs the sweeps.
     chunk : int
-        Most cases worked on at a time for f and ∇f.
+        The largest number of cases in one sweep for f and ∇f.
 
     Raises
     ------
     RopValueError
-        If the arrays of the data differ in their number of cases, or have none; if there is no such
-        engine.
+        If the arrays differ in their number of cases or have none, or the engine is unknown.
     RopError
         If the engine cannot run on this machine.
     """
@@ -81,7 +81,7 @@ class Evaluator:
 
     @property
     def work(self) -> Work:
-        """What has been computed so far."""
+        """What was computed so far."""
         return Work(self.gradients, self.losses, self.products)
 
     def value(self, theta: Vector, cases: Cases) -> float:
@@ -97,7 +97,7 @@ class Evaluator:
         Returns
         -------
         float
-            The mean loss plus l2's share.
+            The mean loss plus the l2 penalty.
         """
         self.losses += 1
         return sum(
@@ -108,45 +108,19 @@ class Evaluator:
         )
 
     def penalise(self, l2: float | None) -> None:
-        """Replace the strength of the objective's penalty l2/2 ‖θ‖² (sec. 13).
-
-        Parameters
-        ----------
-        l2 : float or None
-            The strength; None leaves it as it is.
-        """
+        """Set the strength of the penalty l2/2 ‖θ‖² (sec. 13); None leaves it as it is."""
         if l2 is not None and l2 != self.objective.l2:
-            # The same graph, programs and memory; only this one number is another.
+            # A copy with the same graph, programs and memory; only this number differs.
             self.objective.algorithms  # noqa: B018
             self.objective = copy(self.objective)
             self.objective.l2 = l2
             self._last = None
 
-    def counted(self, product: Operator) -> Operator:
-        """Return the product with the curvature, counted among the work.
-
-        Parameters
-        ----------
-        product : callable, (n,) -> (n,)
-            v ↦ Bv.
-
-        Returns
-        -------
-        callable, (n,) -> (n,)
-            The same.
-        """
-
-        def counting(v: Vector) -> Vector:
-            self.products += 1
-            return product(v)
-
-        return counting
-
     def gradient(
         self,
         theta: Vector,
         cases: Cases,
-        preconditioner: Preconditioner,
+        preconditioner: Preconditioner | None = None,
         seed: int = 0,
         mu: float = 0.0,
     ) -> tuple[float, Vector, Vector | None]:
@@ -158,10 +132,10 @@ class Evaluator:
             θ.
         cases : Cases
             The cases.
-        preconditioner : Preconditioner
-            Says which diagonal is wanted, if any.
+        preconditioner : Preconditioner, optional
+            Which diagonal to compute, if any.
         seed : int
-            Of the diagonal's random numbers, which are others for each piece.
+            The seed of the diagonal's random numbers; each piece adds its number.
         mu : float
             The strength of structural damping, for the diagonal.
 
@@ -179,6 +153,8 @@ class Evaluator:
             share = piece.size / cases.size
             f += share * at.value
             axpy(share, at.gradient(), gradient)
+            if preconditioner is None:
+                continue
             estimate = preconditioner.diagonal(at, seed + number, mu)
             if estimate is not None:
                 diagonal = np.zeros_like(theta) if diagonal is None else diagonal
@@ -186,14 +162,14 @@ class Evaluator:
         return f, gradient, diagonal
 
     def linearize(self, theta: Vector, cases: Cases) -> Linearization:
-        """Return the linearization at θ on some cases, the latest one again where it fits.
+        """Return the linearization at θ on some cases; the latest one is kept and reused.
 
         Parameters
         ----------
         theta : ndarray, shape (n,)
             θ; never changed in place between calls.
         cases : Cases
-            The cases, all at a time.
+            The cases, all in one piece.
 
         Returns
         -------
@@ -211,6 +187,97 @@ class Evaluator:
     def _batch(self, cases: Cases) -> dict[str, npt.NDArray[Any]]:
         index = cases.index
         return {name: array[index] for name, array in self.data.items()}
+
+
+class Clock:
+    """The wall time of each phase of an iteration, and its work.
+
+    Parameters
+    ----------
+    evaluator : Evaluator
+        Counts the work.
+    """
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self.seconds: dict[str, float] = {}
+        self._evaluator, self._before, self._last = evaluator, evaluator.work, perf_counter()
+
+    def lap(self, phase: str) -> None:
+        """End a phase."""
+        now = perf_counter()
+        self.seconds[phase], self._last = now - self._last, now
+
+    @property
+    def work(self) -> Work:
+        """The work since the clock was made."""
+        return self._evaluator.work - self._before
+
+
+class Along:
+    """f(θ) and f(θ + x) on chosen cases for CG's iterates x, each computed once (sec. 8.7).
+
+    Parameters
+    ----------
+    evaluator : Evaluator
+        Evaluates f.
+    theta : ndarray, shape (n,)
+        θ.
+    before : dict of Cases to float
+        The known values of f(θ).
+    """
+
+    def __init__(self, evaluator: Evaluator, theta: Vector, before: dict[Cases, float]) -> None:
+        self._evaluator, self._theta, self._before = evaluator, theta, before
+        self._after: dict[tuple[Cases, int], float] = {}
+
+    def before(self, cases: Cases) -> float:
+        """Return f(θ)."""
+        if cases not in self._before:
+            self._before[cases] = self._evaluator.value(self._theta, cases)
+        return self._before[cases]
+
+    def after(self, cases: Cases, iterate: Iterate) -> float:
+        """Return f(θ + x); the iterate is identified by its number of steps."""
+        key = cases, iterate.steps
+        if key not in self._after:
+            self._after[key] = self._evaluator.value(self._theta + iterate.x, cases)
+        return self._after[key]
+
+    def computed(self, cases: Cases) -> tuple[tuple[int, float], ...]:
+        """Return the steps and f(θ + x) of all iterates evaluated on these cases, by steps."""
+        return tuple(sorted((steps, f) for (on, steps), f in self._after.items() if on == cases))
+
+    def model(
+        self, cases: Cases, curvature: Literal["ggn", "hessian"]
+    ) -> Callable[[Iterate], float]:
+        """Return x ↦ q(x) = gᵀx + ½xᵀBx, the undamped model with g and B on these cases.
+
+        Parameters
+        ----------
+        cases : Cases
+            The cases.
+        curvature : str
+            "ggn" or "hessian".
+
+        Returns
+        -------
+        callable, Iterate -> float
+            The model; each value costs one product.
+        """
+        evaluator = self._evaluator
+        _, gradient, _ = evaluator.gradient(self._theta, cases)
+
+        def q(iterate: Iterate) -> float:
+            x = iterate.x
+            Bx = 0.0 * x
+            for piece in cases.pieces(evaluator.chunk):
+                at = evaluator.linearize(self._theta, piece)
+                share = x.dtype.type(piece.size / cases.size)
+                Bx += share * (at.ggnvp(x) if curvature == "ggn" else at.hvp(x))
+            evaluator.products += 1
+            return dot(gradient, x) + dot(x, Bx) / 2
+
+        return q
 
 
 def _cases(data: Mapping[str, npt.NDArray[Any]]) -> int:

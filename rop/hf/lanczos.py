@@ -15,15 +15,15 @@ Numbers = npt.NDArray[np.floating[Any]]
 class Lanczos:
     """A basis Q of the Krylov subspace of P⁻¹B and P⁻¹b with QᵀPQ = I and T = QᵀBQ tridiagonal.
 
-    The basis is kept, at n numbers a step (twice that with a preconditioner), and every new vector
-    is made orthogonal to all others: T then stays right to rounding.
+    The basis takes n numbers a step (2n with a preconditioner). Every new vector is orthogonalised
+    against all others, so that T is right to rounding.
 
     Parameters
     ----------
     product : callable, (n,) -> (n,)
         v ↦ Bv for a symmetric B.
     b : ndarray, shape (n,)
-        Where the subspace starts; not 0.
+        The start of the subspace; not 0.
     preconditioner : callable, (n,) -> (n,), or None
         r ↦ P⁻¹r; None is P = I.
     most : int
@@ -34,8 +34,8 @@ class Lanczos:
     start : float
         ‖b‖ in the norm of P⁻¹: b = start · P q_1.
     diagonal, beside : list of float
-        T's diagonal, and beside it one more number than T has: the norm of what leads out of the
-        subspace; 0 where nothing does.
+        The diagonals of T. The last number of ``beside`` is not T's: it is the norm of what leads
+        out of the subspace, 0 if nothing does.
     """
 
     def __init__(
@@ -56,13 +56,7 @@ class Lanczos:
         return len(self.diagonal)
 
     def extend(self) -> bool:
-        """Go one dimension further, at the cost of one product.
-
-        Returns
-        -------
-        bool
-            False if the product is not finite; then nothing has changed.
-        """
+        """Add a dimension at one product; return False, unchanged, if it is not finite."""
         k = self.k
         Bq = self._product(self._Q[k])
         alpha = dot(self._Q[k], Bq)
@@ -83,86 +77,36 @@ class Lanczos:
         return bool(self.beside) and self.beside[-1] == 0
 
     def eigen(self) -> tuple[Numbers, Numbers]:
-        """Return the eigenvalues of T and its eigenvectors as columns.
-
-        Returns
-        -------
-        tuple of ndarray, shapes (k,) and (k, k)
-            The Ritz values in ascending order, and the vectors.
-        """
+        """Return the eigenvalues of T, ascending (k,), and its eigenvectors as columns (k, k)."""
         from scipy.linalg import eigh_tridiagonal  # SciPy takes longer to load than rop
 
         values, vectors = eigh_tridiagonal(np.array(self.diagonal), np.array(self.beside[:-1]))
         return values, vectors
 
     def vector(self, h: Numbers) -> Vector:
-        """Return Qh.
-
-        Parameters
-        ----------
-        h : ndarray, shape (k,) or shorter
-            Coordinates in the basis; missing ones are 0.
-
-        Returns
-        -------
-        ndarray, shape (n,)
-            The vector.
-        """
+        """Return Qh, shape (n,); missing coordinates are 0."""
         result: Vector = h.astype(self._Q.dtype) @ self._Q[: h.size]
         return result
 
     def dual(self, h: Numbers) -> Vector:
-        """Return PQh.
-
-        Parameters
-        ----------
-        h : ndarray, shape (k,) or shorter
-            Coordinates in the basis; missing ones are 0.
-
-        Returns
-        -------
-        ndarray, shape (n,)
-            P times the vector with these coordinates.
-        """
+        """Return PQh, shape (n,); missing coordinates are 0."""
         result: Vector = h.astype(self._W.dtype) @ self._W[: h.size]
         return result
 
     def orthogonal(self, v: Vector, Pv: Vector) -> tuple[Vector, Vector]:
-        """Return the part of v that is P-orthogonal to the basis, and P times it.
-
-        Parameters
-        ----------
-        v, Pv : ndarray, shape (n,)
-            A vector, and P times it.
-
-        Returns
-        -------
-        tuple of ndarray, shape (n,)
-            u = v - QQᵀPv and Pu.
-        """
+        """Return u = v - QQᵀPv, the part of v that is P-orthogonal to the basis, and Pu."""
         for _ in range(2):
             h = self._W[: self.k] @ v
             v, Pv = v - self.vector(h), Pv - self.dual(h)
         return v, Pv
 
     def coordinates(self, u: Vector) -> Numbers:
-        """Return Qᵀu.
-
-        Parameters
-        ----------
-        u : ndarray, shape (n,)
-            A vector, such as b or a product with B.
-
-        Returns
-        -------
-        ndarray of float64, shape (k,)
-            Its scalar products with the basis.
-        """
+        """Return Qᵀu in float64, shape (k,)."""
         found: Numbers = (self._Q[: self.k] @ u).astype(np.float64)
         return found
 
     def _append(self, t: Vector, floor: float = 0.0) -> float:
-        """Make t the basis's next vector if there is room; returns its norm, 0 if it is noise."""
+        """Make t the basis's next vector if there is room; return its norm, 0 if it is noise."""
         y = t if self._preconditioner is None else self._preconditioner(t)
         size = sqrt(max(dot(t, y), 0.0))
         if size <= floor:

@@ -70,28 +70,6 @@ class LevenbergMarquardt:
                 f'LevenbergMarquardt: model must be "undamped" or "damped", got {self.model!r}'
             )
 
-    @classmethod
-    def martens2010(cls) -> "LevenbergMarquardt":
-        """Return the rule of Martens (2010): ρ by the undamped q, no lower bound that matters.
-
-        Returns
-        -------
-        LevenbergMarquardt
-            The rule.
-        """
-        return cls(lowest=1e-20)
-
-    @classmethod
-    def martens2012(cls) -> "LevenbergMarquardt":
-        """Return the rule of the authors' later code: ρ by the damped q (sec. 8.5).
-
-        Returns
-        -------
-        LevenbergMarquardt
-            The rule.
-        """
-        return cls(lowest=1e-20, model="damped")
-
     def update(self, lam: float, rho: float) -> float:
         """Return the next λ.
 

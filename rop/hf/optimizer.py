@@ -10,38 +10,37 @@ import numpy as np
 import numpy.typing as npt
 
 from rop.errors import RopValueError
-from rop.hf import phases
-from rop.hf.along import Along, f_on_held_out, f_on_selection, model
-from rop.hf.evaluation import Data, Evaluator
-from rop.hf.events import events
+from rop.hf.evaluation import Along, Clock, Data, Evaluator
 from rop.hf.levenberg_marquardt import reduction_ratio
-from rop.hf.phases import scaled
+from rop.hf.products import CurvatureProduct
 from rop.hf.recipe import Recipe
-from rop.hf.record import CGRun, Clock, Iteration
+from rop.hf.record import Iteration
 from rop.hf.state import Ended, State
+from rop.hf.streams import Stream
+from rop.hf.subproblem import Subproblem
 from rop.hf.vectors import Vector, dot, norm
 from rop.objective.objective import Objective
 
 __all__ = ["Ended", "HessianFree", "State"]
 
-# λ · 1.5⁶⁰ = 4e10 λ: when that many updates in a row fail, more damping is no remedy.
+# λ · 1.5⁶⁰ = 4e10 λ: if so many updates in a row fail, more damping does not help.
 _MOST_REJECTED = 60
 
 
 class HessianFree(Iterator[Iteration]):
-    """Minimise f with HF; every step of the iterator is one iteration of algorithm 3.
+    """Minimise f with HF; each step of the iterator is one iteration of algorithm 3.
 
-    The iterator ends by itself where no further iteration makes sense; ``ended`` then says why:
-    "gradient" (‖∇f‖ is small enough), "precision" (the predicted gain is below the rounding error
-    of f, and not a quarter of it came true), "not finite" (f or ∇f at θ), "rejected" (60 updates
-    in a row). θ changes only when an iteration is complete and never to a point with a larger f, or
-    one that is not a number, on the gradient's cases.
+    The iterator stops when no further iteration makes sense. ``ended`` then says why: "gradient"
+    (‖∇f‖ is small enough), "precision" (the predicted gain is below the rounding error of f, and
+    less than a quarter of it came true), "not finite" (f or ∇f at θ), "rejected" (60 updates in a
+    row). θ changes only when an iteration is complete, and never to a point where f on the
+    gradient's cases is larger or not a number.
 
-    What goes wrong short of that is said in the record's ``events``, and answered: a full update at
-    which f rises or is not a number has ρ = -inf, which raises λ, as does one that no α makes
-    acceptable, or that is not a descent direction and does not lower f, and then θ stays; where CG
-    meets negative curvature its iterate so far is taken, and where it ends above q(0) = 0 the next
-    run starts from 0; λ stays within the bounds of its rule.
+    Anything less serious is handled and listed in the record's ``events``. If f rises or is not a
+    number at the full update, ρ = -inf, which raises λ. If no α is acceptable, or the update is
+    not a descent direction and does not lower f, θ stays and λ rises too. If CG meets negative
+    curvature, its last iterate is used; if CG ends above q(0) = 0, the next run starts from 0. λ
+    stays within the bounds of its rule.
 
     Parameters
     ----------
@@ -49,29 +48,30 @@ class HessianFree(Iterator[Iteration]):
         f.
     theta : ndarray, shape (n,)
         θ_0; it is copied.
-    data : mapping of str to ndarray, shape (N, ...)
-        The training set by the names of the objective's data; empty if it has none.
+    data : mapping of str to ndarray, shape (N, ...), or Stream
+        The training set by the names of the objective's data, empty if it has none; or a `Stream`,
+        which draws other cases for each iteration.
     recipe : Recipe, optional
-        The settings; those of ``Recipe()`` by default.
+        The settings; ``Recipe()`` by default.
     engine : str
         The engine of the products: "numba", "numpy" or "cuda".
     dtype : dtype
         The dtype of θ and of all arithmetic but CG's scalars, float32 or float64.
     gradient_norm : float
-        End when ‖∇f‖ is not above this.
+        Stop if ‖∇f‖ is at most this.
 
     Attributes
     ----------
     state : State
-        θ, λ and what else the next iteration needs.
+        What the next iteration begins with. Set it to continue from another state.
     ended : str or None
         Why no further iteration is possible.
 
     Raises
     ------
     RopValueError
-        If θ does not fit the objective, the data differ in their number of cases, or the dtype
-        is not float32 or float64.
+        If θ does not fit the objective, the data differ in their number of cases, the stream has
+        no batches, or the dtype is not float32 or float64.
 
     Examples
     --------
@@ -85,7 +85,7 @@ class HessianFree(Iterator[Iteration]):
         self,
         objective: Objective,
         theta: npt.ArrayLike,
-        data: Data,
+        data: Data | Stream,
         recipe: Recipe | None = None,
         *,
         engine: str = "numba",
@@ -104,7 +104,11 @@ class HessianFree(Iterator[Iteration]):
             )
         self.recipe = Recipe() if recipe is None else recipe
         self.gradient_norm = gradient_norm
-        self.evaluator = Evaluator(objective, data, engine=engine, chunk=self.recipe.batches.chunk)
+        self._stream, self._drawn = data if isinstance(data, Stream) else None, 0
+        self._evaluator_of = partial(
+            Evaluator, objective, engine=engine, chunk=self.recipe.batches.chunk
+        )
+        self.evaluator = self._evaluator_of(data.first() if isinstance(data, Stream) else data)
         damping, region = self.recipe.damping, self.recipe.cg.region
         radius = None if region is None else region.radius
         self.state = State(0, first, damping.lam, damping.mu, radius, None, 0, nan)
@@ -112,7 +116,7 @@ class HessianFree(Iterator[Iteration]):
         cases = self.evaluator.cases
         if self.recipe.batches.draw(0, cases, first.size).curvature.size == 1 < cases:
             warnings.warn(
-                f"the curvature sees one case of {cases}: its rank is at most the number of "
+                f"the curvature uses one case of {cases}: its rank is at most the number of "
                 "outputs, and only damping bounds the update elsewhere; for all cases give "
                 "curvature=1.0, not 1",
                 stacklevel=2,
@@ -123,114 +127,148 @@ class HessianFree(Iterator[Iteration]):
         """The present θ."""
         return self.state.theta
 
-    @np.errstate(over="ignore", invalid="ignore")  # judged where they matter, by isfinite
+    @np.errstate(over="ignore", invalid="ignore")  # isfinite tests the values that matter
     def __next__(self) -> Iteration:
         if self.ended is not None:
             raise StopIteration
-        recipe, evaluator, state = self.recipe, self.evaluator, self.state
-        theta, now = state.theta, recipe.settings(state.iteration)
-        clock = Clock(evaluator)
+        recipe, state = self.recipe, self.state
+        if self._stream is not None and state.iteration != self._drawn:
+            self.evaluator = self._evaluator_of(self._stream(state.iteration))
+            self._drawn = state.iteration
+        evaluator, clock = self.evaluator, Clock(self.evaluator)
+        theta, lam, mu = state.theta, state.lam, state.mu  # θ_{k-1}, λ, and μ of sec. 8.4
+        now = recipe.settings(state.iteration)
         evaluator.penalise(now.l2)
+        structural = recipe.damping.structural(lam, mu)
 
-        cases = recipe.batches.draw(state.iteration, evaluator.cases, theta.size)  # sec. 12
-        f, gradient, diagonal = phases.gradient(recipe, evaluator, state, cases)
+        # Select a set of points S for the gradient, and a set S' for the curvature: sec. 12.
+        # Both at once, as S' is a part of S.
+        cases = recipe.batches.draw(state.iteration, evaluator.cases, theta.size)
+
+        # b <- -∇f(θ_{k-1}) on S: sec. 2. The diagonal for P may come with it (sec. 11.3).
+        policy = recipe.preconditioner
+        with_gradient = policy if policy.cases == "gradient" else None
+        f, gradient, diagonal = evaluator.gradient(
+            theta, cases.gradient, with_gradient, state.seed, structural
+        )
+        b = -gradient
+
+        # while solution is not satisfactory do. Here, as ∇f says whether it is.
         self.state = replace(state, f=f)
         self.ended = self._converged(f, gradient)
         if self.ended is not None:
             raise StopIteration
-        at = evaluator.linearize(theta, cases.curvature)  # serves the whole run of CG, sec. 7.1
-        penalty = recipe.damping.prepare(at, state.mu, state.seed)
+
+        # B(v) = G(θ_{k-1})v on S': sec. 6. One linearization for all products (sec. 7.1).
+        at = evaluator.linearize(theta, cases.curvature)
+        B = CurvatureProduct(at, recipe.curvature, structural, evaluator)
+
+        # Compute a damping matrix D: sec. 8. Before P, which contains diag(D) (erratum M58).
+        D = recipe.damping.matrix(at, mu, state.seed)
         clock.lap("gradient")
 
-        along = Along(evaluator, theta)
-        problem = phases.subproblem(
-            recipe, evaluator, state, at, penalty, gradient, diagonal, along, cases
+        # Compute a preconditioner P at θ_{k-1}: sec. 11, erratum M15. P is r ↦ P⁻¹r here.
+        if policy.cases == "curvature":
+            diagonal = policy.diagonal(at, state.seed, structural)
+        P = policy.inverse(diagonal, D.diagonal(lam), evaluator.objective)
+
+        # Define A(v) = B(v) + λDv on S': sec. 6.
+        A = D.damp(B, lam)
+
+        # Choose a decay constant ζ; x_0 = ζδ_{k-1}: sec. 10, erratum M16 on what δ_{k-1} is.
+        start = state.start if recipe.cg.warm and now.decay > 0 else None
+        x_0 = None if start is None else scaled(now.decay, start)
+
+        # δ <- PCG(b, A, x_0, P): alg. 2.
+        along = Along(evaluator, theta, {cases.curvature: at.value, cases.gradient: f})
+        problem = Subproblem(
+            A,
+            b,
+            x_0,
+            P,
+            radius=inf if state.radius is None else state.radius,
+            semidefinite=recipe.curvature == "ggn",
+            max_steps=now.max_steps,
+            store=recipe.selection.wanted(now.max_steps),
+            f=at.value,
+            watch=partial(along.after, cases.curvature),
+            objective=lambda x: evaluator.gradient(theta + x, cases.selection)[:2],
         )
-        solution = recipe.cg.solve(problem)  # alg. 2
+        solution = recipe.cg.solve(problem)
         clock.lap("cg")
 
+        # CG-backtracking: sec. 8.7. δ is one of CG's iterates.
         by_f = recipe.selection.by == "f"
-        f_or_model = (
-            partial(along.f, cases.selection)
+        choice = recipe.selection.choose(
+            solution.iterates,
+            partial(along.after, cases.selection)
             if by_f
-            else model(evaluator, theta, cases.selection, recipe.curvature)
+            else along.model(cases.selection, recipe.curvature),
         )
-        choice = recipe.selection.choose(solution.iterates, f_or_model)
-        delta = choice.iterate.x
+        chosen = choice.iterate
+        delta = chosen.x
         clock.lap("selection")
 
-        same = cases.curvature == cases.gradient
-        f_curvature = f if same else at.value, along.f(cases.curvature, choice.iterate)
-        q = choice.iterate.q - penalty.penalty(delta, state.lam)
-        if recipe.reduction == "gradient":
-            f_reduction = f, along.f(cases.gradient, choice.iterate)
-        else:
-            f_reduction = f_curvature
-        rho = reduction_ratio(*f_reduction, q)  # sec. 8.5, of the full update (erratum M17)
-        rho_damped = reduction_ratio(*f_reduction, choice.iterate.q)
+        # ρ = Δf / q(δ), of the full δ: sec. 8.5, erratum M17. q is the undamped model.
+        compared = getattr(cases, recipe.reduction)
+        reduction = along.before(compared), along.after(compared, chosen)
+        q = chosen.q - D.penalty(delta, lam)
+        rho, rho_damped = reduction_ratio(*reduction, q), reduction_ratio(*reduction, chosen.q)
         clock.lap("damping")
 
-        step = recipe.line_search.search(  # sec. 8.8
+        # Compute a step-size α: sec. 8.8.
+        step = recipe.line_search.search(
             lambda alpha: evaluator.value(theta + scaled(alpha, delta), cases.gradient),
             f,
             dot(gradient, delta),
-            along.f(cases.gradient, choice.iterate) if now.learning_rate == 1 else None,
+            along.after(cases.gradient, chosen) if now.learning_rate == 1 else None,
             now.learning_rate,
         )
-        update = scaled(step.alpha, delta)
+        alpha = step.alpha
         clock.lap("line search")
 
-        rule = recipe.damping.rule
-        judged = rho_damped if rule is not None and rule.model == "damped" else rho
-        judged = judged if step.alpha else -inf  # a failed update asks for more damping
-        lam, mu = recipe.damping.adapt(state.lam, state.mu, judged)
+        # Update λ with the Levenberg-Marquardt method: sec. 8.5. After α, as a rejected update
+        # raises λ whatever ρ is.
+        rule, region = recipe.damping.rule, recipe.cg.region
+        rho_judged = rho_damped if rule is not None and rule.model == "damped" else rho
+        rho_judged = rho_judged if alpha else -inf
+        lam, mu = recipe.damping.adapt(lam, mu, rho_judged)
+        boundary = solution.reason == "boundary"
+        radius = None if region is None else region.adapt(problem.radius, rho_judged, boundary)
+
+        # θ_k <- θ_{k-1} + αδ, k <- k + 1.
+        update = scaled(alpha, delta)
         self.state = State(
             state.iteration + 1,
-            theta + update if step.alpha else theta,
+            theta + update if alpha else theta,
             lam,
             mu,
-            phases.radius(recipe, state, judged, solution),
-            phases.next_start(recipe, state, solution, delta, partial(along.f, cases.curvature)),
-            0 if step.alpha else state.rejected + 1,
+            radius,
+            recipe.next_start(
+                state.iteration, solution, delta, partial(along.after, cases.curvature)
+            ),
+            0 if alpha else state.rejected + 1,
             step.f,
         )
-        # Where CG was cut off its gain says little about what there is to gain.
-        cut_off = solution.reason in ("steps", "f rose")
-        self.ended = self._stalled(f, step.f, -inf if cut_off else q)
-        compared = by_f and bool(choice.f)
-        f_selection = f_on_selection(evaluator, theta, cases, f, at) if compared else None
-        held_out = f_on_held_out(evaluator, theta, self.theta, cases)
-        return Iteration(
-            number=state.iteration,
-            f_before=f,
-            f_after=step.f,
+        self.ended = self._stalled(f, step.f, q, solution.reason)
+        return Iteration.of(
+            before=state,
+            after=self.state,
+            recipe=recipe,
+            cases=cases,
+            settings=now,
+            f=f,
             gradient_norm=norm(gradient),
-            lam_before=state.lam,
-            lam_after=lam,
-            cg=CGRun.of(solution, warm=problem.x0 is not None),
-            f_stored=choice.f if by_f else (),
-            model_stored=() if by_f else choice.f,
-            f_selection=f_selection,
-            f_watched=along.known(cases.curvature),
-            chosen=choice.iterate.steps,
+            solution=solution,
+            warm=x_0 is not None,
+            choice=choice,
+            along=along,
             q=q,
-            rho=rho,
-            rho_damped=rho_damped,
-            rho_judged=judged,
-            f_curvature=f_curvature,
+            rhos=(rho, rho_damped, rho_judged),
             step=step,
             step_norm=norm(update),
-            cases=cases,
-            mu_before=state.mu,
-            mu_after=mu,
-            radius_before=state.radius,
-            radius_after=self.state.radius,
-            f_held_out=held_out,
-            settings=now,
-            thresholds=recipe.thresholds(),
-            events=events(solution, rho, lam, rule, step, held_out),
-            seconds=clock.seconds,
-            work=clock.work,
+            evaluator=evaluator,
+            clock=clock,
         )
 
     def _converged(self, f: float, gradient: Vector) -> Ended | None:
@@ -239,8 +277,15 @@ class HessianFree(Iterator[Iteration]):
             return "not finite"
         return "gradient" if size <= self.gradient_norm else None
 
-    def _stalled(self, f_before: float, f_after: float, q: float) -> Ended | None:
+    def _stalled(self, f_before: float, f_after: float, q: float, reason: str) -> Ended | None:
         rounding = float(np.finfo(self.theta.dtype).eps) * abs(f_before)
-        if -q <= rounding and f_before - f_after < -q / 4:
+        # If CG was cut off, its gain says little about what there is to gain.
+        cut_off = reason in ("steps", "f rose")
+        if not cut_off and -q <= rounding and f_before - f_after < -q / 4:
             return "precision"
         return "rejected" if self.state.rejected >= _MOST_REJECTED else None
+
+
+def scaled(factor: float, x: Vector) -> Vector:
+    """Return factor · x, a new vector of x's dtype."""
+    return np.multiply(x, factor, dtype=x.dtype)

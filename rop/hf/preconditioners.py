@@ -1,7 +1,8 @@
-"""Preconditioners for CG: a diagonal to a power, such as the empirical Fisher's, or none (11)."""
+"""Preconditioners for CG: diag(B), estimated or exact, to a power; or none (sec. 11)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import sqrt
 from typing import Literal, Protocol
 
 import numpy as np
@@ -9,19 +10,35 @@ import numpy as np
 from rop.errors import RopValueError
 from rop.hf.curvature import Diagonal, Operator
 from rop.hf.vectors import Vector
+from rop.objective.diagonals import root
 from rop.objective.linearization import Linearization
 from rop.objective.objective import Objective
 
 
 class Preconditioner(Protocol):
-    """Estimates diag(B), and makes P⁻¹ of it and the damping's diagonal."""
+    """Estimates diag(B), and makes P⁻¹ of it and the diagonal of the damping matrix."""
 
     @property
     def cases(self) -> Literal["gradient", "curvature"]:
-        """On which cases the diagonal is estimated."""
+        """The cases that the estimate uses."""
 
     def diagonal(self, at: Linearization, seed: int = 0, mu: float = 0.0, /) -> Vector | None:
-        """Return the estimate of diag(B) on some cases; with μ, structural damping's share."""
+        """Return an estimate of diag(B), or None if P does not need it.
+
+        Parameters
+        ----------
+        at : Linearization
+            The objective at θ on some cases.
+        seed : int
+            The seed of random estimates.
+        mu : float
+            The strength of structural damping.
+
+        Returns
+        -------
+        ndarray, shape (n,), or None
+            The estimate, l2 included.
+        """
 
     def inverse(
         self,
@@ -30,27 +47,32 @@ class Preconditioner(Protocol):
         objective: Objective | None = None,
         /,
     ) -> Operator | None:
-        """Return r ↦ P⁻¹r."""
+        """Return r ↦ P⁻¹r, or None for P = I.
+
+        Parameters
+        ----------
+        diagonal : ndarray, shape (n,), or None
+            The estimate of diag(B).
+        damping : float or ndarray, shape (n,)
+            The diagonal of λD.
+        objective : Objective, optional
+            Knows which part of θ belongs to which parameter.
+
+        Returns
+        -------
+        callable, (n,) -> (n,), or None
+            P⁻¹. It may return the same buffer each time.
+        """
 
 
 @dataclass(frozen=True)
 class NoPreconditioner:
-    """P = I; what the authors use for recurrent nets (sec. 11.2)."""
+    """P = I, the authors' choice for recurrent nets (sec. 11.2)."""
 
     cases: Literal["gradient", "curvature"] = "gradient"
 
     def diagonal(self, at: Linearization, seed: int = 0, mu: float = 0.0, /) -> None:
-        """Return None: nothing is needed.
-
-        Parameters
-        ----------
-        at : Linearization
-            The objective at θ on some cases.
-        seed : int
-            Not needed.
-        mu : float
-            Not taken into account.
-        """
+        """Return None; see `Preconditioner`."""
 
     def inverse(
         self,
@@ -59,17 +81,7 @@ class NoPreconditioner:
         objective: Objective | None = None,
         /,
     ) -> None:
-        """Return None: CG runs without a preconditioner.
-
-        Parameters
-        ----------
-        diagonal : None
-            Nothing.
-        damping : float or ndarray, shape (n,)
-            The diagonal of λD.
-        objective : Objective, optional
-            Not needed.
-        """
+        """Return None; see `Preconditioner`."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +89,7 @@ class DiagonalPower:
     """P = (diag(d) + κ diag(s))^ξ, d = diag(B) + λ diag(D) (sec. 11.2, errata M58, M62).
 
     d approximates the diagonal of the *damped* curvature, so it contains λ and the weight decay.
-    A subclass says where diag(B) comes from.
+    Subclasses estimate diag(B).
 
     Parameters
     ----------
@@ -88,9 +100,9 @@ class DiagonalPower:
     relative_kappa : float
         Adds this times the mean of d to κ; 1e-2 where the damping is scale-sensitive (erratum M67).
     scale : mapping of str to float, optional
-        s: the coarse scale of each parameter by its name; 1 for those that are not in it.
+        s: the coarse scale of each parameter by its name; 1 for all others.
     cases : str
-        Estimate on the cases of the "gradient", or of the "curvature".
+        Estimate on the cases of the "gradient" or of the "curvature".
     """
 
     exponent: float = 0.75
@@ -118,21 +130,7 @@ class DiagonalPower:
         objective: Objective | None = None,
         /,
     ) -> Operator:
-        """Return r ↦ P⁻¹r, which reuses one buffer.
-
-        Parameters
-        ----------
-        diagonal : ndarray, shape (n,)
-            The estimate of diag(B).
-        damping : float or ndarray, shape (n,)
-            The diagonal of λD.
-        objective : Objective, optional
-            Says where in θ the parameters of ``scale`` are.
-
-        Returns
-        -------
-        callable, (n,) -> (n,)
-            P⁻¹.
+        """Return r ↦ P⁻¹r, which reuses one buffer; see `Preconditioner`.
 
         Raises
         ------
@@ -170,27 +168,112 @@ class DiagonalPower:
 class EmpiricalFisher(DiagonalPower):
     """diag(B) from the empirical Fisher: (1/N) Σ sq(∇f_i) + l2 (alg. 6, erratum M59).
 
-    It comes along with the gradient at hardly any cost, and never has a zero where the gradient
-    has none. It knows nothing of structural damping. Parameters are those of `DiagonalPower`.
+    It comes with the gradient at almost no cost, and no entry is 0 where the gradient is not. It
+    ignores structural damping. The parameters are those of `DiagonalPower`.
     """
 
     cases: Literal["gradient", "curvature"] = "gradient"
 
     def diagonal(self, at: Linearization, seed: int = 0, mu: float = 0.0, /) -> Vector:
-        """Return diag(F) + l2 on the cases of one linearization.
-
-        Parameters
-        ----------
-        at : Linearization
-            The objective at θ on some cases.
-        seed : int
-            Not needed.
-        mu : float
-            Not taken into account.
-
-        Returns
-        -------
-        ndarray, shape (n,)
-            The mean over these cases.
-        """
+        """Return diag(F) + l2; see `Preconditioner`."""
         return at.diagonal("empirical-fisher")
+
+
+@dataclass(frozen=True)
+class ExactDiagonal(DiagonalPower):
+    """diag(B) = diag(G), at one reverse sweep for each output (sec. 11.2).
+
+    It ignores structural damping. The parameters are those of `DiagonalPower`.
+    """
+
+    def diagonal(self, at: Linearization, seed: int = 0, mu: float = 0.0, /) -> Vector:
+        """Return diag(G); see `Preconditioner`."""
+        return at.diagonal("exact")
+
+
+@dataclass(frozen=True)
+class ChapelleErhan(DiagonalPower):
+    """diag(B) estimated as the mean of sq(Jᵀ S v) over random v, L'' = SSᵀ (alg. 7, erratum M61).
+
+    The estimate of diag(G) is unbiased and costs one reverse sweep for each v, but it may be far
+    too small for some parameters: give κ > 0 where λ is small. It has the parameters of
+    `DiagonalPower` and these:
+
+    Parameters
+    ----------
+    probes : int
+        The number of v's to average over, drawn anew at each iteration and for each case.
+    distribution : str
+        "rademacher" for random signs, which have the smaller variance, or "gaussian".
+    """
+
+    probes: int = 1
+    distribution: Literal["rademacher", "gaussian"] = "rademacher"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.probes < 1 or self.distribution not in ("rademacher", "gaussian"):
+            raise RopValueError(
+                'ChapelleErhan: expected probes >= 1 and distribution "rademacher" or "gaussian", '
+                f"got {self.probes} and {self.distribution!r}"
+            )
+
+    def diagonal(self, at: Linearization, seed: int = 0, mu: float = 0.0, /) -> Vector:
+        """Return the estimate of diag(G), structural damping included; see `Preconditioner`.
+
+        Raises
+        ------
+        RopValueError
+            If L'' is not positive semidefinite, so that it has no real root; or if structural
+            damping is used with Gaussian v's.
+        """
+        rng = np.random.default_rng(seed)
+        if self.distribution == "rademacher":
+            draws = [at.diagonal("chapelle-erhan", rng, mu) for _ in range(self.probes)]
+            return np.mean(draws, axis=0, dtype=np.float64).astype(at.dtype)
+        S, signs = root(at)
+        if mu or (signs < 0).any():
+            raise RopValueError(
+                "ChapelleErhan: Gaussian v's need a positive semidefinite L'', and no structural "
+                'damping; use ExactDiagonal(), or distribution="rademacher"'
+            )
+        shape = (*at.outputs.shape, self.probes)
+        v = (rng.standard_normal(shape) / sqrt(self.probes)).astype(at.dtype)
+        estimate: Vector = at.squares(S(v)) + at.dtype.type(at.objective.l2)
+        return estimate
+
+
+@dataclass(frozen=True)
+class GivenDiagonal(DiagonalPower):
+    """diag(B) from your own function.
+
+    It has the parameters of `DiagonalPower` and this one:
+
+    Parameters
+    ----------
+    estimate : callable, Linearization -> ndarray, shape (n,)
+        The estimate at θ on some cases, l2 included. A log cannot store it, as it is a function.
+    """
+
+    estimate: Callable[[Linearization], Vector] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.estimate is None:
+            raise RopValueError("GivenDiagonal: give estimate=, a function of a linearization")
+
+    def diagonal(self, at: Linearization, seed: int = 0, mu: float = 0.0, /) -> Vector:
+        """Return what the function returns; see `Preconditioner`.
+
+        Raises
+        ------
+        RopValueError
+            If its shape is not (n,).
+        """
+        assert self.estimate is not None
+        found = np.asarray(self.estimate(at), at.dtype)
+        if found.shape != (at.n,):
+            raise RopValueError(
+                f"GivenDiagonal: estimate must return shape ({at.n},), got {found.shape}"
+            )
+        return found

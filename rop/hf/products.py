@@ -1,4 +1,4 @@
-"""The product with G or H at one θ, as an operator that says which one it is, and damped."""
+"""B, the product with G or H at one θ, and A, the same damped (sec. 6, 8)."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,7 +11,7 @@ from rop.objective.linearization import Linearization
 
 @dataclass(frozen=True, eq=False)
 class CurvatureProduct:
-    """v ↦ Gv + μSv, or v ↦ Hv, counted among the work.
+    """B: v ↦ Gv + μSv, or v ↦ Hv; counts the products.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ class CurvatureProduct:
     mu : float
         The strength of structural damping (sec. 8.4), with G only.
     evaluator : Evaluator
-        Counts.
+        Counts the products.
     """
 
     at: Linearization
@@ -31,7 +31,7 @@ class CurvatureProduct:
     evaluator: Evaluator
 
     def __call__(self, v: Vector, lam: float = 0.0) -> Vector:
-        """Return the product, plus λv, and count it."""
+        """Return Bv + λv."""
         self.evaluator.products += 1
         if self.curvature == "ggn":
             return self.at.ggnvp(v, self.mu, lam)
@@ -43,14 +43,14 @@ class CurvatureProduct:
 
 @dataclass(frozen=True, eq=False)
 class Damped:
-    """v ↦ Bv + dv for a diagonal d; the results of ``product`` are changed in place.
+    """A: v ↦ Bv + dv for a diagonal d; it changes the results of ``product`` in place.
 
     Parameters
     ----------
     product : callable, (n,) -> (n,)
         v ↦ Bv.
     d : float or ndarray, shape (n,)
-        The diagonal, as data: who keeps the vectors elsewhere adds it there.
+        The diagonal of λD; public, so that CG on the GPU can add it there.
     """
 
     product: Operator

@@ -1,19 +1,23 @@
 """A recipe: the settings of HF as a composition of policies."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
+from math import isfinite
 from typing import Any, Literal
 
 from rop.errors import RopValueError
-from rop.hf.backtracking import Backtracking, Selection
 from rop.hf.batches import Batches
+from rop.hf.conjugate_gradient import ConjugateGradient
 from rop.hf.damping import Damping, Tikhonov
 from rop.hf.levenberg_marquardt import LevenbergMarquardt
 from rop.hf.line_search import Armijo
 from rop.hf.preconditioners import EmpiricalFisher, Preconditioner
 from rop.hf.schedules import Ramp, extremes, value_at
-from rop.hf.stopping import ConjugateGradient, ObjectiveRise
+from rop.hf.selection import Backtracking, Selection
+from rop.hf.solution import Iterate, Solution
+from rop.hf.stopping import ObjectiveRise
 from rop.hf.subproblem import Solver
+from rop.hf.vectors import Vector
 
 
 @dataclass(frozen=True)
@@ -147,6 +151,43 @@ class Recipe:
             None if self.l2 is None else float(value_at(self.l2, iteration)),
             int(value_at(self.cg.max_steps, iteration)),
         )
+
+    def next_start(
+        self,
+        iteration: int,
+        solution: Solution,
+        delta: Vector,
+        f: Callable[[Iterate], float],
+    ) -> Vector | None:
+        """Return the iterate whose ζ-fold is the next run's x_0; None for 0 (sec. 8.5, 10).
+
+        Parameters
+        ----------
+        iteration : int
+            The number of the iteration that ends.
+        solution : Solution
+            Its run of CG.
+        delta : ndarray, shape (n,)
+            The update δ.
+        f : callable, Iterate -> float
+            x ↦ f(θ + x) on the curvature's cases.
+
+        Returns
+        -------
+        ndarray, shape (n,), or None
+            An iterate of CG.
+        """
+        restart = self.restart is not None and (iteration + 1) % self.restart == 0
+        # If CG reached the minimum there is nothing left to go on with.
+        if not solution.usable or solution.reason == "residual" or restart:
+            return None
+        if self.start == "chosen":
+            return delta
+        if self.start == "best":
+            known = [(f(iterate), iterate) for iterate in solution.iterates]
+            finite = [pair for pair in known if isfinite(pair[0])]
+            return min(finite, key=lambda pair: pair[0])[1].x if finite else None
+        return solution.x
 
     def thresholds(self) -> dict[str, float]:
         """Return the numbers by which damping, solver and line search decide, under dotted names.

@@ -1,15 +1,16 @@
 """Recipes by name: the authors' own of section 13, and the plainest one."""
 
 from rop.errors import RopValueError
-from rop.hf.backtracking import Backtracking, Best, Every, LastIterate, Powers
 from rop.hf.batches import Batches
+from rop.hf.conjugate_gradient import ConjugateGradient
 from rop.hf.damping import Tikhonov, Undamped
 from rop.hf.levenberg_marquardt import LevenbergMarquardt
 from rop.hf.line_search import Armijo
 from rop.hf.preconditioners import EmpiricalFisher, NoPreconditioner
 from rop.hf.recipe import Recipe
 from rop.hf.schedules import Ramp
-from rop.hf.stopping import ConjugateGradient, ObjectiveRise, RelativeProgress
+from rop.hf.selection import Backtracking, Best, Every, LastIterate, Powers
+from rop.hf.stopping import ObjectiveRise, RelativeProgress
 
 __all__ = ["Recipe", "basic", "martens2010", "momentum2012", "validated2012"]
 
@@ -39,7 +40,7 @@ def martens2010(
     """
     return Recipe(
         batches=Batches(curvature=curvature, seed=None),
-        damping=Tikhonov(lam, LevenbergMarquardt.martens2010()),
+        damping=Tikhonov(lam, LevenbergMarquardt(lowest=1e-20)),
         preconditioner=EmpiricalFisher(exponent=0.75),
         decay=0.95,
         cg=ConjugateGradient(max_steps, RelativeProgress(5e-4, per_step=True)),
@@ -83,7 +84,7 @@ def validated2012(
         batches=Batches(
             curvature=curvature, selection=selection, selection_from="outside", seed=None
         ),
-        damping=Tikhonov(lam, LevenbergMarquardt.martens2012()),
+        damping=Tikhonov(lam, LevenbergMarquardt(lowest=1e-20, model="damped")),
         preconditioner=EmpiricalFisher(exponent=0.75),
         decay=0.95,
         cg=ConjugateGradient(

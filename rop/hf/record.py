@@ -1,27 +1,30 @@
-"""What happened in one iteration of HF: every decision with the numbers it was based on."""
+"""The record of one iteration of HF: every decision with the numbers behind it."""
 
 from dataclasses import dataclass
-from time import perf_counter
+from math import inf
 
 from rop.hf.batches import Draw
-from rop.hf.evaluation import Evaluator, Work
+from rop.hf.evaluation import Along, Clock, Evaluator, Work
+from rop.hf.levenberg_marquardt import LevenbergMarquardt
 from rop.hf.line_search import Step
-from rop.hf.recipe import Settings
+from rop.hf.recipe import Recipe, Settings
+from rop.hf.selection import Choice
 from rop.hf.solution import Reason, Solution
+from rop.hf.state import State
 
 
 @dataclass(frozen=True)
 class CGRun:
-    """The run of CG of one iteration.
+    """The run of CG of one iteration: its `Solution` without the iterates.
 
     Attributes
     ----------
     warm : bool
-        Whether CG started from the last run's last iterate, not from 0.
+        Whether CG started from ζ times an iterate of the run before, not from 0.
     steps : int
         The number of steps.
     reason : str
-        Why CG stopped.
+        Why CG stopped; see `Solution`.
     q : tuple of float
         The damped q(x_j) after every step j, from j = 0.
     stored : tuple of int
@@ -29,9 +32,9 @@ class CGRun:
     residual : float
         ‖Ax - b‖ at the end.
     products : int
-        Products with the curvature.
+        The number of products with the curvature.
     multiplier : float or None
-        The λ that the trust region amounts to, where the solver knows it (erratum M50).
+        The λ that the trust region amounts to, if the solver computes it (erratum M50).
     """
 
     warm: bool
@@ -43,37 +46,10 @@ class CGRun:
     products: int
     multiplier: float | None
 
-    @classmethod
-    def of(cls, solution: Solution, warm: bool) -> "CGRun":
-        """Return the record of a solution.
-
-        Parameters
-        ----------
-        solution : Solution
-            What the solver found.
-        warm : bool
-            Whether it started elsewhere than at 0.
-
-        Returns
-        -------
-        CGRun
-            All of it but the iterates.
-        """
-        return cls(
-            warm=warm,
-            steps=solution.steps,
-            reason=solution.reason,
-            q=tuple(solution.q),
-            stored=tuple(iterate.steps for iterate in solution.iterates),
-            residual=solution.residual,
-            products=solution.products,
-            multiplier=solution.multiplier,
-        )
-
 
 @dataclass(frozen=True)
 class Iteration:
-    """One iteration of HF.
+    """One iteration of HF: every decision, and the numbers behind it.
 
     Attributes
     ----------
@@ -84,28 +60,29 @@ class Iteration:
     gradient_norm : float
         ‖∇f‖ at the old θ.
     lam_before, lam_after : float
-        λ as used, and as adapted.
+        λ during the iteration, and λ as adapted.
     cg : CGRun
-        CG's stop reason, steps and q.
+        The run of CG.
     f_stored : tuple of (int, float)
         Steps and f(θ + x) of the iterates that the selection tried, in the order of the trials.
     model_stored : tuple of (int, float)
-        The same with M(x) on the selection's cases, where it goes by that.
+        The same with M(x) on the selection's cases, if the selection compares that.
     f_selection : float or None
-        f(θ) on the selection's cases, where ``f_stored`` has values to compare with it.
+        f(θ) on the selection's cases, to compare with ``f_stored``.
     f_watched : tuple of (int, float)
-        Steps and f(θ + x) of all iterates at which f on the curvature's cases was looked at.
+        Steps and f(θ + x) of all iterates whose f on the curvature's cases was computed.
     chosen : int
-        The steps of the iterate that became the update δ.
+        The number of steps of the iterate that became the update δ.
     q : float
-        The undamped q(δ), the prediction in ρ.
+        The undamped q(δ), the predicted change of f.
     rho : float
-        The reduction ratio of the full δ on the curvature's cases; -inf where f rose there.
+        The reduction ratio of the full δ on the cases that ``Recipe.reduction`` names; -inf if f
+        rose there.
     rho_damped : float
         The same with the damped q(δ), which is ``cg.q[chosen]``, as the denominator (sec. 8.5).
     rho_judged : float
-        The ratio by which λ, μ and the radius were adapted: one of these, or -inf after a rejected
-        update.
+        The ratio that adapted λ, μ and the radius: ``rho``, ``rho_damped``, or -inf after a
+        rejected update.
     f_curvature : tuple of (float, float)
         f before and after the full δ on the curvature's cases.
     step : Step
@@ -115,17 +92,17 @@ class Iteration:
     cases : Draw
         The cases of gradient, curvature and selection, and the held-out ones.
     mu_before, mu_after : float
-        μ as used, and as adapted (sec. 8.4).
+        μ during the iteration, and μ as adapted (sec. 8.4).
     radius_before, radius_after : float or None
-        The trust region's radius as used, and as adapted; None without one.
+        The trust region's radius during the iteration, and as adapted; None without a region.
     f_held_out : tuple of (float, float) or None
-        f before and after the update αδ on the held-out cases, if there are any.
+        f before and after the update αδ on the held-out cases, if there are any (sec. 12.2).
     settings : Settings
-        What scheduled settings were at this iteration.
+        The values of scheduled settings at this iteration.
     thresholds : dict of str to float
-        The numbers by which damping, CG and line search decided; see `Recipe.thresholds`.
+        The thresholds of damping, CG and line search; see `Recipe.thresholds`.
     events : tuple of str
-        What was out of the ordinary, in words.
+        Everything unusual, in words.
     seconds : dict of str to float
         Wall time of "gradient", "cg", "selection", "damping" and "line search".
     work : Work
@@ -163,6 +140,125 @@ class Iteration:
     seconds: dict[str, float]
     work: Work
 
+    @classmethod
+    def of(
+        cls,
+        *,
+        before: State,
+        after: State,
+        recipe: Recipe,
+        cases: Draw,
+        settings: Settings,
+        f: float,
+        gradient_norm: float,
+        solution: Solution,
+        warm: bool,
+        choice: Choice,
+        along: Along,
+        q: float,
+        rhos: tuple[float, float, float],
+        step: Step,
+        step_norm: float,
+        evaluator: Evaluator,
+        clock: Clock,
+    ) -> "Iteration":
+        """Return the record of an iteration from what its lines computed.
+
+        Parameters
+        ----------
+        before, after : State
+            The state at its beginning and at its end.
+        recipe : Recipe
+            The settings.
+        cases : Draw
+            Its cases.
+        settings : Settings
+            The values of scheduled settings.
+        f : float
+            f on the gradient's cases.
+        gradient_norm : float
+            ‖∇f‖.
+        solution : Solution
+            What the solver found.
+        warm : bool
+            Whether the solver started elsewhere than at 0.
+        choice : Choice
+            The selection.
+        along : Along
+            f along CG's iterates.
+        q : float
+            The undamped q(δ).
+        rhos : tuple of float
+            ρ, ρ of the damped model, and the ratio that adapted λ.
+        step : Step
+            The line search.
+        step_norm : float
+            ‖αδ‖.
+        evaluator : Evaluator
+            Evaluates f on held-out cases.
+        clock : Clock
+            Time and work.
+
+        Returns
+        -------
+        Iteration
+            The record.
+        """
+        by_f = recipe.selection.by == "f"
+        rho, rho_damped, rho_judged = rhos
+        held_out = None
+        f_curvature = (
+            along.before(cases.curvature),
+            along.after(cases.curvature, choice.iterate),
+        )
+        f_selection = along.before(cases.selection) if by_f and choice.f else None
+        if cases.held_out is not None:
+            held_out = (
+                along.before(cases.held_out),
+                evaluator.value(after.theta, cases.held_out),
+            )
+        return cls(
+            number=before.iteration,
+            f_before=f,
+            f_after=step.f,
+            gradient_norm=gradient_norm,
+            lam_before=before.lam,
+            lam_after=after.lam,
+            cg=CGRun(
+                warm,
+                solution.steps,
+                solution.reason,
+                tuple(solution.q),
+                tuple(iterate.steps for iterate in solution.iterates),
+                solution.residual,
+                solution.products,
+                solution.multiplier,
+            ),
+            f_stored=choice.f if by_f else (),
+            model_stored=() if by_f else choice.f,
+            f_selection=f_selection,
+            f_watched=along.computed(cases.curvature),
+            chosen=choice.iterate.steps,
+            q=q,
+            rho=rho,
+            rho_damped=rho_damped,
+            rho_judged=rho_judged,
+            f_curvature=f_curvature,
+            step=step,
+            step_norm=step_norm,
+            cases=cases,
+            mu_before=before.mu,
+            mu_after=after.mu,
+            radius_before=before.radius,
+            radius_after=after.radius,
+            f_held_out=held_out,
+            settings=settings,
+            thresholds=recipe.thresholds(),
+            events=_events(solution, rho, after.lam, recipe.damping.rule, step, held_out),
+            seconds=clock.seconds,
+            work=clock.work,
+        )
+
     def __str__(self) -> str:
         radius = "" if self.radius_before is None else f"r {self.radius_before:.3g}  "
         return (
@@ -173,31 +269,32 @@ class Iteration:
         )
 
 
-class Clock:
-    """Wall time of the phases of an iteration, and the work since it began.
-
-    Parameters
-    ----------
-    evaluator : Evaluator
-        Counts the work.
-    """
-
-    def __init__(self, evaluator: Evaluator) -> None:
-        self.seconds: dict[str, float] = {}
-        self._evaluator, self._before, self._last = evaluator, evaluator.work, perf_counter()
-
-    def lap(self, phase: str) -> None:
-        """End a phase.
-
-        Parameters
-        ----------
-        phase : str
-            Its name.
-        """
-        now = perf_counter()
-        self.seconds[phase], self._last = now - self._last, now
-
-    @property
-    def work(self) -> Work:
-        """The work since the iteration began."""
-        return self._evaluator.work - self._before
+def _events(
+    solution: Solution,
+    rho: float,
+    lam: float,
+    rule: LevenbergMarquardt | None,
+    step: Step,
+    held_out: tuple[float, float] | None,
+) -> tuple[str, ...]:
+    """Everything unusual and how it was handled, in the order of the algorithm."""
+    said = []
+    if solution.reason == "negative curvature":
+        said.append(f"CG met a direction without positive curvature after {solution.steps} steps")
+    if solution.reason == "not finite":
+        said.append(f"a product with the curvature was not finite after {solution.steps} CG steps")
+    if not solution.usable:
+        said.append("CG did not get below q(0) = 0: the next run starts from 0 (sec. 8.5)")
+    if rho == -inf:
+        said.append("f rose or is not a number at the full update: rho = -inf (erratum M48)")
+    if rule is not None and lam in (rule.lowest, rule.highest):
+        said.append(f"lam is at its bound {lam:g}")
+    if step.outcome == "not a descent direction":
+        said.append("the update is not a descent direction: only the first alpha was tried")
+    if step.alpha == 0:
+        said.append(
+            f"the update was rejected after {len(step.trials)} trials: theta stays, lam rises"
+        )
+    if held_out is not None and not held_out[1] <= held_out[0]:
+        said.append("f rose on held-out cases: the update overfits its minibatch (sec. 12.2)")
+    return tuple(said)

@@ -9,8 +9,8 @@ import numpy.typing as npt
 from rop.errors import RopError, RopValueError
 from rop.hf.comparison import compare
 from rop.hf.evaluation import Data
-from rop.hf.iterations import Iterations
 from rop.hf.journal import checksum, read_log
+from rop.hf.optimizer import HessianFree
 from rop.hf.record import Iteration
 from rop.hf.streams import Stream
 from rop.objective.objective import Objective
@@ -61,7 +61,7 @@ def replay(
     first = np.array(theta, header.dtype)
     if checksum(first) != header.theta_sha256:
         raise RopValueError(f"replay: theta is not the θ_0 from which the run of {log} began")
-    again = Iterations(
+    again = HessianFree(
         objective, first, data, header.recipe, engine=header.engine, dtype=header.dtype
     )
     for expected in told.records:

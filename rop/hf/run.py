@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from rop.hf.evaluation import Data
 from rop.hf.interrupts import remembered
-from rop.hf.iterations import Iterations
 from rop.hf.journal import Header, Journal, checksum
+from rop.hf.optimizer import HessianFree
 from rop.hf.recipes import Recipe
 from rop.hf.record import Iteration
 from rop.hf.result import MESSAGES, Result
@@ -99,7 +99,7 @@ def minimize(
     """
     began = perf_counter()
     recipe = Recipe() if recipe is None else recipe
-    run = Iterations(
+    run = HessianFree(
         objective,
         theta,
         data,

@@ -9,8 +9,8 @@ from rop.errors import RopValueError
 class Ramp:
     """A number that goes from ``first`` to ``last`` between two iterations.
 
-    It is ``first`` before iteration ``begin`` and ``last`` from iteration ``end`` on; a switch if
-    the two are equal. If ``first`` and ``last`` are integers, so is everything between them.
+    It is ``first`` before iteration ``begin`` and ``last`` from iteration ``end`` on. With begin
+    equal to end it is a switch. If ``first`` and ``last`` are integers, so are all values.
 
     Parameters
     ----------
@@ -19,7 +19,7 @@ class Ramp:
     begin, end : int
         The iterations between which it changes.
     geometric : bool
-        Change by equal factors, not by equal amounts.
+        Change by equal factors instead of equal amounts.
 
     Raises
     ------
@@ -45,18 +45,7 @@ class Ramp:
             )
 
     def at(self, iteration: int) -> int | float:
-        """Return the value at an iteration.
-
-        Parameters
-        ----------
-        iteration : int
-            The iteration's number, from 0.
-
-        Returns
-        -------
-        int or float
-            The value.
-        """
+        """Return the value at an iteration; iterations count from 0."""
         if iteration < self.begin:
             return self.first
         if iteration >= self.end:
@@ -69,34 +58,10 @@ class Ramp:
 
 
 def value_at(setting: int | float | Ramp, iteration: int) -> int | float:
-    """Return a setting's value at an iteration.
-
-    Parameters
-    ----------
-    setting : int, float or Ramp
-        The setting.
-    iteration : int
-        The iteration's number, from 0.
-
-    Returns
-    -------
-    int or float
-        The setting itself if it is a number.
-    """
+    """Return a setting's value at an iteration; a number is its own value."""
     return setting.at(iteration) if isinstance(setting, Ramp) else setting
 
 
 def extremes(setting: int | float | Ramp) -> tuple[int | float, ...]:
-    """Return the values between which a setting stays.
-
-    Parameters
-    ----------
-    setting : int, float or Ramp
-        The setting.
-
-    Returns
-    -------
-    tuple of int or float
-        The number itself, or a ramp's first and last.
-    """
+    """Return a ramp's first and last value, or the number itself."""
     return (setting.first, setting.last) if isinstance(setting, Ramp) else (setting,)

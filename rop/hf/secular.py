@@ -21,8 +21,8 @@ class SecularSolution:
     multiplier : float
         λ >= 0 with (θ_i + λ) h_i = c_i; 0 inside the ball.
     hard : bool
-        Whether it is the hard case: c has no part in the lowest eigenvalue's direction, to which h
-        then owes the rest of its length, with either sign (erratum M50).
+        Whether it is the hard case: c is 0 in the lowest eigenvalue's direction, along which h
+        then goes to the boundary, with either sign (erratum M50).
     """
 
     h: Numbers
@@ -33,8 +33,8 @@ class SecularSolution:
 def solve_secular(values: Numbers, c: Numbers, radius: float) -> SecularSolution:
     """Solve the trust-region subproblem for a diagonal matrix.
 
-    The unknown of the secular equation ‖h(λ)‖ = r is σ = λ + θ_min on a logarithmic scale: there it
-    has no cancellation, however small c's part in the lowest direction is, and one root.
+    The secular equation ‖h(λ)‖ = r is solved for σ = λ + θ_min on a logarithmic scale, where it has
+    one root and no cancellation, however small c is in the lowest direction.
 
     Parameters
     ----------

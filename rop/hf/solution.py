@@ -1,7 +1,8 @@
-"""What a solver of the quadratic model tells while it runs, and what it found."""
+"""The progress and the solution of a run of CG, or of another solver of the quadratic model."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, TypeAlias
 
 from rop.hf.vectors import Vector
 
@@ -19,7 +20,7 @@ Reason: TypeAlias = Literal[
 
 @dataclass(frozen=True)
 class Iterate:
-    """An iterate x of CG that was kept: its number of steps and q(x), with q(0) = 0."""
+    """An iterate x of CG, its number of steps, and q(x), with q(0) = 0."""
 
     steps: int
     x: Vector
@@ -33,7 +34,7 @@ class Progress:
     Attributes
     ----------
     x : ndarray, shape (n,)
-        The present iterate; it changes in place, copy it to keep it.
+        The present iterate; it changes in place: copy it to keep it.
     q : list of float
         q(x_0), ..., q(x_j).
     residual : float
@@ -50,32 +51,29 @@ class Progress:
         return len(self.q) - 1
 
 
-class StopRule(Protocol):
-    """Says after a step why CG should stop, or None to go on."""
-
-    def __call__(self, progress: Progress, /) -> Reason | None:
-        """Judge the run so far."""
+StopRule: TypeAlias = Callable[[Progress], Reason | None]
+"""Called after each step; returns the reason to stop, or None to go on."""
 
 
 @dataclass(frozen=True)
 class Solution:
-    """What a run of CG found.
+    """The result of a run of CG.
 
     Attributes
     ----------
     iterates : list of Iterate
-        The wanted iterates in order of their steps; the last iterate always ends the list.
+        The wanted iterates in order of their steps, the last iterate always among them.
     reason : str
         Why CG stopped: "progress", "residual", "steps", "negative curvature", "not finite",
-        "boundary" of the trust region, "f rose"; or "subspace", searched to the end.
+        "boundary" of the trust region, "f rose", or "subspace" (searched to the end).
     q : list of float
         q(x_0), ..., q(x_steps).
     residual : float
         ‖Ax - b‖ at the end, from CG's recursion.
     products : int
-        Products with A that were computed.
+        The number of products with A.
     multiplier : float or None
-        In a trust region the λ >= 0 with (A + λP)x = b, where the solver knows it.
+        In a trust region the λ >= 0 with (A + λP)x = b, if the solver computes it.
     """
 
     iterates: list[Iterate]
@@ -97,5 +95,5 @@ class Solution:
 
     @property
     def usable(self) -> bool:
-        """Whether the last iterate has q(x) < q(0) = 0, which a warm start does not ensure."""
+        """Whether q(x) < q(0) = 0 at the last iterate; a warm start may end above 0."""
         return self.reason != "not finite" and self.q[-1] < 0

@@ -1,4 +1,4 @@
-"""What an iteration of HF hands on to the next, and why there is no next one."""
+"""The state between two iterations of HF, and the reasons why a run ends."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -10,12 +10,12 @@ Ended: TypeAlias = Literal["gradient", "precision", "not finite", "rejected"]
 
 @dataclass(frozen=True)
 class State:
-    """All that an iteration hands on to the next; with the data and the recipe, the whole run.
+    """The state between two iterations; with data and recipe it determines the rest of the run.
 
     Attributes
     ----------
     iteration : int
-        The number of the next iteration; it also determines the batches.
+        The number of the next iteration, which determines the batches.
     theta : ndarray, shape (n,)
         θ.
     lam : float
@@ -25,9 +25,9 @@ class State:
     radius : float or None
         The trust region's radius; None without one.
     start : ndarray, shape (n,), or None
-        The iterate of CG from which the next run starts after decay; None is 0.
+        The iterate of CG whose ζ-fold is the next run's x_0; None for x_0 = 0.
     rejected : int
-        How many updates in a row were rejected.
+        The number of updates rejected in a row.
     f : float
         f(θ) on the cases of the latest gradient; NaN before the first.
     """
@@ -43,5 +43,5 @@ class State:
 
     @property
     def seed(self) -> int:
-        """The seed of the iteration's random numbers, with room for one more for each piece."""
+        """The seed of the iteration's random numbers; pieces of the batch add their numbers."""
         return self.iteration << 32

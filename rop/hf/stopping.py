@@ -1,16 +1,11 @@
-"""When CG stops: the relative progress on q, a rise of f, a limit; and CG as HF's solver."""
+"""When CG stops: the relative progress on q, and a rise of f."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import ceil, inf
+from math import ceil
 
 from rop.errors import RopValueError
-from rop.hf.cg import pcg
-from rop.hf.resident import resident_pcg
-from rop.hf.schedules import Ramp, extremes, value_at
-from rop.hf.solution import Iterate, Progress, Reason, Solution, StopRule
-from rop.hf.subproblem import Subproblem
-from rop.hf.trust_region import TrustRegion
+from rop.hf.solution import Iterate, Progress, Reason, StopRule
 
 
 @dataclass(frozen=True)
@@ -18,8 +13,8 @@ class RelativeProgress:
     """Stop when q hardly fell over the last k steps (sec. 4, eq. 2; erratum M13).
 
     With s_j = (q_j - q_{j-k}) / q_j and k = max(10, ⌈j/10⌉) CG stops at the first j > k with
-    q_j < 0 and s_j < tolerance, times k if the tolerance is per step. q has q(0) = 0; the guard
-    q_j < 0 keeps a warm start, where q may begin above 0, from being taken for stagnation.
+    q_j < 0 and s_j < tolerance, times k if the tolerance is per step. q(0) = 0. The guard q_j < 0
+    is for warm starts, where q may begin above 0: without it they look like stagnation.
 
     Parameters
     ----------
@@ -35,18 +30,7 @@ class RelativeProgress:
     window_fraction: float = 0.1
 
     def __call__(self, progress: Progress, /) -> Reason | None:
-        """Return "progress" if q stagnates.
-
-        Parameters
-        ----------
-        progress : Progress
-            The run of CG after its latest step.
-
-        Returns
-        -------
-        str or None
-            The reason to stop, if there is one.
-        """
+        """Return "progress" if q stagnates."""
         j, q = progress.steps, progress.q
         k = max(self.smallest_window, ceil(self.window_fraction * j))
         if j <= k or not q[j] < 0:
@@ -59,18 +43,17 @@ class RelativeProgress:
 class ObjectiveRise:
     """Stop when f on the curvature's cases is significantly worse than some steps ago (sec. 13).
 
-    f is looked at every few steps. CG stops at step j if q_j < 0 and f_j exceeds f_{j-window} by
-    more than ``tolerance`` times the reduction of back then, f(θ) - f_{j-window} or 0; a loss that
-    is not a number exceeds everything.
+    CG stops at step j if q_j < 0 and f_j exceeds f_{j-window} by more than ``tolerance`` times the
+    reduction then, f(θ) - f_{j-window}, or 0 if f had risen. NaN exceeds every number.
 
     Parameters
     ----------
     every : int
-        How many steps lie between two looks.
+        Evaluate f after every so many steps.
     window : int
         How many steps to look back, a multiple of ``every``.
     tolerance : float
-        What is significant, as a share of the reduction.
+        The significant rise, as a share of the reduction.
     """
 
     every: int = 5
@@ -87,19 +70,19 @@ class ObjectiveRise:
             raise RopValueError(f"ObjectiveRise: tolerance must be >= 0, got {self.tolerance}")
 
     def rule(self, f: float, watch: Callable[[Iterate], float]) -> StopRule:
-        """Return the stopping rule for one run of CG.
+        """Return the rule for one run of CG.
 
         Parameters
         ----------
         f : float
             f(θ).
         watch : callable, Iterate -> float
-            f(θ + x) at an iterate x.
+            x ↦ f(θ + x) on the curvature's cases.
 
         Returns
         -------
         callable, Progress -> str or None
-            Says "f rose", or nothing.
+            Returns "f rose", or None to go on.
         """
         seen: dict[int, float] = {}
 
@@ -115,91 +98,3 @@ class ObjectiveRise:
             return None if seen[j] <= allowed else "f rose"
 
         return judge
-
-
-@dataclass(frozen=True)
-class ConjugateGradient:
-    """How HF runs CG: its stopping rules, its trust region if any, and the memory for its iterates.
-
-    With the CUDA engine all of CG's vectors stay on the GPU and the host looks every few steps, if
-    there is no trust region and no ``downhill``, the damping matrix is diagonal, P too, and batch
-    and vectors fit. Otherwise, as with the other engines, the vectors are the host's.
-
-    Parameters
-    ----------
-    max_steps : int or Ramp
-        The hard limit, between 10 and 300+; an important meta-parameter (sec. 14).
-    progress : RelativeProgress or None
-        The progress rule; None leaves only the other stops.
-    residual : float
-        Stop when ‖r‖ <= residual · ‖b‖.
-    keep : int
-        The most iterates held in memory, each of n numbers; the earliest are dropped.
-    rise : ObjectiveRise or None
-        The rule that looks at f, if it is wanted.
-    region : TrustRegion or None
-        With one, this is the method of Steihaug and Toint, which starts from 0 (sec. 8.6).
-    downhill : bool
-        Take a step of steepest descent where already the first direction has no positive curvature.
-    """
-
-    max_steps: int | Ramp = 250
-    progress: RelativeProgress | None = RelativeProgress()
-    residual: float = 1e-10
-    keep: int = 32
-    rise: ObjectiveRise | None = None
-    region: TrustRegion | None = None
-    downhill: bool = False
-
-    def __post_init__(self) -> None:
-        if min(extremes(self.max_steps)) < 1 or self.keep < 1:
-            raise RopValueError(
-                "ConjugateGradient: max_steps and keep must be at least 1, "
-                f"got {self.max_steps} and {self.keep}"
-            )
-
-    @property
-    def warm(self) -> bool:
-        """Whether CG may start elsewhere than at 0."""
-        return self.region is None
-
-    def solve(self, problem: Subproblem, /) -> Solution:
-        """Run CG on Ax = b.
-
-        Parameters
-        ----------
-        problem : Subproblem
-            The model.
-
-        Returns
-        -------
-        Solution
-            The wanted iterates and the reason for stopping.
-        """
-        stops: list[StopRule] = [] if self.progress is None else [self.progress]
-        if self.rise is not None and problem.watch is not None:
-            stops.append(self.rise.rule(problem.f, problem.watch))
-        max_steps = problem.max_steps or int(value_at(self.max_steps, 0))
-        if problem.radius == inf and not self.downhill:
-            found = resident_pcg(
-                problem,
-                max_steps=max_steps,
-                residual=self.residual,
-                stops=stops,
-                keep=self.keep,
-            )
-            if found is not None:
-                return found
-        return pcg(
-            problem.A,
-            problem.b,
-            problem.x0,
-            problem.preconditioner,
-            max_steps=max_steps,
-            residual=self.residual,
-            stops=stops,
-            store=problem.store,
-            keep=self.keep,
-            radius=problem.radius,
-            downhill=self.downhill,
-        )

@@ -1,4 +1,4 @@
-"""Data that are not all there at once: another batch of them for every iteration (sec. 12)."""
+"""Data drawn for each iteration (sec. 12)."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
@@ -11,17 +11,17 @@ Batch = Mapping[str, npt.ArrayLike]
 
 
 class Stream:
-    """Data drawn anew for each iteration; the recipe's batches are parts of what was drawn.
+    """Data drawn anew for each iteration; the recipe's batches are parts of them.
 
-    What does not fit in memory but lies in files needs no stream: hand over ``np.memmap`` arrays
-    or ``np.load(..., mmap_mode="r")``, of which only the pieces in work are read.
+    Files that do not fit in memory need no stream: give ``np.memmap`` arrays or
+    ``np.load(..., mmap_mode="r")``, from which only the batch at hand is read.
 
     Parameters
     ----------
     source : callable, int -> mapping of str to ndarray, or iterable of such mappings
-        The data of iteration k, for k = 0, 1, ..., as a function of k: best, for then a run can be
+        A function of k that returns the data of iteration k = 0, 1, ...; with it a run can be
         resumed anywhere at no cost. Or an iterable such as a list or a data loader: a resumed run
-        goes through it from the beginning up to its place, which must bring the same batches.
+        draws its batches again from the beginning, so they must be the same.
 
     Raises
     ------
@@ -46,7 +46,7 @@ class Stream:
         self._last: tuple[int, Batch] | None = None
 
     def __call__(self, iteration: int) -> Batch:
-        """Return the data of an iteration, the latest ones again without drawing them.
+        """Return the data of an iteration; the latest ones are not drawn again.
 
         Parameters
         ----------
@@ -61,16 +61,23 @@ class Stream:
         Raises
         ------
         StopIteration
-            If the source is an iterable and has come to its end.
+            If an iterable source is exhausted.
         """
         if self._last is None or self._last[0] != iteration:
             self._last = None  # frees its memory before more is taken
             self._last = iteration, self._draw(iteration)
         return self._last[1]
 
+    def first(self) -> Batch:
+        """Return the data of iteration 0; raises RopValueError if there are none."""
+        try:
+            return self(0)
+        except StopIteration:
+            raise RopValueError("data: the stream has no batches") from None
+
 
 class _InOrder:
-    """An iterable as a function of the position; going back means starting again."""
+    """An iterable as a function of the position; to go back is to start again."""
 
     def __init__(self, batches: Iterable[Batch]) -> None:
         self._batches, self._next = batches, 0

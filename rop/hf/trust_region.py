@@ -1,6 +1,7 @@
-"""The radius of a trust region, and the rule that adapts it (sec. 8.6)."""
+"""The trust region, the rule that adapts its radius, and the ball along CG (sec. 8.6)."""
 
 from dataclasses import dataclass, field
+from math import sqrt
 
 from rop.errors import RopValueError
 from rop.hf.levenberg_marquardt import LevenbergMarquardt
@@ -10,8 +11,8 @@ from rop.hf.levenberg_marquardt import LevenbergMarquardt
 class TrustRegion:
     """The region {‖δ‖_P <= r}: a ball without a preconditioner P, an ellipsoid with one.
 
-    Unlike λ, r is not on the scale of f. For every r there is a λ whose damped model has the same
-    minimiser: (B + λP)δ = -∇f with λ >= 0 (erratum M50).
+    For every r there is a λ whose damped model has the same minimiser: (B + λP)δ = -∇f with
+    λ >= 0 (erratum M50). Unlike λ, r does not depend on the scale of f if P does not.
 
     Parameters
     ----------
@@ -32,12 +33,12 @@ class TrustRegion:
             )
 
     def adapt(self, radius: float, rho: float, boundary: bool) -> float:
-        """Return the next r.
+        """Return the next radius.
 
         Parameters
         ----------
         radius : float
-            The present r.
+            The present radius.
         rho : float
             The reduction ratio; -inf after a failed update.
         boundary : bool
@@ -46,8 +47,42 @@ class TrustRegion:
         Returns
         -------
         float
-            The next r.
+            The next radius.
         """
         if rho > self.rule.good and not boundary:
             return radius
         return 1 / self.rule.update(1 / radius, rho)
+
+
+class Ball:
+    """‖x‖²_P, xᵀPp and pᵀPp along CG from 0, by recursions that do not need P.
+
+    CG from 0 has r ⟂ p and r ⟂ x. With y = P⁻¹r that is yᵀPp = 0 and xᵀPy = 0, from which the
+    recursions follow (Conn, Gould & Toint 2000, 7.5.1).
+
+    Parameters
+    ----------
+    radius : float
+        r.
+    ry : float
+        rᵀP⁻¹r at x = 0, which is pᵀPp.
+    """
+
+    def __init__(self, radius: float, ry: float) -> None:
+        self.radius = radius
+        self._xx, self._xp, self._pp = 0.0, 0.0, ry
+
+    def holds(self, alpha: float) -> bool:
+        """Return whether ‖x + αp‖_P < r; False for α = ∞."""
+        return self._xx + alpha * (2 * self._xp + alpha * self._pp) < self.radius**2
+
+    def exit(self) -> float:
+        """Return the root τ >= 0 of ‖x + τp‖²_P = r², in the form without cancellation."""
+        gap = max(self.radius**2 - self._xx, 0.0)
+        return gap / (self._xp + sqrt(self._xp**2 + self._pp * gap))
+
+    def advance(self, alpha: float, beta: float, ry: float) -> None:
+        """Go on from x to x + αp and from p to βp - P⁻¹r, where rᵀP⁻¹r = ry at the new x."""
+        self._xx += alpha * (2 * self._xp + alpha * self._pp)
+        self._xp = beta * (self._xp + alpha * self._pp)
+        self._pp = ry + beta**2 * self._pp

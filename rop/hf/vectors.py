@@ -1,8 +1,8 @@
 """Scalar products and updates of parameter vectors, the only arithmetic that CG adds.
 
-Vectors may be float32; their scalar products are accumulated in float64, because CG's step
-lengths and the progress of q are small differences of large sums. What CG does to the same vectors
-is done in one pass over memory, by all cores where the vectors are long.
+Vectors may be float32; scalar products are summed in float64, because CG's step lengths and the
+progress of q are small differences of large sums. Operations on the same vectors share one pass
+over memory, and long vectors use all cores.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from rop.errors import RopTypeError, RopValueError
 
 Vector: TypeAlias = npt.NDArray[np.floating[Any]]
 
-# Two vectors this long fill the nearest caches: a second core then shortens the way to memory.
+# Two vectors of this length fill the caches of one core; beyond it a second core pays.
 _LONG = 2**18
 
 
@@ -72,84 +72,27 @@ def finite_vector(owner: str, name: str, value: npt.ArrayLike) -> Vector:
 
 
 def dot(a: Vector, b: Vector) -> float:
-    """Return aᵀb, summed in float64.
-
-    Parameters
-    ----------
-    a, b : ndarray, shape (n,)
-        Vectors of one dtype.
-
-    Returns
-    -------
-    float
-        The scalar product.
-    """
+    """Return aᵀb, summed in float64."""
     return _by_stretches(_compiled().dot, a, b)
 
 
 def norm(a: Vector) -> float:
-    """Return the Euclidean norm of a.
-
-    Parameters
-    ----------
-    a : ndarray, shape (n,)
-        A vector.
-
-    Returns
-    -------
-    float
-        ‖a‖.
-    """
+    """Return ‖a‖, the Euclidean norm."""
     return sqrt(dot(a, a))
 
 
 def axpy(scalar: float, x: Vector, y: Vector) -> None:
-    """Add scalar · x to y in place.
-
-    Parameters
-    ----------
-    scalar : float
-        The factor of x.
-    x : ndarray, shape (n,)
-        The vector to add.
-    y : ndarray, shape (n,)
-        The vector that changes.
-    """
+    """Add scalar · x to y in place."""
     _by_stretches(partial(_compiled().axpy, y.dtype.type(scalar)), x, y)
 
 
 def descend(alpha: float, p: Vector, Ap: Vector, x: Vector, r: Vector) -> float:
-    """Take CG's step: add αp to x and αAp to the residual r, in place.
-
-    Parameters
-    ----------
-    alpha : float
-        α.
-    p, Ap : ndarray, shape (n,)
-        The direction, and its product with A.
-    x, r : ndarray, shape (n,)
-        The iterate and its residual, which change.
-
-    Returns
-    -------
-    float
-        rᵀr of the new residual.
-    """
+    """Add αp to x and αAp to the residual r in place; return the new rᵀr."""
     return _by_stretches(partial(_compiled().descend, x.dtype.type(alpha)), p, Ap, x, r)
 
 
 def turn(beta: float, y: Vector, p: Vector) -> None:
-    """Make CG's next direction in place: p = βp - y.
-
-    Parameters
-    ----------
-    beta : float
-        β.
-    y : ndarray, shape (n,)
-        The preconditioned residual.
-    p : ndarray, shape (n,)
-        The direction, which changes.
-    """
+    """Set p to βp - y in place, CG's next direction."""
     _by_stretches(partial(_compiled().turn, p.dtype.type(beta)), y, p)
 
 
@@ -161,7 +104,7 @@ def _compiled() -> ModuleType:
 
 
 def _by_stretches(function: Callable[..., float | None], *vectors: Vector) -> float:
-    """Run a function on stretches of vectors at the same time; returns the sum of its results."""
+    """Run a function on parts of the vectors in parallel; return the sum of its results."""
     n = vectors[0].size
     shape = (n,)
     for vector in vectors:  # compiled code does not look where an array ends

@@ -27,16 +27,16 @@ from rop.hf import (
     Structural,
     Subproblem,
     Tikhonov,
+    conjugate_gradient,
     minimize,
     recipes,
-    stopping,
 )
-from rop.hf.backtracking import Backtracking
 from rop.hf.batches import Batches
+from rop.hf.conjugate_gradient import ConjugateGradient
 from rop.hf.evaluation import Evaluator
 from rop.hf.products import CurvatureProduct, Damped
 from rop.hf.resident import resident_pcg
-from rop.hf.stopping import ConjugateGradient
+from rop.hf.selection import Backtracking
 
 SHORT = ConjugateGradient(max_steps=6)
 PLAIN = Recipe(
@@ -91,7 +91,7 @@ def iterations(recipe, engine, many, dtype):
 def test_the_same_iterations(name):
     """Every decision is that of the host's CG, and every number to rounding."""
     theirs, right = iterations(RECIPES[name], "numpy", 2, np.float64)
-    with mock.patch.object(stopping, "pcg", refused):
+    with mock.patch.object(conjugate_gradient, "pcg", refused):
         ours, found = iterations(RECIPES[name], "cuda", 2, np.float64)
     for it, expected in zip(found, right, strict=True):
         for what in ("steps", "reason", "stored", "products", "warm"):
@@ -113,7 +113,7 @@ def test_the_same_iterations_in_float32():
     recipe = RECIPES["warm starts, P, saved iterates"]
     right, _ = iterations(recipe, "numpy", 2, np.float64)
     theirs, _ = iterations(recipe, "numpy", 2, np.float32)
-    with mock.patch.object(stopping, "pcg", refused):
+    with mock.patch.object(conjugate_gradient, "pcg", refused):
         ours, _ = iterations(recipe, "cuda", 2, np.float32)
     assert ours.theta.dtype == np.float32
     # As exact as the host, which rounds in another order.

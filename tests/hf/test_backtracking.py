@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import rop
-from rop.hf.backtracking import Backtracking, Best, Every, LastIterate, Powers
+from rop.hf.selection import Backtracking, Best, Every, LastIterate, Powers
 from rop.hf.solution import Iterate
 
 STEPS = (5, 7, 9, 11, 15)

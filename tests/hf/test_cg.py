@@ -6,7 +6,7 @@ import scipy.sparse.linalg as spla
 
 import rop
 from rop.hf.cg import pcg
-from rop.hf.stopping import ConjugateGradient
+from rop.hf.conjugate_gradient import ConjugateGradient
 from rop.hf.subproblem import Subproblem
 from rop.hf.vectors import axpy, dot, norm
 

@@ -8,13 +8,13 @@ import pytest
 
 import rop
 from rop.hf import HessianFree, Recipe, recipes
-from rop.hf.backtracking import Backtracking, Every, LastIterate
 from rop.hf.batches import Batches
+from rop.hf.conjugate_gradient import ConjugateGradient
 from rop.hf.damping import Tikhonov
 from rop.hf.levenberg_marquardt import LevenbergMarquardt
 from rop.hf.line_search import Armijo, Step
 from rop.hf.preconditioners import EmpiricalFisher, NoPreconditioner
-from rop.hf.stopping import ConjugateGradient
+from rop.hf.selection import Backtracking, Every, LastIterate
 from rop.hf.vectors import norm
 from rop.nets import mlp
 
@@ -441,7 +441,7 @@ def test_negative_curvature_is_said_and_survived():
 
 
 def test_a_curvature_of_one_case_is_warned_of_and_works():
-    with pytest.warns(UserWarning, match="the curvature sees one case of 60"):
+    with pytest.warns(UserWarning, match="the curvature uses one case of 60"):
         optimizer = run(classifier(), Recipe(batches=Batches(curvature=1)))
     records = take(optimizer, 5)
     assert {it.cases.curvature.size for it in records} == {1}

@@ -283,14 +283,14 @@ def test_a_failed_update_raises_lam_and_shrinks_the_region_however_good_rho_was(
 
 
 def test_the_damped_model_gives_the_smaller_ratio_and_the_rule_says_which_counts(problem):
-    for rule in (LevenbergMarquardt.martens2010(), LevenbergMarquardt.martens2012()):
+    for rule in (recipes.martens2010().damping.rule, recipes.validated2012().damping.rule):
         records = take(start(problem, Recipe(damping=Tikhonov(1.0, rule))), 8)
         for it in records:
             assert it.rho_judged == (it.rho if rule.model == "undamped" else it.rho_damped)
             if it.rho > 0:
                 # The damped q promises less, so what came true is the larger share of it.
                 assert it.rho < it.rho_damped
-    assert LevenbergMarquardt.martens2010().lowest < 1.9e-18
+    assert recipes.martens2010().damping.rule.lowest < 1.9e-18
     with pytest.raises(rop.RopError, match='model must be "undamped" or "damped"'):
         LevenbergMarquardt(model="neither")
 

@@ -7,8 +7,13 @@ import rop
 from rop.hf.batches import Cases
 from rop.hf.cg import pcg
 from rop.hf.evaluation import Evaluator
-from rop.hf.jacobi import ChapelleErhan, ExactDiagonal, GivenDiagonal
-from rop.hf.preconditioners import EmpiricalFisher, NoPreconditioner
+from rop.hf.preconditioners import (
+    ChapelleErhan,
+    EmpiricalFisher,
+    ExactDiagonal,
+    GivenDiagonal,
+    NoPreconditioner,
+)
 from rop.hf.vectors import norm
 from rop.nets import mlp
 

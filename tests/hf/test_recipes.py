@@ -7,13 +7,12 @@ import pytest
 
 import rop
 from rop.hf import recipes
-from rop.hf.backtracking import Backtracking, Best, Every, LastIterate, Powers
-from rop.hf.damping import Tikhonov, Undamped
+from rop.hf.damping import Structural, Tikhonov, Undamped
 from rop.hf.preconditioners import EmpiricalFisher, NoPreconditioner
 from rop.hf.recipe import Recipe, Settings
 from rop.hf.schedules import Ramp
+from rop.hf.selection import Backtracking, Best, Every, LastIterate, Powers
 from rop.hf.stopping import ObjectiveRise
-from rop.hf.structural import Structural
 
 
 def test_martens2010():

@@ -18,8 +18,8 @@ from rop.hf import (
     Tikhonov,
     pcg,
 )  # fmt: skip
-from rop.hf.scale_sensitive import DiagonalPenalty, FactoredPenalty
-from rop.hf.stopping import ConjugateGradient
+from rop.hf.conjugate_gradient import ConjugateGradient
+from rop.hf.damping_matrices import DiagonalMatrix, GramMatrix
 
 EXACT = ConjugateGradient(max_steps=500, progress=None, residual=1e-13)
 SCALES = np.geomspace(1e-2, 1e2, 5)
@@ -94,14 +94,14 @@ def test_ctc_damps_the_weights_themselves_whatever_their_parameterization():
         def jacobian(theta, kind=kind):
             return kind(np.exp(theta))
 
-        penalty = Reparameterized(lam, jacobian=jacobian).prepare(at, 0.0, 0)
+        penalty = Reparameterized(lam, jacobian=jacobian).matrix(at, 0.0, 0)
         delta = pcg(penalty.damp(at.ggnvp, lam), -at.gradient(), residual=1e-14).x
         np.testing.assert_allclose(np.exp(theta) * delta, expected, rtol=1e-8)  # Cδ, erratum M40
         assert penalty.penalty(delta, lam) == pytest.approx(lam * expected @ expected / 2, rel=1e-8)
         np.testing.assert_allclose(penalty.diagonal(lam), lam * np.exp(2 * theta), rtol=1e-12)
     wrong = Reparameterized(jacobian=lambda t: np.eye(4))
     with pytest.raises(rop.RopError, match=r"shape \(m, 5\)"):
-        wrong.prepare(at, 0.0, 0)
+        wrong.matrix(at, 0.0, 0)
     with pytest.raises(rop.RopError, match="give jacobian="):
         Reparameterized()
 
@@ -109,8 +109,8 @@ def test_ctc_damps_the_weights_themselves_whatever_their_parameterization():
 def test_the_diagonal_of_ctc_known_by_products_only_is_estimated_without_bias():
     C = np.random.default_rng(1).standard_normal((30, 6))
     exact = np.square(C).sum(0)
-    np.testing.assert_allclose(FactoredPenalty(C, 0).diagonal(2.0), 2 * exact, rtol=1e-12)
-    estimates = [FactoredPenalty(aslinearoperator(C), seed).diagonal(2.0) for seed in range(200)]
+    np.testing.assert_allclose(GramMatrix(C, 0).diagonal(2.0), 2 * exact, rtol=1e-12)
+    estimates = [GramMatrix(aslinearoperator(C), seed).diagonal(2.0) for seed in range(200)]
     error = np.std(estimates, 0) / np.sqrt(200)
     assert (np.abs(np.mean(estimates, 0) - 2 * exact) <= 4 * error).all()
 
@@ -126,7 +126,7 @@ def test_the_record_has_the_damped_and_the_undamped_model(damping):
     records, _ = run((objective, theta, data), damping, iterations=1)
     it = records[0]
     at = objective.linearize(theta, data, engine="numpy")
-    D = damping.prepare(at, 0.0, 0)
+    D = damping.matrix(at, 0.0, 0)
     A = np.column_stack([D.damp(at.ggnvp, 0.4)(e) for e in np.eye(5)])
     delta = -np.linalg.solve(A, at.gradient())
     assert it.q == pytest.approx(at.gradient() @ delta + delta @ at.ggnvp(delta) / 2, rel=1e-9)
@@ -139,9 +139,9 @@ def test_exponents_interpolate_between_diag_g_and_tikhonov():
     at = objective.linearize(theta, data, engine="numpy")
     d = at.diagonal("exact")
     for p in (0.0, 0.5, 1.0):
-        D = ScaleSensitive(1.0, exponent=p).prepare(at, 0.0, 0)
+        D = ScaleSensitive(1.0, exponent=p).matrix(at, 0.0, 0)
         np.testing.assert_allclose(D.diagonal(1.0), d**p, rtol=1e-12)
-    D = ScaleSensitive(1.0, relative_kappa=3.0).prepare(at, 0.0, 0)
+    D = ScaleSensitive(1.0, relative_kappa=3.0).matrix(at, 0.0, 0)
     np.testing.assert_allclose(D.diagonal(1.0), d + 3.0 * d.mean(), rtol=1e-12)
 
 
@@ -149,7 +149,7 @@ def test_figure_3_much_damping_with_diag_b_is_a_circle_though_b_is_not():
     u, v, a = np.array([-1.0, 1.0]), np.array([1.0, 1.0]), 15.0
     B = np.outer(u, u) + a * np.outer(v, v)
     np.testing.assert_allclose(np.linalg.eigvalsh(B), [2.0, 2 * a])
-    D = DiagonalPenalty(np.diag(B).copy())
+    D = DiagonalMatrix(np.diag(B).copy())
     np.testing.assert_allclose(D.diagonal(1.0), [a + 1, a + 1])
     lam = 1e6
     for b in (u, v, np.array([1.0, 0.3])):
@@ -161,7 +161,7 @@ def test_d_of_b_itself_shortens_the_step_by_one_over_one_plus_lam():
     rng = np.random.default_rng(3)
     C = rng.standard_normal((8, 8))
     B, b = C.T @ C, rng.standard_normal(8)
-    D = FactoredPenalty(C, 0)
+    D = GramMatrix(C, 0)
     undamped = np.linalg.solve(B, b)
     damped = pcg(D.damp(lambda w: B @ w, exp(0.5)), b, residual=1e-14, max_steps=500).x
     np.testing.assert_allclose(damped, undamped / (1 + exp(0.5)), rtol=1e-5)  # erratum M43

@@ -5,8 +5,9 @@ import pytest
 
 import rop
 from rop.hf.cg import pcg
+from rop.hf.conjugate_gradient import ConjugateGradient
 from rop.hf.solution import Progress
-from rop.hf.stopping import ConjugateGradient, ObjectiveRise, RelativeProgress
+from rop.hf.stopping import ObjectiveRise, RelativeProgress
 from rop.hf.subproblem import Subproblem
 
 

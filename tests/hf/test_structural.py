@@ -15,7 +15,7 @@ from rop.hf import (
     Structural,
     Tikhonov,
 )
-from rop.hf.stopping import ConjugateGradient
+from rop.hf.conjugate_gradient import ConjugateGradient
 
 EXACT = ConjugateGradient(max_steps=500, progress=None, residual=1e-13)
 

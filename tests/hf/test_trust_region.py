@@ -9,8 +9,8 @@ from scipy.sparse.linalg import aslinearoperator
 
 import rop
 from rop.hf import LanczosTrustRegion, LevenbergMarquardt, Subproblem, TrustRegion, gltr, pcg
+from rop.hf.conjugate_gradient import ConjugateGradient
 from rop.hf.secular import solve_secular
-from rop.hf.stopping import ConjugateGradient
 from rop.hf.vectors import norm
 
 SEEDS = range(12)

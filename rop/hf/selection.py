@@ -1,4 +1,4 @@
-"""Which iterates of CG are kept, and which of them becomes the update (sec. 8.7)."""
+"""Which iterates CG keeps, and which of them becomes the update: CG-backtracking (sec. 8.7)."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
@@ -23,18 +23,7 @@ class Powers:
             )
 
     def steps(self, most: int) -> Collection[int]:
-        """Return the wanted numbers of steps.
-
-        Parameters
-        ----------
-        most : int
-            The largest number of steps of CG.
-
-        Returns
-        -------
-        set of int
-            The numbers up to ``most``.
-        """
+        """Return these numbers of steps up to ``most``."""
         wanted = set()
         power = float(self.first)
         while ceil(power) <= most:
@@ -54,24 +43,13 @@ class Every:
             raise RopValueError(f"Every: expected interval >= 1, got {self.interval}")
 
     def steps(self, most: int) -> Collection[int]:
-        """Return the wanted numbers of steps.
-
-        Parameters
-        ----------
-        most : int
-            The largest number of steps of CG.
-
-        Returns
-        -------
-        range
-            The multiples of the interval up to ``most``.
-        """
+        """Return these numbers of steps up to ``most``."""
         return range(self.interval, most + 1, self.interval)
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The iterate chosen as the update, and what was known when choosing.
+    """The iterate chosen as the update, and the values that were compared.
 
     Attributes
     ----------
@@ -90,59 +68,46 @@ class Selection(Protocol):
 
     @property
     def by(self) -> Literal["f", "model"]:
-        """What is compared on the selection's cases."""
+        """What is compared on the selection's cases: f(θ + x), or the undamped M(x)."""
 
     def wanted(self, most: int, /) -> Collection[int]:
-        """Return the numbers of steps whose iterates CG should keep."""
+        """Return the numbers of steps, up to ``most``, whose iterates CG should keep."""
 
     def choose(self, iterates: Sequence[Iterate], f: Callable[[Iterate], float], /) -> Choice:
-        """Pick the update."""
-
-
-@dataclass(frozen=True)
-class LastIterate:
-    """Take CG's last iterate as the update, as algorithm 3 does."""
-
-    by: ClassVar[Literal["f", "model"]] = "f"
-
-    def wanted(self, most: int, /) -> Collection[int]:
-        """Return nothing: the last iterate is always kept.
-
-        Parameters
-        ----------
-        most : int
-            The largest number of steps of CG.
-
-        Returns
-        -------
-        tuple
-            Empty.
-        """
-        return ()
-
-    def choose(self, iterates: Sequence[Iterate], f: Callable[[Iterate], float], /) -> Choice:
-        """Pick the last iterate without a look at f.
+        """Pick the update.
 
         Parameters
         ----------
         iterates : sequence of Iterate
-            The iterates that CG kept.
+            The iterates that CG kept, in order of their steps. The last one is always there.
         f : callable, Iterate -> float
-            f(θ + x) at an iterate x.
+            f(θ + x) or M(x) at an iterate x. NaN counts as infinite.
 
         Returns
         -------
         Choice
-            The last iterate.
+            The chosen iterate, and the values that were compared.
         """
+
+
+@dataclass(frozen=True)
+class LastIterate:
+    """Take CG's last iterate as the update, as algorithm 3 does; f is not evaluated."""
+
+    by: ClassVar[Literal["f", "model"]] = "f"
+
+    def wanted(self, most: int, /) -> Collection[int]:
+        """Return nothing; see `Selection`."""
+        return ()
+
+    def choose(self, iterates: Sequence[Iterate], f: Callable[[Iterate], float], /) -> Choice:
+        """Pick the last iterate; see `Selection`."""
         return Choice(iterates[-1], ())
 
 
 @dataclass(frozen=True)
 class Backtracking:
     """CG-backtracking: go back from the last iterate for as long as f does not rise (sec. 8.7).
-
-    A loss that is not a number counts as infinite, so the walk goes on past it.
 
     Parameters
     ----------
@@ -154,35 +119,11 @@ class Backtracking:
     schedule: Powers | Every = field(default_factory=Powers)
 
     def wanted(self, most: int, /) -> Collection[int]:
-        """Return the numbers of steps whose iterates CG should keep.
-
-        Parameters
-        ----------
-        most : int
-            The largest number of steps of CG.
-
-        Returns
-        -------
-        collection of int
-            The schedule's steps.
-        """
+        """Return the schedule's steps; see `Selection`."""
         return self.schedule.steps(most)
 
     def choose(self, iterates: Sequence[Iterate], f: Callable[[Iterate], float], /) -> Choice:
-        """Walk back from the last iterate while f does not rise.
-
-        Parameters
-        ----------
-        iterates : sequence of Iterate
-            The iterates that CG kept, in order of their steps.
-        f : callable, Iterate -> float
-            f(θ + x) at an iterate x.
-
-        Returns
-        -------
-        Choice
-            The last iterate before f rose again, and all values of f.
-        """
+        """Pick the last iterate before f rises; see `Selection`."""
         best, lowest = iterates[-1], inf
         tried = []
         for iterate in reversed(iterates):
@@ -216,35 +157,11 @@ class Best:
             raise RopValueError(f'Best: by must be "f" or "model", got {self.by!r}')
 
     def wanted(self, most: int, /) -> Collection[int]:
-        """Return the numbers of steps whose iterates CG should keep.
-
-        Parameters
-        ----------
-        most : int
-            The largest number of steps of CG.
-
-        Returns
-        -------
-        collection of int
-            The schedule's steps.
-        """
+        """Return the schedule's steps; see `Selection`."""
         return self.schedule.steps(most)
 
     def choose(self, iterates: Sequence[Iterate], f: Callable[[Iterate], float], /) -> Choice:
-        """Pick the iterate with the lowest value; of equal ones the last.
-
-        Parameters
-        ----------
-        iterates : sequence of Iterate
-            The iterates that CG kept, in order of their steps.
-        f : callable, Iterate -> float
-            f(θ + x) or M(x) at an iterate x; NaN counts as infinite.
-
-        Returns
-        -------
-        Choice
-            The best iterate, and all values.
-        """
+        """Pick the iterate with the lowest value, the last of equal ones; see `Selection`."""
         tried = [(iterate, f(iterate)) for iterate in reversed(iterates)]
         best, _ = min(tried, key=lambda pair: inf if isnan(pair[1]) else pair[1])
         return Choice(best, tuple((iterate.steps, value) for iterate, value in tried))

@@ -1,0 +1,90 @@
+"""CG as HF's solver, on the CPU or on the GPU."""
+
+from dataclasses import dataclass
+from math import inf
+
+from rop.errors import RopValueError
+from rop.hf.cg import pcg
+from rop.hf.resident import resident_pcg
+from rop.hf.schedules import Ramp, extremes, value_at
+from rop.hf.solution import Solution, StopRule
+from rop.hf.stopping import ObjectiveRise, RelativeProgress
+from rop.hf.subproblem import Subproblem
+from rop.hf.trust_region import TrustRegion
+
+
+@dataclass(frozen=True)
+class ConjugateGradient:
+    """CG as HF's solver: its stopping rules, its trust region if any, and the iterates it keeps.
+
+    With the CUDA engine CG runs on the GPU, if there is no trust region and no ``downhill``, D and
+    P are diagonal, and the batch and CG's vectors fit into its memory. Otherwise the GPU computes
+    the products only.
+
+    Parameters
+    ----------
+    max_steps : int or Ramp
+        The hard limit, between 10 and 300+; an important meta-parameter (sec. 14).
+    progress : RelativeProgress or None
+        The rule that stops CG when q stagnates; None switches it off.
+    residual : float
+        Stop when ‖r‖ <= residual · ‖b‖.
+    keep : int
+        The largest number of iterates in memory, n numbers each; the earliest are dropped.
+    rise : ObjectiveRise or None
+        The rule that stops CG when f rises; None switches it off.
+    region : TrustRegion or None
+        With a region this is the method of Steihaug and Toint, which starts from 0 (sec. 8.6).
+    downhill : bool
+        Take a steepest-descent step if the first direction has no positive curvature.
+    """
+
+    max_steps: int | Ramp = 250
+    progress: RelativeProgress | None = RelativeProgress()
+    residual: float = 1e-10
+    keep: int = 32
+    rise: ObjectiveRise | None = None
+    region: TrustRegion | None = None
+    downhill: bool = False
+
+    def __post_init__(self) -> None:
+        if min(extremes(self.max_steps)) < 1 or self.keep < 1:
+            raise RopValueError(
+                "ConjugateGradient: max_steps and keep must be at least 1, "
+                f"got {self.max_steps} and {self.keep}"
+            )
+
+    @property
+    def warm(self) -> bool:
+        """Whether CG may start elsewhere than at 0."""
+        return self.region is None
+
+    def solve(self, problem: Subproblem, /) -> Solution:
+        """Run CG on Ax = b; see `Solver`."""
+        stops: list[StopRule] = [] if self.progress is None else [self.progress]
+        if self.rise is not None and problem.watch is not None:
+            stops.append(self.rise.rule(problem.f, problem.watch))
+        max_steps = problem.max_steps or int(value_at(self.max_steps, 0))
+        if problem.radius == inf and not self.downhill:
+            found = resident_pcg(
+                problem,
+                max_steps=max_steps,
+                residual=self.residual,
+                stops=stops,
+                keep=self.keep,
+            )
+            if found is not None:
+                return found
+        return pcg(
+            problem.A,
+            problem.b,
+            problem.x0,
+            problem.preconditioner,
+            max_steps=max_steps,
+            residual=self.residual,
+            stops=stops,
+            store=problem.store,
+            keep=self.keep,
+            radius=problem.radius,
+            downhill=self.downhill,
+        )
