@@ -59,6 +59,8 @@ class Node:
         The name of a data or parameter node; any node can be given one by `named`.
     constant : ndarray or None
         The values of a constant.
+    integer : bool
+        Whether it is data made of integers, as `rop.take` reads positions from.
     line : str
         Where in the user's own file it was built.
     """
@@ -66,6 +68,7 @@ class Node:
     __slots__ = (
         "__weakref__",
         "constant",
+        "integer",
         "kind",
         "line",
         "name",
@@ -87,6 +90,7 @@ class Node:
         kind: str = "op",
         name: str | None = None,
         constant: NDArray[np.float64] | None = None,
+        integer: bool = False,
     ) -> None:
         self.op = op
         self.parents = parents
@@ -94,6 +98,7 @@ class Node:
         self.kind = kind
         self.name = name
         self.constant = constant
+        self.integer = integer
         self.per_case: bool = kind == "data" or any(parent.per_case for parent in parents)
         self.order = next(_creation)
         self.line = user_line()
@@ -145,8 +150,23 @@ class Node:
     def __neg__(self) -> Node:
         return OPERATORS["-x"](self)
 
-    def __pow__(self, exponent: float) -> Node:
+    def __pow__(self, exponent: Operand) -> Node:
         return OPERATORS["**"](self, exponent)
+
+    def __rpow__(self, base: Operand) -> Node:
+        return OPERATORS["**"](base, self)
+
+    def __gt__(self, other: Operand) -> Node:
+        return OPERATORS[">"](self, other)
+
+    def __lt__(self, other: Operand) -> Node:
+        return OPERATORS[">"](other, self)
+
+    def __ge__(self, other: Operand) -> Node:
+        return OPERATORS[">="](self, other)
+
+    def __le__(self, other: Operand) -> Node:
+        return OPERATORS[">="](other, self)
 
     def __getitem__(self, key: Any) -> Node:
         return OPERATORS["[]"](self, key)
@@ -165,13 +185,15 @@ class Node:
         return OPERATORS[".T"](self)
 
 
-Operand: TypeAlias = "Node | ArrayLike"
+Operand: TypeAlias = Node | ArrayLike
 
 OPERATORS: dict[str, Callable[..., Node]] = {}
 """Python's operators on nodes: what each builds. `rop.ops` fills in its own functions."""
 
 
-def data(name: str, shape: int | Iterable[int] = ()) -> Node:
+def data(
+    name: str, shape: int | Iterable[int] = (), dtype: type[float] | type[int] = float
+) -> Node:
     """Declare an input that is given case by case: x, t, or a weight.
 
     Parameters
@@ -180,6 +202,8 @@ def data(name: str, shape: int | Iterable[int] = ()) -> Node:
         The batch's key for it.
     shape : int or tuple of int
         Shape for one case; the batch holds an array (N, *shape).
+    dtype : {float, int}
+        With int the batch must hold integers, such as the positions that `rop.take` reads at.
 
     Returns
     -------
@@ -190,7 +214,10 @@ def data(name: str, shape: int | Iterable[int] = ()) -> Node:
     RopTypeError, RopValueError
         If the name is not an identifier or the shape not one of positive integers.
     """
-    return Node(None, (), _checked_shape(name, shape), "data", _checked_name(name))
+    if dtype not in (float, int):
+        raise RopTypeError(f"data {name!r}: dtype must be float or int, got {dtype!r}")
+    axes, key = _checked_shape(name, shape), _checked_name(name)
+    return Node(None, (), axes, "data", key, integer=dtype is int)
 
 
 def param(name: str, shape: int | Iterable[int] = ()) -> Node:

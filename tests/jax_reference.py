@@ -19,7 +19,20 @@ import numpy as np
 
 import rop
 from rop.graph import Node, ancestors
-from rop.ops import arithmetic, elementwise, products, shaping
+from rop.ops import (
+    activations,
+    arithmetic,
+    arranging,
+    choices,
+    einsums,
+    elementwise,
+    lookup,
+    powers,
+    products,
+    shaping,
+    solving,
+    trigonometry,
+)
 
 jax.config.update("jax_enable_x64", True)
 
@@ -76,6 +89,28 @@ RULES = {
     shaping.Sum: _summed,
     shaping.Concatenate: _concatenated,
     shaping.Stack: _stacked,
+    activations.Erf: lambda op, z: jax.scipy.special.erf(z),
+    activations.Gelu: lambda op, z: jax.nn.gelu(z, approximate=False),
+    activations.Softsign: lambda op, z: jax.nn.soft_sign(z),
+    arranging.Pad: lambda op, z: jnp.pad(z, op.widths),
+    choices.Abs: lambda op, z: jnp.abs(z),
+    choices.Positive: lambda op, z: jnp.where(z > 0, 1.0, 0.0),
+    choices.NotNegative: lambda op, z: jnp.where(z >= 0, 1.0, 0.0),
+    choices.Where: lambda op, c, x, y: jnp.where(c != 0, x, y),
+    einsums.Einsum1: lambda op, z: jnp.einsum(op.subscripts, z),
+    einsums.Einsum2: lambda op, x, y: jnp.einsum(op.subscripts, x, y),
+    elementwise.Expm1: lambda op, z: jnp.expm1(z),
+    elementwise.Log1p: lambda op, z: jnp.log1p(z),
+    lookup.Take: lambda op, z: jnp.take(z, op.indices, op.axis - 1).reshape(op.shape),
+    powers.LogOfBase: lambda op, z: jnp.log(z),
+    powers.Power: lambda op, z: z**op.p,
+    solving.Solve: lambda op, M, b: jnp.linalg.solve(M, b),
+    trigonometry.Arccos: lambda op, z: jnp.arccos(z),
+    trigonometry.Arcsin: lambda op, z: jnp.arcsin(z),
+    trigonometry.Arctan: lambda op, z: jnp.arctan(z),
+    trigonometry.Cosh: lambda op, z: jnp.cosh(z),
+    trigonometry.Sinh: lambda op, z: jnp.sinh(z),
+    trigonometry.Tan: lambda op, z: jnp.tan(z),
 }
 
 

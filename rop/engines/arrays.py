@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from math import isfinite
 from typing import Any
@@ -104,7 +104,10 @@ def _dots() -> dict[str, Any]:
 
 
 def checked_batch(
-    batch: Mapping[str, ArrayLike] | None, shapes: Mapping[str, Shape], dtype: np.dtype[Any]
+    batch: Mapping[str, ArrayLike] | None,
+    shapes: Mapping[str, Shape],
+    dtype: np.dtype[Any],
+    integers: Collection[str] = (),
 ) -> tuple[dict[str, NDArray[Any]], int]:
     """Check a batch against the data nodes of a graph.
 
@@ -116,6 +119,8 @@ def checked_batch(
         Shapes of the data nodes for one case.
     dtype : dtype
         float32 or float64.
+    integers : collection of str
+        Names of the data nodes that hold integers.
 
     Returns
     -------
@@ -158,6 +163,10 @@ def checked_batch(
         cases = len(array)
         if cases == 0:
             raise RopValueError(f"batch[{name!r}]: no cases (N = 0); a mean needs at least one")
+        if name in integers and not (array == np.rint(array)).all():
+            raise RopValueError(
+                f"batch[{name!r}]: expected integers, got {array[array != np.rint(array)][0]:g}"
+            )
         arrays[name] = array
     return arrays, 1 if cases is None else cases
 

@@ -103,6 +103,7 @@ class Objective(ParameterSpace):
         self._data = [node for node in nodes if node.kind == "data"]
         _refuse_duplicates([*self.parameters, *self._data])
         self.data_shapes: dict[str, Shape] = {str(d.name): d.shape for d in self._data}
+        self._integers = {str(d.name) for d in self._data if d.integer}
         self._refuse_hidden(nodes)
         self._variants: dict[Checkpoints, tuple[Algorithms, Layouts]] = {}
         self._spare: list[Execution] = []
@@ -301,7 +302,7 @@ class Objective(ParameterSpace):
     def _batch(
         self, batch: Mapping[str, ArrayLike] | None, dtype: np.dtype[Any]
     ) -> tuple[dict[str, NDArray[Any]], int]:
-        return checked_batch(batch, self.data_shapes, dtype)
+        return checked_batch(batch, self.data_shapes, dtype, self._integers)
 
     def refuse_batch(self, batch: Mapping[str, NDArray[Any]]) -> None:
         """Raise RopValueError if an element of a batch is NaN or inf, or not as the loss needs it.

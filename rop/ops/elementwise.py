@@ -129,6 +129,38 @@ class Log(Elementwise):
         return -ds * ds
 
 
+class Expm1(Elementwise):
+    """a = exp(z) - 1:  s' = exp z,  s'' = s'."""
+
+    @staticmethod
+    def s(z: Array) -> Array:
+        return np.expm1(z)
+
+    @staticmethod
+    def ds(z: Array) -> Array:
+        return np.exp(z)
+
+    @staticmethod
+    def d2s(ds: Array) -> Array:
+        return ds
+
+
+class Log1p(Elementwise):
+    """a = log(1 + z):  s' = 1/(1 + z),  s'' = -s'²."""
+
+    @staticmethod
+    def s(z: Array) -> Array:
+        return np.log1p(z)
+
+    @staticmethod
+    def ds(z: Array) -> Array:
+        return 1.0 / (1.0 + z)
+
+    @staticmethod
+    def d2s(ds: Array) -> Array:
+        return -ds * ds
+
+
 class Sin(Elementwise):
     """a = sin z:  s' = cos z,  s'' = -a."""
 
@@ -244,6 +276,16 @@ def log(x: Operand) -> Node:
     return Log.of(x)
 
 
+def expm1(x: Operand) -> Node:
+    """exp(x) - 1, elementwise, accurate near 0."""
+    return Expm1.of(x)
+
+
+def log1p(x: Operand) -> Node:
+    """log(1 + x), elementwise, accurate near 0."""
+    return Log1p.of(x)
+
+
 def sin(x: Operand) -> Node:
     """Sin x, elementwise."""
     return Sin.of(x)
@@ -277,29 +319,3 @@ def divide(x: Operand, y: Operand) -> Node:
     if divisor.constant is not None and divisor.shape == ():
         return scale(x, 1.0 / float(divisor.constant))
     return multiply(x, reciprocal(y))
-
-
-def power(x: Operand, exponent: float) -> Node:
-    """X to the power 2, 3, 4, 0.5, -0.5, -1 or -2, split into simpler ops.
-
-    Raises
-    ------
-    RopValueError
-        For any other exponent; write ``rop.exp(p * rop.log(x))`` for a positive x.
-    """
-    powers = {
-        1: lambda: scale(x, 1.0),
-        2: lambda: square(x),
-        3: lambda: multiply(square(x), x),
-        4: lambda: square(square(x)),
-        0.5: lambda: sqrt(x),
-        -0.5: lambda: reciprocal(sqrt(x)),
-        -1: lambda: reciprocal(x),
-        -2: lambda: square(reciprocal(x)),
-    }
-    if isinstance(exponent, Node) or exponent not in powers:
-        raise RopValueError(
-            f"**: expected an exponent among {list(powers)}, got {exponent!r} ({user_line()}); "
-            "for a positive base write rop.exp(p * rop.log(x))"
-        )
-    return powers[exponent]()

@@ -211,7 +211,7 @@ class Elementwise(Op):
 
     A subclass supplies the scalar functions `s`, `ds` and `d2s`, once for all engines, each written
     with NumPy functions, float literals, and those of the arguments ``z``, ``a`` (= s(z)) and
-    ``ds`` (= s'(z)) that it needs. ``d2s = None`` says that s'' is zero.
+    ``ds`` (= s'(z)) that it needs. ``ds = None`` and ``d2s = None`` say that s', s'' are zero.
     """
 
     s: Any
@@ -248,10 +248,12 @@ class Elementwise(Op):
         emit(a, Map(self.s, f"{self.name}({{0}})"), z[0])
 
     def R(self, emit: Emit, Ra: Target, a: Value, z: Values, Rz: Values) -> None:
-        emit(Ra, self.times, self.slope(emit, a, z), Rz[0])
+        if self.ds is not None:
+            emit(Ra, self.times, self.slope(emit, a, z), Rz[0])
 
     def reverse(self, emit: Emit, da: Value, a: Value, z: Values, dz: Targets) -> None:
-        emit(dz[0], self.times, self.slope(emit, a, z), da)
+        if self.ds is not None:
+            emit(dz[0], self.times, self.slope(emit, a, z), da)
 
     def curvature(
         self, emit: Emit, da: Value, a: Value, z: Values, Rz: Values, Rdz: Targets

@@ -113,9 +113,12 @@ class Emit(Protocol):
     ----------
     names : dict of Node to str
         Names of the nodes' values.
+    case_by_case : bool
+        Whether adjoints of what does not depend on data are wanted for each case.
     """
 
     names: dict[Node, str]
+    case_by_case: bool
 
     def begin(self, node: Node, rule: str) -> None:
         """Name the node and the rule that the next steps belong to."""

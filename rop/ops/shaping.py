@@ -203,7 +203,7 @@ def getitem(x: Operand, key: Any) -> Node:
 def reshape(x: Operand, shape: int | Sequence[int]) -> Node:
     """X in another shape with as many elements; one axis may be -1."""
     node = as_node(x)
-    to = _integers(shape)
+    to = integers(shape)
     try:
         to = np.empty(node.shape, np.int8).reshape(to).shape
     except ValueError:
@@ -215,7 +215,7 @@ def transpose(x: Operand, axes: Sequence[int] | None = None) -> Node:
     """X with its axes permuted, by default reversed. Also ``x.T``."""
     node = as_node(x)
     rank = len(node.shape)
-    order = tuple(range(rank))[::-1] if axes is None else _integers(axes)
+    order = tuple(range(rank))[::-1] if axes is None else integers(axes)
     if sorted(axis + rank * (axis < 0) for axis in order) != list(range(rank)):
         raise misfit("transpose", f"axes that permute {rank} axes", order, node.shape)
     return Transpose.of(node, axes=tuple(axis % rank for axis in order))
@@ -224,7 +224,7 @@ def transpose(x: Operand, axes: Sequence[int] | None = None) -> Node:
 def broadcast_to(x: Operand, shape: int | Sequence[int]) -> Node:
     """X repeated to a shape, by NumPy's rule."""
     node = as_node(x)
-    to = _integers(shape)
+    to = integers(shape)
     try:
         fits = np.broadcast_to(np.empty(node.shape, np.int8), to).size > 0
     except ValueError:
@@ -237,13 +237,13 @@ def broadcast_to(x: Operand, shape: int | Sequence[int]) -> Node:
 def sum(x: Operand, axis: Axis = None, keepdims: bool = False) -> Node:
     """Sum of x over one axis, several, or all; never over the cases."""
     node = as_node(x)
-    return Sum.of(node, axes=_axes("sum", node, axis), keep=keepdims)
+    return Sum.of(node, axes=axes_of("sum", node, axis), keep=keepdims)
 
 
 def mean(x: Operand, axis: Axis = None, keepdims: bool = False) -> Node:
     """Mean of x over one axis, several, or all; never over the cases."""
     node = as_node(x)
-    axes = _axes("mean", node, axis)
+    axes = axes_of("mean", node, axis)
     count = int(np.prod([node.shape[i] for i in axes]))
     return Sum.of(node, axes=axes, keep=keepdims, c=1.0 / count)
 
@@ -278,15 +278,16 @@ def stack(nodes: Sequence[Operand], axis: int = 0) -> Node:
     return Stack.of(*parents, axis=axis % rank)
 
 
-def _axes(op: str, node: Node, axis: Axis) -> tuple[int, ...]:
+def axes_of(op: str, node: Node, axis: Axis) -> tuple[int, ...]:
+    """Axes as distinct numbers from 0 on, in order; None is all of them."""
     rank = len(node.shape)
-    axes = tuple(range(rank)) if axis is None else _integers(axis)
+    axes = tuple(range(rank)) if axis is None else integers(axis)
     if any(not -rank <= i < rank for i in axes) or len({i % rank for i in axes}) < len(axes):
         raise misfit(op, f"distinct axes below {rank}", axes, node.shape)
     return tuple(sorted(i % rank for i in axes))
 
 
-def _integers(given: int | Sequence[int]) -> tuple[int, ...]:
+def integers(given: int | Sequence[int]) -> tuple[int, ...]:
     """One integer or several, of Python or NumPy, as a tuple of Python's own."""
     several = given if isinstance(given, Sequence | np.ndarray) else (given,)
     try:

@@ -10,14 +10,16 @@ from rop.ops.families import Bilinear, Elementwise, General, Linear, Op
 
 def catalogue() -> set[type[Op]]:
     """The classes of all ops that graphs are made of."""
-    found, waiting = set(), [Linear, Bilinear, Elementwise, General]
+    found, waiting = set(), [Op]
     while waiting:
         kind = waiting.pop()
         waiting += kind.__subclasses__()
-        if kind.__module__.startswith("rop.ops.") and kind is not General:
+        if kind.__module__.startswith("rop.ops.") and kind is not Op:
             found.add(kind)
-    families = {Linear, Bilinear, Elementwise}
-    return {kind for kind in found - families if not _abstract(kind)}
+    families = {Linear, Bilinear, Elementwise, General}
+    # A comparison has no derivative that could be wrong.
+    derivatives = {kind for kind in found if getattr(kind, "ds", "") is not None}
+    return {kind for kind in derivatives - families if not _abstract(kind)}
 
 
 def _abstract(kind):
@@ -30,7 +32,7 @@ def _hidden(shape):
     x, t = rop.data("x", 4), rop.data("t", 3)
     size = int(np.prod(shape))
     y = rop.tanh(rop.param("W", (size, 4)) @ x + rop.param("b", size))
-    return rop.reshape(y, shape), {"x": x, "t": t}
+    return rop.reshape(y, shape), t
 
 
 # Graph from a hidden node h with the shape given first; p makes parameters.
@@ -66,6 +68,26 @@ EXAMPLES = {
     "CumulativeSum": ((3,), lambda h, p: random_graphs.CumulativeSum.of(h)),
     "Convolution": ((3,), lambda h, p: random_graphs.Convolution.of(h, p("p", (3,)))),
     "Arctan": ((3,), lambda h, p: random_graphs.Arctan.of(h)),
+    "Erf": ((3,), lambda h, p: rop.erf(h)),
+    "Gelu": ((3,), lambda h, p: rop.gelu(h)),
+    "Softsign": ((3,), lambda h, p: rop.softsign(h)),
+    "Pad": ((2, 3), lambda h, p: rop.pad(h, 1)),
+    "Abs": ((6,), lambda h, p: rop.abs(h)),
+    "Where": ((6,), lambda h, p: rop.maximum(h, p("p", (6,)))),
+    "Einsum1": ((2, 3), lambda h, p: rop.einsum("ij->j", h)),
+    "Einsum2": ((2, 3), lambda h, p: rop.einsum("ij,jk->ki", h, p("p", (3, 2)))),
+    "Expm1": ((3,), lambda h, p: rop.expm1(h)),
+    "Log1p": ((3,), lambda h, p: rop.log1p(h + 1.0)),
+    "Take": ((2, 3), lambda h, p: rop.take(h, [2, 0, 0], axis=1)),
+    "Lookup": ((3,), lambda h, p: h * rop.take(p("p", (4,)), rop.data("i", 3, dtype=int))),
+    "LogOfBase": ((3,), lambda h, p: (h + 2.0) ** p("p", ())),
+    "Power": ((3,), lambda h, p: (h + 2.0) ** 1.7),
+    "Solve": ((3,), lambda h, p: rop.solve(p("p", (3, 3)) + 4 * np.eye(3), h)),
+    "Arccos": ((3,), lambda h, p: rop.arccos(0.9 * h)),
+    "Arcsin": ((3,), lambda h, p: rop.arcsin(0.9 * h)),
+    "Cosh": ((3,), lambda h, p: rop.cosh(h)),
+    "Sinh": ((3,), lambda h, p: rop.sinh(h)),
+    "Tan": ((3,), lambda h, p: rop.tan(h)),
     "Swirl": ((3,), lambda h, p: random_graphs.Swirl.of(h, p("p", (3,)))),
 }
 
@@ -74,14 +96,20 @@ def example(name, cases=5, seed=0):
     """Objective, θ, batch and the node whose op has that class name."""
     shape, build = EXAMPLES[name]
     if build is None:
-        y, z, data = None, rop.tanh(rop.param("p", (3,))), {"t": rop.data("t", 3)}
+        y, z, t = None, rop.tanh(rop.param("p", (3,))), rop.data("t", 3)
     else:
-        h, data = _hidden(shape)
+        h, t = _hidden(shape)
         y = build(h, rop.param)
         z = rop.param("Z", (3, y.size)) @ rop.reshape(rop.tanh(y), -1)
-    objective = rop.Objective(z, rop.SquaredError(data["t"]))
+    objective = rop.Objective(z, rop.SquaredError(t))
     rng = np.random.default_rng(seed)
-    batch = {key: rng.standard_normal((cases, *node.shape)) for key, node in data.items()}
+    leaves = [node for node in ancestors(objective.z, t) if node.kind == "data"]
+    batch = {
+        node.name: rng.integers(0, 4, (cases, *node.shape))
+        if node.integer
+        else rng.standard_normal((cases, *node.shape))
+        for node in leaves
+    }
     theta = rng.standard_normal(objective.n)
     node = next(n for n in ancestors(objective.z)[::-1] if type(n.op).__name__ == name)
     return objective, theta, batch, y if y is not None and type(y.op).__name__ == name else node

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.special import erf, erfc
 
 from rop.engines.cuda.driver import SIMULATED
 from rop.ops.expressions import Application, Operand
@@ -55,6 +56,8 @@ _FORMULAS: dict[np.ufunc, str] = {
     np.hypot: "math.hypot({0}, {1})",
     np.copysign: "math.copysign({0}, {1})",
     np.logaddexp: "max({0}, {1}) + math.log1p(math.exp(-math.fabs({0} - {1})))",
+    erf: "math.erf({0})",
+    erfc: "math.erfc({0})",
     np.exp2: "real(2.0) ** {0}",
     np.arcsin: "math.asin({0})",
     np.arccos: "math.acos({0})",

@@ -1,0 +1,117 @@
+"""Activations of networks, beyond those in `elementwise`: gelu, silu, softsign, leaky_relu; erf."""
+
+from __future__ import annotations
+
+from math import pi, sqrt
+
+import numpy as np
+
+from rop.arguments import checked
+from rop.graph import Node, Operand
+from rop.ops.arithmetic import add, scale
+from rop.ops.elementwise import relu, sigmoid
+from rop.ops.families import Elementwise
+from rop.ops.kernels import Array
+from rop.ops.products import multiply
+
+# ruff: noqa: D102
+
+
+def _erf(z: Array) -> Array:
+    from scipy.special import erf
+
+    a: Array = erf(z)
+    return a
+
+
+def _normal(z: Array) -> Array:
+    """Φ(z), the distribution function of N(0, 1), accurate in both tails."""
+    from scipy.special import erfc
+
+    phi: Array = 0.5 * erfc(-sqrt(0.5) * z)
+    return phi
+
+
+def _density(z: Array) -> Array:
+    """φ(z) = Φ'(z)."""
+    density: Array = (1.0 / sqrt(2.0 * pi)) * np.exp(-0.5 * z * z)
+    return density
+
+
+class Erf(Elementwise):
+    """a = erf z = 2/√π ∫₀ᶻ exp(-t²) dt:  s' = 2/√π exp(-z²),  s'' = -2z s'."""
+
+    @staticmethod
+    def s(z: Array) -> Array:
+        return _erf(z)
+
+    @staticmethod
+    def ds(z: Array) -> Array:
+        slope: Array = (2.0 / sqrt(pi)) * np.exp(-z * z)
+        return slope
+
+    @staticmethod
+    def d2s(z: Array, ds: Array) -> Array:
+        return -2.0 * z * ds
+
+
+class Gelu(Elementwise):
+    """a = z Φ(z):  s' = Φ(z) + z φ(z),  s'' = (2 - z²) φ(z), for N(0, 1)'s Φ and φ."""
+
+    @staticmethod
+    def s(z: Array) -> Array:
+        return z * _normal(z)
+
+    @staticmethod
+    def ds(z: Array) -> Array:
+        slope: Array = _normal(z) + z * _density(z)
+        return slope
+
+    @staticmethod
+    def d2s(z: Array) -> Array:
+        return (2.0 - z * z) * _density(z)
+
+
+class Softsign(Elementwise):
+    """a = z/(1 + |z|):  s' = 1/(1 + |z|)²,  s'' = -2 sign(z)/(1 + |z|)³."""
+
+    @staticmethod
+    def s(z: Array) -> Array:
+        a: Array = z / (1.0 + np.abs(z))
+        return a
+
+    @staticmethod
+    def ds(z: Array) -> Array:
+        slope: Array = 1.0 / np.square(1.0 + np.abs(z))
+        return slope
+
+    @staticmethod
+    def d2s(z: Array, ds: Array) -> Array:
+        bend: Array = -2.0 * np.sign(z) * ds / (1.0 + np.abs(z))
+        return bend
+
+
+def erf(x: Operand) -> Node:
+    """Error function of x, elementwise."""
+    return Erf.of(x)
+
+
+def gelu(x: Operand) -> Node:
+    """X Φ(x), elementwise; Φ is the exact normal distribution function, not its tanh formula."""
+    return Gelu.of(x)
+
+
+def silu(x: Operand) -> Node:
+    """X sigmoid(x), elementwise; also called swish."""
+    return multiply(x, sigmoid(x))
+
+
+def softsign(x: Operand) -> Node:
+    """x / (1 + abs(x)), elementwise."""
+    return Softsign.of(x)
+
+
+@checked
+def leaky_relu(x: Operand, negative_slope: float = 0.01) -> Node:
+    """X where x > 0, else negative_slope x, elementwise."""
+    return add(scale(x, negative_slope), scale(relu(x), 1.0 - negative_slope))

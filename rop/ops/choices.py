@@ -1,0 +1,169 @@
+"""Choices: comparisons, where, abs, maximum, minimum, clip, and max and min over axes.
+
+A comparison is 1 where it holds and 0 elsewhere; its derivative is 0. `Where` is linear once the
+comparison is known: all of these have the curvature of what they choose, and a kink where the
+choice changes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rop.graph import Node, Operand, Shape, as_node
+from rop.ops.arithmetic import broadcast_shape, subtract
+from rop.ops.families import Elementwise, Op
+from rop.ops.folding import fold
+from rop.ops.kernels import Array, Map, product
+from rop.ops.rules import Emit, Target, Targets, Value, Values
+from rop.ops.shaping import Axis, broadcast_to
+
+# ruff: noqa: D102
+
+
+class Positive(Elementwise):
+    """a = 1 where z > 0, else 0:  s' = 0,  s'' = 0."""
+
+    @staticmethod
+    def s(z: Array) -> Array:
+        return np.heaviside(z, 0.0)
+
+    ds = None
+    d2s = None
+
+
+class NotNegative(Elementwise):
+    """a = 1 where z >= 0, else 0:  s' = 0,  s'' = 0."""
+
+    @staticmethod
+    def s(z: Array) -> Array:
+        return np.heaviside(z, 1.0)
+
+    ds = None
+    d2s = None
+
+
+class Abs(Elementwise):
+    """a = |z|:  s' = sign z, which is 0 at 0,  s'' = 0."""
+
+    @staticmethod
+    def s(z: Array) -> Array:
+        return np.abs(z)
+
+    @staticmethod
+    def ds(z: Array) -> Array:
+        return np.sign(z)
+
+    d2s = None
+
+
+class Where(Op):
+    """a = c x + (1 - c) y for c of 0 and 1:  Ra = c Rx + (1 - c) Ry,  dx = c da,  dy = (1 - c) da.
+
+    Linear, given the choice c, which has no derivative.
+    """
+
+    operands = 3
+
+    def __init__(self, *shapes: Shape) -> None:
+        super().__init__(*shapes)
+        self.times = product(self.shape)
+
+    def value(self, emit: Emit, a: Target, z: Values) -> None:
+        emit(a, Map(_chosen, "where({0}, {1}, {2})"), *z)
+
+    def R(self, emit: Emit, Ra: Target, a: Value, z: Values, Rz: Values) -> None:
+        for c, Rz_i in zip(self._shares(emit, z), Rz[1:], strict=True):
+            emit(Ra, self.times, c, Rz_i)
+
+    def reverse(self, emit: Emit, da: Value, a: Value, z: Values, dz: Targets) -> None:
+        for c, dz_i in zip(self._shares(emit, z), dz[1:], strict=True):
+            emit(dz_i, self.times, c, da)
+
+    def curvature(
+        self, emit: Emit, da: Value, a: Value, z: Values, Rz: Values, Rdz: Targets
+    ) -> None:
+        """Zero, as for every linear op."""
+
+    def _shares(self, emit: Emit, z: Values) -> tuple[Value | None, Value]:
+        """C and 1 - c."""
+        return z[0], emit.once("1 - c", Map(_other, "1 - {0}"), z[0])
+
+
+def _chosen(c: Array, x: Array, y: Array) -> Array:
+    # 0⁰ = NaN⁰ = inf⁰ = 1: what is not chosen does not count, even if it is not finite.
+    chosen: Array = c * x**c + (1.0 - c) * y ** (1.0 - c)
+    return chosen
+
+
+def _other(c: Array) -> Array:
+    return 1.0 - c
+
+
+def greater(x: Operand, y: Operand) -> Node:
+    """1 where x > y, else 0, elementwise. Also ``x > y`` and ``y < x``."""
+    return Positive.of(subtract(x, y))
+
+
+def greater_equal(x: Operand, y: Operand) -> Node:
+    """1 where x >= y, else 0, elementwise. Also ``x >= y`` and ``y <= x``."""
+    return NotNegative.of(subtract(x, y))
+
+
+def where(condition: Operand, x: Operand, y: Operand) -> Node:
+    """X where the condition is not 0, else y, elementwise; shapes broadcast.
+
+    Parameters
+    ----------
+    condition : Node or array_like
+        Zeros and ones: a comparison such as ``x > 0``, data, or an array of booleans. No
+        derivative passes through it.
+    x, y : Node or array_like
+        What is chosen from. Neither may have an infinite derivative where the other is chosen:
+        write ``rop.log(rop.where(x > 0, x, 1))``, not ``rop.where(x > 0, rop.log(x), 0)``.
+
+    Returns
+    -------
+    Node
+    """
+    operands = [as_node(operand) for operand in (condition, x, y)]
+    shape = broadcast_shape("where", *[node.shape for node in operands])
+    return Where.of(*[n if n.shape == shape else broadcast_to(n, shape) for n in operands])
+
+
+def abs(x: Operand) -> Node:
+    """Absolute value of x, elementwise; the derivative at 0 is 0."""
+    return Abs.of(x)
+
+
+def maximum(x: Operand, y: Operand) -> Node:
+    """Larger one of x and y, elementwise; shapes broadcast. Equal ones: the derivative is x's."""
+    return where(greater_equal(x, y), x, y)
+
+
+def minimum(x: Operand, y: Operand) -> Node:
+    """Smaller one of x and y, elementwise; shapes broadcast. Equal ones: the derivative is x's."""
+    return where(greater_equal(y, x), x, y)
+
+
+def clip(x: Operand, low: Operand | None = None, high: Operand | None = None) -> Node:
+    """X with what is below `low` or above `high` replaced by these, elementwise."""
+    clipped = as_node(x)
+    if low is not None:
+        clipped = maximum(clipped, low)
+    return clipped if high is None else minimum(clipped, high)
+
+
+def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Node:
+    """Maximum of x over one axis, several, or all; never over the cases.
+
+    Of equal maxima, one has the derivative.
+    """
+    return fold("max", maximum, x, axis, keepdims)
+
+
+def min(x: Operand, axis: Axis = None, keepdims: bool = False) -> Node:
+    """Minimum of x over one axis, several, or all; never over the cases.
+
+    Of equal minima, one has the derivative.
+    """
+    return fold("min", minimum, x, axis, keepdims)
