@@ -102,6 +102,8 @@ class Guarded:
         try:
             with np.errstate(all="ignore"):
                 result = self.function(*given)
+        except CallFailed:
+            raise
         except (Exception, SystemExit) as error:
             raise self._failed("raises", f"raises {type(error).__name__}: {error}") from error
         finally:
@@ -121,6 +123,8 @@ class Guarded:
                 self.function(held, *(argument.copy() for argument in first[1:]))
                 held[...] = second[0]
                 result = self.function(held, *(argument.copy() for argument in second[1:]))
+        except CallFailed:
+            raise
         except (Exception, SystemExit) as error:
             raise self._failed("raises", f"raises {type(error).__name__}: {error}") from error
         self.calls += 2
@@ -139,8 +143,7 @@ class Guarded:
         try:
             array = np.asarray(result)
         except Exception as error:
-            hint = "; wrap it with rop.checking.from_torch" if "torch" in kind.__module__ else ""
-            message = f"returns a {kind.__module__}.{kind.__name__} that is no array{hint}"
+            message = f"returns a {kind.__module__}.{kind.__name__} that is no array"
             raise self._failed("dtype", message) from error
         if array.dtype.kind != "f":
             message = f"returns dtype {array.dtype}, expected float64 (or float32)"

@@ -1,4 +1,4 @@
-"""`check_products`: the checker for anybody's functions of NumPy arrays."""
+"""`check_products`: the checker for anybody's functions of arrays."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -16,6 +16,8 @@ from rop.checking.lines import Array
 from rop.checking.report import Columns, Identity, Report
 from rop.checking.scale import weigh
 from rop.checking.session import NOTHING_TO_COMPARE, Session
+from rop.checking.spaces import Spaces
+from rop.checking.structures import Structure
 from rop.checking.tolerance import Verdict
 from rop.errors import RopTypeError, RopValueError
 
@@ -35,7 +37,7 @@ UNLOCKS = {
 
 
 def check_products(
-    theta: npt.ArrayLike,
+    theta: Any,
     *,
     value: Function | None = None,
     outputs: Function | None = None,
@@ -57,19 +59,24 @@ def check_products(
 ) -> Report:
     """Check derivative products of f(θ) = L(F(θ)) + l2/2 |θ|².
 
-    Every function takes and returns NumPy arrays and may be left out: what the others allow is
-    checked, against each other and against central differences (sec. 7.2), and the report lists
-    the rest. Tolerances follow from the dtypes and the measured rounding noise.
+    Every function takes θ and returns arrays as the caller has them, and may be left out: what the
+    others allow is checked, against each other and against central differences (sec. 7.2), and the
+    report lists the rest. Tolerances follow from the dtypes and the measured rounding noise.
 
     Parameters
     ----------
-    theta : (n,) float array
-        Where to check, of a scale at which the units neither saturate nor stay linear. A second
-        point near it, and two far from it for sizes, are evaluated as well.
+    theta : (n,) float array, or any structure of arrays
+        Parameters of any shape in nested dicts, lists, tuples, dataclasses or JAX's pytrees, of
+        NumPy, PyTorch or JAX: functions get θ and v, and return products, in this structure and in
+        these dtypes. Its leaves are the blocks of the report, named by their paths. Below, (n,)
+        stands for this structure. Where to check, of a scale at which the units neither saturate
+        nor stay linear. A second point near it, and two far from it for sizes, are evaluated as
+        well.
     value : callable
         f(θ) -> float.
     outputs : callable
-        F(θ) -> array of any shape; where it has more than one axis, the first counts as cases.
+        F(θ) -> array of any shape, or a structure of arrays; an array's first axis, where it has
+        more than one, counts as cases.
     gradient : callable
         ∇f(θ) -> (n,).
     jvp : callable
@@ -107,11 +114,17 @@ def check_products(
     Raises
     ------
     RopValueError, RopTypeError
-        If θ, the blocks or the recorded arrays do not fit. The functions' own errors are reported.
+        If θ, the blocks or the recorded arrays do not fit; the message names the path in θ. The
+        functions' own errors are reported.
     """
     start = time.perf_counter()
-    point = as_vector("theta", theta)
+    structure = Structure.of("theta", theta)
+    point = as_vector("theta", structure.flatten(theta))
+    if not structure.is_array:
+        blocks = structure.blocks if blocks is None else blocks
+        shapes = structure.shapes if shapes is None else shapes
     named = name_blocks(point.size, blocks)
+    spaces = Spaces(structure)
     given = {
         "value": value, "outputs": outputs, "gradient": gradient, "jvp": jvp, "vjp": vjp,
         "loss": loss, "loss_gradient": loss_gradient, "loss_hvp": loss_hvp, "ggnvp": ggnvp,
@@ -119,7 +132,11 @@ def check_products(
     }  # fmt: skip
     recorded = None if directions is None else _as_directions(directions, point.size)
     functions = {
-        name: Guarded(name, _as_function(name, function, recorded), not callable(function))
+        name: Guarded(
+            name,
+            spaces.flat(name, _as_function(name, function, recorded)),
+            not callable(function),
+        )
         for name, function in given.items()
         if function is not None
     }

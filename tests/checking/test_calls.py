@@ -181,7 +181,7 @@ def test_a_function_with_a_small_domain_is_checked_inside_it(network):
 @pytest.mark.parametrize("name", ["hvp", "outputs", "gradient"])
 def test_a_function_that_ends_the_program_is_named(network, name):
     report = report_with(network(), **{name: lambda *arguments: sys.exit(3)})
-    assert fault(report, name).message == "raises SystemExit: 3"
+    assert fault(report, name).message.startswith("raises SystemExit: 3 (test_calls.py, line ")
 
 
 def test_a_function_of_other_arguments_is_named(network):

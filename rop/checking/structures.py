@@ -1,0 +1,469 @@
+"""Arrays in nested containers as one vector: parameters of any shape, and outputs of any shape."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import numbers
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from rop.checking.lines import Array
+from rop.errors import RopError, RopTypeError, RopValueError
+
+Anything = npt.NDArray[Any]
+Key = str | int
+
+
+class Mismatch(RopError):
+    """A function's result does not have the structure that it must have.
+
+    Parameters
+    ----------
+    kind : {"shape", "dtype"}
+    message : str
+    """
+
+    def __init__(self, kind: Literal["shape", "dtype"], message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One array of a structure.
+
+    Attributes
+    ----------
+    path : str
+        Where it lies, "" for a structure that is nothing but this array.
+    shape : tuple of int
+    dtype : numpy.dtype
+        Its dtype, float32 for bfloat16.
+    make : callable
+        Float64 array -> array of the same library, dtype and device as the example.
+    x64 : bool
+        Whether it is a JAX array of 64 bits, which JAX makes in its 64-bit mode only.
+    requires_grad : bool
+        Whether it is a tensor with respect to which PyTorch differentiates.
+    """
+
+    path: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    make: Callable[[Array], Any]
+    x64: bool = False
+    requires_grad: bool = False
+
+    @property
+    def size(self) -> int:
+        """Number of entries."""
+        return int(np.prod(self.shape))
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A container of a structure.
+
+    Attributes
+    ----------
+    path : str
+    type : type
+    parts : dict
+        Key -> what lies there, a `Leaf` or a `Branch`.
+    build : callable
+        New contents, in order -> container of the same type.
+    """
+
+    path: str
+    type: type
+    parts: Mapping[Key, Leaf | Branch]
+    build: Callable[[list[Any]], Any]
+
+
+class Structure:
+    """Arrays in nested containers, and the way between them and one float64 vector.
+
+    Containers are dicts, lists, tuples, dataclasses, and whatever is registered with JAX as a
+    pytree. Arrays are NumPy's, PyTorch's or JAX's, or Python's numbers.
+
+    Attributes
+    ----------
+    name : str
+        What errors call it.
+    root : Leaf or Branch
+    leaves : list of Leaf
+    n : int
+        Number of entries of all leaves.
+    dtype : numpy.dtype
+        The coarsest dtype of its leaves.
+    """
+
+    def __init__(self, name: str, root: Leaf | Branch) -> None:
+        self.name, self.root = name, root
+        self.leaves = list(_leaves(root))
+        self.n = sum(leaf.size for leaf in self.leaves)
+        self.dtype = coarsest([leaf.dtype for leaf in self.leaves])
+
+    @classmethod
+    def of(cls, name: str, example: Any) -> Structure:
+        """The structure of an example.
+
+        Parameters
+        ----------
+        name : str
+            What errors call it.
+        example : nested containers of arrays
+
+        Returns
+        -------
+        Structure
+
+        Raises
+        ------
+        RopTypeError, RopValueError
+            If something in it is not an array of real numbers; the message says where.
+        """
+        if _is_array_like(example):
+            example = _regular(name, example)
+        if isinstance(example, np.ndarray) and example.dtype.kind in "iu":
+            example = example.astype(np.float64)
+        return cls(name, _grow(name, "", example))
+
+    @property
+    def is_array(self) -> bool:
+        """Whether it is one array and no container."""
+        return isinstance(self.root, Leaf)
+
+    @property
+    def blocks(self) -> dict[str, slice]:
+        """Path -> the entries of that leaf in the vector."""
+        blocks, start = {}, 0
+        for leaf in self.leaves:
+            if leaf.size:
+                blocks[leaf.path or self.name] = slice(start, start + leaf.size)
+            start += leaf.size
+        return blocks
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Path -> shape."""
+        return {leaf.path or self.name: leaf.shape for leaf in self.leaves}
+
+    @contextlib.contextmanager
+    def mode(self) -> Iterator[None]:
+        """JAX's 64-bit mode, if these arrays have to be made in it."""
+        if any(leaf.x64 for leaf in self.leaves):
+            with sys.modules["jax"].enable_x64(True):
+                yield
+        else:
+            yield
+
+    def unflatten(self, vector: Array, differentiable: bool = False) -> Any:
+        """Containers of arrays that hold a vector's entries; those of float64 may be views of it.
+
+        Parameters
+        ----------
+        vector : (n,)
+        differentiable : bool
+            Whether tensors require gradients where the example's did.
+        """
+        start = 0
+
+        def fill(node: Leaf | Branch) -> Any:
+            nonlocal start
+            if isinstance(node, Branch):
+                return node.build([fill(part) for part in node.parts.values()])
+            start += node.size
+            # The vector itself where it will do: some functions remember arrays by identity.
+            whole = node is self.root and vector.shape == node.shape
+            values = vector if whole else flat[start - node.size : start].reshape(node.shape)
+            made = node.make(values)
+            return made.requires_grad_() if differentiable and node.requires_grad else made
+
+        flat = vector.reshape(-1)
+        return fill(self.root)
+
+    def flatten(self, tree: Any) -> Anything:
+        """One vector (n,) of the entries, in the coarsest dtype found.
+
+        Raises
+        ------
+        Mismatch
+            If `tree` does not have this structure; the message says where, and what to write.
+        """
+        arrays: list[Anything] = []
+
+        def gather(node: Leaf | Branch, found: Any) -> None:
+            if isinstance(node, Leaf):
+                arrays.append(self._array(node, found))
+                return
+            parts = _parts(found)
+            if parts is None or isinstance(found, Mapping) != issubclass(node.type, Mapping):
+                raise Mismatch("shape", self._not_a_container(node, found))
+            keys = {key: part for key, part in parts if part is not None or key in node.parts}
+            if keys.keys() != node.parts.keys():
+                raise Mismatch("shape", self._other_keys(node, keys))
+            for key, part in node.parts.items():
+                gather(part, keys[key])
+
+        gather(self.root, tree)
+        floats = [array.dtype for array in arrays if array.dtype.kind == "f"]
+        dtype = coarsest(floats) if floats or not arrays else None
+        parts = [array.ravel() for array in arrays] or [np.empty(0)]
+        return np.concatenate(parts, dtype=dtype)
+
+    def changed(self, tree: Any, vector: Array) -> Anything | None:
+        """What `tree` holds, if that is no longer what `unflatten(vector)` put there."""
+        if all(leaf.dtype == np.float64 for leaf in self.leaves):
+            return None  # views of the vector, which shows it
+        now = self.flatten(tree)
+        return None if np.array_equal(now, self.flatten(self.unflatten(vector))) else now
+
+    def _at(self, path: str) -> str:
+        return f" at {path}" if path else ""
+
+    def _array(self, leaf: Leaf, found: Any) -> Anything:
+        where = self._at(leaf.path)
+        if _is_array_like(found):
+            try:
+                found = np.asarray(found, dtype=np.float64)
+            except ValueError:
+                message = f"returns a ragged list of numbers{where}, expected shape {leaf.shape}"
+                raise Mismatch("dtype", message) from None
+        if _parts(found) is not None:
+            message = f"returns a {type(found).__name__}{where}, expected one array of shape "
+            message += f"{leaf.shape} like {self.name}"
+            if isinstance(found, tuple) and len(found) == 1:
+                message += "; write [0] behind the call, as for torch.autograd.grad(...)[0]"
+            raise Mismatch("shape", message)
+        array = as_numpy(found)
+        # Whether integers will do is for the caller to judge.
+        if array is None or array.dtype.kind not in "fiu":
+            kind = _full_name(found) if array is None else f"dtype {array.dtype}"
+            message = f"returns {kind}{where}, expected real numbers like {self.name}"
+            if found is None:
+                message += "; a gradient that is None is one of zeros (materialize_grads=True)"
+            raise Mismatch("dtype", message)
+        if array.shape != leaf.shape and not array.size == leaf.size == 1:
+            message = f"returns shape {array.shape}{where}, expected {leaf.shape}"
+            if array.size == leaf.size:
+                message += f" like {self.name}; write .reshape{leaf.shape}".replace(",)", ")")
+            raise Mismatch("shape", message)
+        return array
+
+    def _not_a_container(self, node: Branch, found: Any) -> str:
+        where, keys = self._at(node.path), list(node.parts)
+        message = f"returns a {type(found).__name__}{where}, expected a {node.type.__name__} "
+        message += f"like {self.name}, with {_listed(keys)}"
+        if isinstance(found, list | tuple) and issubclass(node.type, Mapping):
+            if len(found) == len(keys):
+                message += f"; write dict(zip({self.name}, result))"
+        elif hasattr(found, "shape"):
+            message += f"; split it into parts of shapes {_listed(list(self.shapes.values()))}"
+        return message
+
+    def _other_keys(self, node: Branch, found: Mapping[Key, Any]) -> str:
+        where = self._at(node.path)
+        missing = [key for key in node.parts if key not in found]
+        extra = [key for key in found if key not in node.parts]
+        message = f"returns {len(found)} parts{where}, expected {len(node.parts)} "
+        message += f"like {self.name}"
+        message += f"; missing: {_listed(missing)}" if missing else ""
+        return message + (f"; not in {self.name}: {_listed(extra)}" if extra else "")
+
+
+def as_numpy(array: Any) -> Anything | None:
+    """A NumPy array of any library's array or number; None for anything else.
+
+    bfloat16, which NumPy does not have, becomes float32.
+    """
+    if _is_torch(array):
+        tensor = array.detach()
+        tensor = tensor.to_dense() if tensor.layout != sys.modules["torch"].strided else tensor
+        if tensor.dtype == sys.modules["torch"].bfloat16:
+            tensor = tensor.float()
+        numpy: Anything = tensor.cpu().resolve_conj().numpy()
+        return numpy
+    if _is_number(array):
+        return np.asarray(array, dtype=getattr(array, "dtype", np.float64))
+    if not hasattr(array, "__array__"):
+        return None
+    found: Anything = np.asarray(array)
+    return found.astype(np.float32) if found.dtype.name == "bfloat16" else found
+
+
+def _is_torch(thing: Any) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(thing, torch.Tensor)
+
+
+def _is_jax(thing: Any) -> bool:
+    jax = sys.modules.get("jax")
+    return jax is not None and isinstance(thing, jax.Array)
+
+
+def _is_array_like(thing: Any) -> bool:
+    """Whether it is a nested list of numbers, which NumPy reads as one array."""
+    if isinstance(thing, list | tuple) and thing:
+        return all(_is_number(part) or _is_array_like(part) for part in thing)
+    return False
+
+
+def _is_number(thing: Any) -> bool:
+    return isinstance(thing, numbers.Real) and not isinstance(thing, bool | np.bool_)
+
+
+def _regular(name: str, numbers_: Sequence[Any]) -> Array:
+    try:
+        return np.array(numbers_, dtype=np.float64)
+    except ValueError:
+        raise RopValueError(
+            f"{name} is a ragged list of numbers; give a list of arrays, "
+            f"[np.array(part) for part in {name}]"
+        ) from None
+
+
+def _parts(node: Any) -> list[tuple[Key, Any]] | None:
+    """Keys and contents of a container; None for what is none."""
+    if isinstance(node, Mapping):
+        return list(node.items())
+    if isinstance(node, list | tuple):
+        return list(enumerate(node))
+    if _is_torch(node) or _is_jax(node) or isinstance(node, np.ndarray):
+        return None
+    registered = _jax_parts(node)
+    if registered is not None:
+        return registered[0]
+    if dataclasses.is_dataclass(node) and not isinstance(node, type):
+        parts = [(field.name, getattr(node, field.name)) for field in dataclasses.fields(node)]
+        return [(key, part) for key, part in parts if not _is_static(part)]
+    return None
+
+
+def _is_static(part: Any) -> bool:
+    """Whether a dataclass's field holds a setting and no parameters."""
+    return part is None or isinstance(part, str | bytes | bool | int) or callable(part)
+
+
+def _jax_parts(node: Any) -> tuple[list[tuple[Key, Any]], Callable[[list[Any]], Any]] | None:
+    """Contents of a container that is registered with JAX, and how to build another."""
+    jax = sys.modules.get("jax")
+    if jax is None or isinstance(node, type):
+        return None
+
+    def is_leaf(part: Any) -> bool:
+        return part is not node
+
+    keyed, treedef = jax.tree_util.tree_flatten_with_path(node, is_leaf=is_leaf)
+    if len(keyed) == 1 and keyed[0][1] is node:
+        return None
+    parts = [(jax.tree_util.keystr(path, simple=True), part) for path, part in keyed]
+
+    def build(contents: list[Any]) -> Any:
+        return jax.tree_util.tree_unflatten(treedef, contents)
+
+    return parts, build
+
+
+def _grow(name: str, path: str, node: Any) -> Leaf | Branch:
+    parts = _parts(node)
+    if parts is None:
+        return _leaf(name, path, node)
+    grown = {
+        key: _grow(
+            name, f"{path}[{key}]" if isinstance(key, int) else f"{path}.{key}".strip("."), p
+        )
+        for key, p in parts
+        if p is not None
+    }
+    return Branch(path, type(node), grown, _builder(node, list(grown)))
+
+
+def _builder(node: Any, keys: list[Key]) -> Callable[[list[Any]], Any]:
+    if isinstance(node, Mapping):
+        make: type = type(node) if isinstance(node, dict) else dict
+        return lambda contents: make(dict.fromkeys(node) | dict(zip(keys, contents, strict=True)))
+    if isinstance(node, list | tuple):
+        sequence: type = type(node)
+
+        def build(contents: list[Any]) -> Any:
+            full = iter(contents)
+            every = [None if part is None else next(full) for part in node]
+            return sequence(*every) if hasattr(node, "_fields") else sequence(every)
+
+        return build
+    registered = _jax_parts(node)
+    if registered is not None:
+        return registered[1]
+    names = [str(key) for key in keys]
+    return lambda contents: dataclasses.replace(node, **dict(zip(names, contents, strict=True)))
+
+
+def _leaf(name: str, path: str, node: Any) -> Leaf:
+    where = f"{name}{' at ' + path if path else ''}"
+    if hasattr(node, "toarray") or str(getattr(node, "layout", "")).startswith("torch.sparse"):
+        dense = "toarray" if hasattr(node, "toarray") else "to_dense"
+        raise RopTypeError(f"{where} is sparse; write .{dense}()")
+    array = as_numpy(node)
+    if array is None:
+        raise RopTypeError(
+            f"{where} is {_full_name(node)}, expected an array of real numbers, or a dict, list, "
+            "tuple or dataclass of them"
+        )
+    if array.dtype.kind == "c":
+        raise RopTypeError(
+            f"{where} is complex, dtype {array.dtype}; give real and imaginary part as two arrays"
+        )
+    if array.dtype.kind != "f":
+        raise RopTypeError(
+            f"{where} must be real numbers, came dtype {array.dtype}; what is no parameter belongs "
+            f"into the functions, not into {name}"
+        )
+    x64 = _is_jax(node) and array.dtype == np.float64
+    requires_grad = _is_torch(node) and node.requires_grad
+    return Leaf(path, array.shape, array.dtype, _maker(node), x64, requires_grad)
+
+
+def _maker(example: Any) -> Callable[[Array], Any]:
+    """How to make another array like an example."""
+    if _is_torch(example):
+        torch, dtype, device = sys.modules["torch"], example.dtype, example.device
+        return lambda values: torch.from_numpy(values).to(dtype=dtype, device=device)
+    if _is_jax(example):
+        dtype = example.dtype
+        # A copy: JAX would otherwise share the memory, and what changes there breaks its arrays.
+        return lambda values: sys.modules["jax"].numpy.array(values, dtype=dtype)
+    if isinstance(example, np.ndarray | np.generic):
+        dtype = np.asarray(example).dtype
+        return lambda values: values.astype(dtype, copy=False)
+    if isinstance(example, numbers.Real):
+        return float
+    return np.array
+
+
+def _leaves(node: Leaf | Branch) -> Iterator[Leaf]:
+    if isinstance(node, Leaf):
+        yield node
+    else:
+        for part in node.parts.values():
+            yield from _leaves(part)
+
+
+def coarsest(dtypes: Sequence[np.dtype[Any]]) -> np.dtype[Any]:
+    """The dtype of fewest bits, float64 for none."""
+    return min(dtypes, key=lambda dtype: dtype.itemsize, default=np.dtype(np.float64))
+
+
+def _full_name(thing: Any) -> str:
+    kind = type(thing)
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
+
+
+def _listed(things: Sequence[Any], most: int = 6) -> str:
+    return ", ".join(map(str, things[:most])) + (", ..." if len(things) > most else "")
