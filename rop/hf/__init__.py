@@ -1,4 +1,4 @@
-"""Hessian-free optimization: algorithm 3 out of small exchangeable policies."""
+"""Hessian-free optimization: algorithm 3 with exchangeable policies."""
 
 from rop.hf import recipes
 from rop.hf.batches import Batches

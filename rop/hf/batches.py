@@ -1,29 +1,33 @@
-"""Which cases the gradient and the curvature of an iteration see (sec. 12)."""
+"""The cases of the gradient and of the curvature at each iteration (sec. 12)."""
+
+from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import ceil
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from rop.arguments import Constraint, Count, Either, Real, Seed, Whole
 from rop.errors import RopValueError
-from rop.hf.schedules import Ramp, extremes, value_at
+from rop.hf.policy import Policy
+from rop.hf.schedules import Ramp, Scheduled, value_at
 
 
 @dataclass(frozen=True)
 class Cases:
-    """A stretch of ``size`` cases of the data, in the data's own order or in a shuffled one.
+    """``size`` consecutive cases of the data, in the data's own order or in a shuffled one.
 
-    The stretch runs from ``start`` and goes on at the beginning where the data end. It is all
-    that is needed to find the same cases again.
+    They begin at ``start`` and wrap around at the end of the data. These four numbers suffice to
+    find the same cases again.
 
     Attributes
     ----------
     start, size : int
-        Where the stretch starts and how many cases it has.
+        The position of the first case, and the number of cases.
     total : int
         The number of cases of the data.
     seed : int or None
@@ -37,53 +41,25 @@ class Cases:
 
     @property
     def index(self) -> slice | npt.NDArray[np.intp]:
-        """What picks these cases from an array; a slice, and so a view, where that can be."""
+        """The index of these cases into an array; a slice, which makes views, if possible."""
         stop = self.start + self.size
         if self.seed is None and stop <= self.total:
             return slice(self.start, stop)
         positions = np.arange(self.start, stop) % self.total
         return positions if self.seed is None else _order(self.seed, self.total)[positions]
 
-    def pieces(self, most: int) -> Iterator["Cases"]:
-        """Split into computational minibatches of at most ``most`` cases (sec. 7.1).
-
-        Parameters
-        ----------
-        most : int
-            The largest size of a piece.
-
-        Yields
-        ------
-        Cases
-            The pieces, in order.
-        """
+    def pieces(self, most: int) -> Iterator[Cases]:
+        """Split into computational minibatches of at most ``most`` cases, in order (sec. 7.1)."""
         cases = self.unordered()
         for offset in range(0, self.size, most):
             yield cases.stretch(offset, min(most, self.size - offset))
 
-    def unordered(self) -> "Cases":
-        """Return the same cases in the data's own order where these are all cases.
-
-        Returns
-        -------
-        Cases
-            Cases whose sums are the same, and for which no copies are needed.
-        """
+    def unordered(self) -> Cases:
+        """Return all cases in the data's own order, which needs no copies, if these are all."""
         return replace(self, start=0, seed=None) if self.size == self.total else self
 
-    def stretch(self, offset: int, size: int) -> "Cases":
-        """Return ``size`` of these cases, from ``offset`` on.
-
-        Parameters
-        ----------
-        offset, size : int
-            Where the part starts, counted from this stretch's start, and its number of cases.
-
-        Returns
-        -------
-        Cases
-            The part.
-        """
+    def stretch(self, offset: int, size: int) -> Cases:
+        """Return ``size`` cases, beginning ``offset`` cases after the first of these."""
         return replace(self, start=(self.start + offset) % self.total, size=size)
 
 
@@ -94,14 +70,25 @@ def _order(seed: int, total: int) -> npt.NDArray[np.intp]:
 
 
 @dataclass(frozen=True)
-class Batches:
-    """A partition of the data that is cycled through, the curvature's cases among the gradient's.
+class _CountOrFraction(Either):
+    choices: tuple[Constraint, ...] = (Whole(at_least=1), Real(above=0, at_most=1))
 
-    Iteration k takes the next ``gradient`` cases, and of these the next ``curvature`` cases each
-    time the data have been gone through. With the gradient on all data, the default, this is the
-    partition of Martens' code: chunk k mod (number of chunks). The choice is a function of k
-    alone, so a run can be resumed or replayed anywhere. Each size may be a `Ramp`: batches that
-    grow are the simplest remedy against updates that overfit them (sec. 12.2).
+    def __str__(self) -> str:
+        return "a number of cases (an int of at least 1) or a fraction (a float above 0, at most 1)"
+
+
+Size: TypeAlias = Annotated[int | float | Ramp, Scheduled(_CountOrFraction())]
+
+
+@dataclass(frozen=True)
+class Batches(Policy):
+    """A partition of the data, used in turn, with the curvature's cases among the gradient's.
+
+    Iteration k takes the next ``gradient`` cases. Of these it takes ``curvature`` cases, the next
+    ones after each pass through the data. With the gradient on all data, the default, this is the
+    partition of Martens' code: chunk k mod (number of chunks). The choice depends on k alone, so a
+    run can be resumed or replayed anywhere. Each size may be a `Ramp`: growing batches are the
+    simplest remedy against updates that overfit them (sec. 12.2).
 
     Parameters
     ----------
@@ -112,54 +99,35 @@ class Batches:
         the gradient's cases.
     selection : int, float or Ramp
         Cases on which CG's iterates are compared: a number, or a fraction of the gradient's
-        cases. The fewer, the cheaper (sec. 8.7).
+        cases. Fewer are cheaper (sec. 8.7).
     seed : int or None
         Shuffles the data once; None keeps their order, which avoids copies.
     chunk : int
-        Most cases that the gradient and f work on at a time, which bounds the memory (sec. 7.1).
+        The largest number of cases in one sweep of f or ∇f, which bounds the memory (sec. 7.1).
     selection_from : str
-        Where the selection's cases are: the first of the "gradient"'s or of the "curvature"'s, or
-        "outside", those that follow the curvature's (the second recipe of sec. 13).
+        Where the selection's cases are: the first of the "gradient" or of the "curvature", or
+        "outside": those that follow the curvature's (the second recipe of sec. 13).
     held_out : int, float, Ramp or None
-        Cases on which f is watched, and nothing else: those that follow the gradient's, a number
-        or a fraction of the data. None where the gradient sees all data.
+        Cases for nothing but recording f: those that follow the gradient's, a number or a fraction
+        of the data. There are none if the gradient uses all data.
     fewest : int
-        Curvature and selection see at least this many cases, or all of the gradient's.
+        Curvature and selection use at least this many cases, or all of the gradient's.
     least_work : int
-        They also see so many cases that cases times parameters are at least this: on small problems
+        They also use so many cases that cases times parameters are at least this: on small problems
         fewer cases save no time, but spoil the fast convergence at the end.
     """
 
-    gradient: int | float | Ramp = 1.0
-    curvature: int | float | Ramp = 1.0
-    selection: int | float | Ramp = 1.0
-    seed: int | None = 0
-    chunk: int = 1000
+    gradient: Size = 1.0
+    curvature: Size = 1.0
+    selection: Size = 1.0
+    seed: Seed | None = 0
+    chunk: Count = 1000
     selection_from: Literal["gradient", "curvature", "outside"] = "gradient"
-    held_out: int | float | Ramp | None = None
-    fewest: int = 1
-    least_work: int = 0
+    held_out: Size | None = None
+    fewest: Count = 1
+    least_work: Annotated[int, Whole(at_least=0)] = 0
 
-    def __post_init__(self) -> None:
-        for name in ("gradient", "curvature", "selection", "held_out"):
-            setting = getattr(self, name)
-            for size in () if setting is None else extremes(setting):
-                if not (size >= 1 if isinstance(size, int | np.integer) else 0 < size <= 1):
-                    raise RopValueError(
-                        f"Batches: {name} must be a number of cases (an int of at least 1) or a "
-                        f"fraction (a float above 0, at most 1.0), got {size!r}"
-                    )
-        if self.chunk < 1 or self.fewest < 1:
-            raise RopValueError(
-                f"Batches: chunk and fewest must be at least 1, got {self.chunk} and {self.fewest}"
-            )
-        if self.selection_from not in ("gradient", "curvature", "outside"):
-            raise RopValueError(
-                'Batches: selection_from must be "gradient", "curvature" or "outside", got '
-                f"{self.selection_from!r}"
-            )
-
-    def draw(self, iteration: int, total: int, parameters: int = 1) -> "Draw":
+    def draw(self, iteration: int, total: int, parameters: int = 1) -> Draw:
         """Return the cases of one iteration.
 
         Parameters
@@ -179,7 +147,7 @@ class Batches:
         Raises
         ------
         RopValueError
-            If the selection's cases should be outside the curvature's, which are all there are.
+            If ``selection_from`` is "outside" but the curvature uses all cases.
         """
         seen = self._seen(iteration, total)
         size = _size(self.gradient, total, iteration)
@@ -208,7 +176,7 @@ class Batches:
         return Draw(gradient, curvature, selection, held_out)
 
     def _seen(self, iteration: int, total: int) -> int:
-        """Return how many cases all earlier gradients saw."""
+        """Return the number of cases in all earlier gradients."""
         changing = self.gradient.end if isinstance(self.gradient, Ramp) else 0
         ramp = sum(_size(self.gradient, total, k) for k in range(min(iteration, changing)))
         constant = _size(self.gradient, total, changing)

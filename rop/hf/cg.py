@@ -1,5 +1,7 @@
 """The preconditioned conjugate gradient method, algorithm 2, for any operator."""
 
+from __future__ import annotations
+
 from collections import deque
 from collections.abc import Container, Sequence
 from math import inf, isfinite, sqrt
@@ -37,9 +39,9 @@ def pcg(
     """Minimise q(x) = ½xᵀAx - bᵀx by algorithm 2, for a symmetric positive definite A.
 
     The residual is r = Ax - b, the gradient of q (errata M11, M14). CG also stops, before the
-    step, where pᵀAp <= 0 or where A yields NaN or infinity (erratum M14). With a radius it is the
-    method of Steihaug and Toint (sec. 8.6): it stops on the boundary of {‖x‖_P <= r} where a step
-    leaves it, or where pᵀAp <= 0, which then is no obstacle.
+    step, if pᵀAp <= 0 or pᵀAp is not finite (erratum M14). With a radius it is the method of
+    Steihaug and Toint (sec. 8.6): if a step leaves {‖x‖_P <= r}, or pᵀAp <= 0, it follows p to the
+    boundary and stops there.
 
     Parameters
     ----------
@@ -56,16 +58,16 @@ def pcg(
     residual : float
         Stop when ‖r‖ <= residual · ‖b‖.
     stops : sequence of callables
-        Further stopping rules, asked after each step.
+        Further stopping rules, called after each step.
     store : container of int
         The step numbers whose iterates are wanted, such as ``range(10, 250, 10)``.
     keep : int, optional
-        The most iterates to hold in memory; the earliest are dropped.
+        The largest number of iterates in memory; the earliest are dropped.
     radius : float
         r of the trust region, in the norm of the preconditioner P; only with a start from 0.
     downhill : bool
-        Where already the first direction has pᵀAp <= 0, take one step along it, which is that of
-        steepest descent, as truncated Newton methods do (Nocedal & Wright 2006, alg. 7.1).
+        If the first direction has pᵀAp <= 0, take one step along it, a steepest-descent step, as
+        truncated Newton methods do (Nocedal & Wright 2006, alg. 7.1).
 
     Returns
     -------
@@ -173,7 +175,7 @@ def not_negative(ry: float) -> float:
 def reason_to_stop(
     progress: Progress, ry: float, enough: float, max_steps: int, stops: Sequence[StopRule]
 ) -> Reason | None:
-    """Say why CG should end before its next step, if it should.
+    """Return the reason to stop CG before its next step, or None to go on.
 
     Parameters
     ----------
@@ -186,7 +188,7 @@ def reason_to_stop(
     max_steps : int
         The largest number of steps.
     stops : sequence of callables
-        Further rules, asked after each step.
+        Further rules.
 
     Returns
     -------

@@ -1,12 +1,16 @@
 """CG as HF's solver, on the CPU or on the GPU."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from math import inf
+from typing import Annotated
 
-from rop.errors import RopValueError
+from rop.arguments import Count, NotNegative, Whole
 from rop.hf.cg import pcg
+from rop.hf.policy import Policy
 from rop.hf.resident import resident_pcg
-from rop.hf.schedules import Ramp, extremes, value_at
+from rop.hf.schedules import Ramp, Scheduled, value_at
 from rop.hf.solution import Solution, StopRule
 from rop.hf.stopping import ObjectiveRise, RelativeProgress
 from rop.hf.subproblem import Subproblem
@@ -14,7 +18,7 @@ from rop.hf.trust_region import TrustRegion
 
 
 @dataclass(frozen=True)
-class ConjugateGradient:
+class ConjugateGradient(Policy):
     """CG as HF's solver: its stopping rules, its trust region if any, and the iterates it keeps.
 
     With the CUDA engine CG runs on the GPU, if there is no trust region and no ``downhill``, D and
@@ -39,20 +43,13 @@ class ConjugateGradient:
         Take a steepest-descent step if the first direction has no positive curvature.
     """
 
-    max_steps: int | Ramp = 250
+    max_steps: Annotated[int | Ramp, Scheduled(Whole(at_least=1))] = 250
     progress: RelativeProgress | None = RelativeProgress()
-    residual: float = 1e-10
-    keep: int = 32
+    residual: NotNegative = 1e-10
+    keep: Count = 32
     rise: ObjectiveRise | None = None
     region: TrustRegion | None = None
     downhill: bool = False
-
-    def __post_init__(self) -> None:
-        if min(extremes(self.max_steps)) < 1 or self.keep < 1:
-            raise RopValueError(
-                "ConjugateGradient: max_steps and keep must be at least 1, "
-                f"got {self.max_steps} and {self.keep}"
-            )
 
     @property
     def warm(self) -> bool:

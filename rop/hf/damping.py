@@ -1,15 +1,19 @@
 """Damping policies: none, Tikhonov's, scale-sensitive and structural (sec. 8.1, 8.3, 8.4)."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
 import numpy as np
 
+from rop.arguments import NotNegative, Real
 from rop.errors import RopValueError
 from rop.hf.curvature import Operator
 from rop.hf.damping_matrices import DampingMatrix, DiagonalMatrix, GramMatrix, Identity, Jacobian
 from rop.hf.levenberg_marquardt import LevenbergMarquardt
+from rop.hf.policy import Policy
 from rop.hf.vectors import Vector, dot
 from rop.objective.linearization import Linearization
 
@@ -55,7 +59,7 @@ class Damping(Protocol):
 
 
 @dataclass(frozen=True)
-class Undamped:
+class Undamped(Policy):
     """B̂ = B. λ stays 0; something else must keep the updates in bounds (sec. 8)."""
 
     lam = 0.0
@@ -76,12 +80,13 @@ class Undamped:
 
 
 @dataclass(frozen=True)
-class _Adapted:
+class _Adapted(Policy):
     mu = 0.0
     lam: float = 1.0
     rule: LevenbergMarquardt = field(default_factory=LevenbergMarquardt)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.rule.lowest <= self.lam <= self.rule.highest:
             raise RopValueError(
                 f"{type(self).__name__}: lam={self.lam} must lie within the bounds of its rule, "
@@ -139,16 +144,8 @@ class ScaleSensitive(_Adapted):
     """
 
     method: Literal["exact", "chapelle-erhan", "empirical-fisher"] = "exact"
-    exponent: float = 1.0
-    relative_kappa: float = 0.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not (0 <= self.exponent <= 1 and self.relative_kappa >= 0):
-            raise RopValueError(
-                "ScaleSensitive: expected an exponent between 0 and 1 and relative_kappa >= 0, got "
-                f"{self.exponent} and {self.relative_kappa}"
-            )
+    exponent: Annotated[float, Real(at_least=0, at_most=1)] = 1.0
+    relative_kappa: NotNegative = 0.0
 
     def matrix(self, at: Linearization, mu: float, seed: int, /) -> DampingMatrix:
         """Return D; see `Damping`."""
@@ -209,7 +206,7 @@ class Reparameterized(_Adapted):
 
 
 @dataclass(frozen=True)
-class Structural:
+class Structural(Policy):
     """B̂ = G + λD + λμS, or G + λD + μS: S damps changes of the objective's ``hidden`` units.
 
     S is the Gauss-Newton matrix of a distance between the hidden units at θ + δ and at θ, whose
@@ -227,13 +224,17 @@ class Structural:
         for λ scales both; or μ alone, as in the text, adapted by the same rule (erratum M46).
     """
 
-    mu: float = 1 / 30
+    mu: NotNegative = 1 / 30
     damping: Damping = field(default_factory=Tikhonov)
     relative: bool = True
 
     def __post_init__(self) -> None:
-        if not self.mu >= 0:
-            raise RopValueError(f"Structural: mu must not be negative, got {self.mu}")
+        super().__post_init__()
+        if isinstance(self.damping, Structural):
+            raise RopValueError(
+                "Structural: damping must be a damping of its own, such as Tikhonov(), not another "
+                "Structural; give mu once"
+            )
 
     @property
     def lam(self) -> float:

@@ -1,5 +1,7 @@
 """Damping matrices D at one θ: the identity, a diagonal, and CᵀC (sec. 8.3)."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 

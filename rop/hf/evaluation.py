@@ -1,5 +1,7 @@
 """The objective, its gradient and its linearization on chosen cases of the data; work and time."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass
@@ -29,7 +31,7 @@ class Work:
     losses: int
     products: int
 
-    def __sub__(self, earlier: "Work") -> "Work":
+    def __sub__(self, earlier: Work) -> Work:
         return Work(
             self.gradients - earlier.gradients,
             self.losses - earlier.losses,

@@ -1,18 +1,21 @@
 """The trust-region subproblem by the Lanczos process: GLTR of Gould et al. (1999), sec. 8.6."""
 
+from __future__ import annotations
+
 from collections.abc import Container
 from dataclasses import dataclass, field
 from math import inf
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 
-from rop.arguments import Count, NotNegative, Seed, checked
-from rop.errors import RopValueError
+from rop.arguments import Count, NotNegative, Seed, Whole, checked
 from rop.hf.cg import Radius
 from rop.hf.curvature import Curvature, Operator, as_operator
 from rop.hf.lanczos import Lanczos, Numbers
-from rop.hf.schedules import Ramp, extremes, value_at
+from rop.hf.policy import Policy
+from rop.hf.schedules import Ramp, Scheduled, value_at
 from rop.hf.secular import SecularSolution, solve_secular
 from rop.hf.solution import Iterate, Reason, Solution
 from rop.hf.subproblem import Subproblem
@@ -36,9 +39,9 @@ def gltr(
 ) -> Solution:
     """Minimise q(x) = ½xᵀAx - bᵀx over ‖x‖_P <= r, for any symmetric A.
 
-    In the basis that the Lanczos process makes, A is tridiagonal; there the subproblem is solved
-    exactly after each step, from one dimension to the next. Where b shows nothing of A's lowest
-    eigenvector (the hard case), a second Lanczos process from a random vector finds it.
+    A is tridiagonal in the basis of the Lanczos process, where the subproblem is solved exactly
+    after each step. If b is orthogonal to A's lowest eigenvector (the hard case), a second Lanczos
+    process from a random vector finds it.
 
     Parameters
     ----------
@@ -55,7 +58,7 @@ def gltr(
     tolerance : float
         Stop when ‖(A + λP)x - b‖ <= tolerance · ‖b‖, in the norm of P⁻¹.
     semidefinite : bool
-        Whether A is known to have no negative eigenvalue; spares the second process.
+        Whether A is known to have no negative eigenvalue; this saves the second process.
     store : container of int
         The step numbers whose iterates are wanted.
     seed : int
@@ -64,8 +67,8 @@ def gltr(
     Returns
     -------
     Solution
-        The iterates, q at each dimension, and the multiplier λ. The reason is "boundary" where the
-        region holds x back, "residual" where it does not, "steps" or "not finite".
+        The iterates, q at each dimension, and the multiplier λ. The reason is "boundary" if the
+        region constrains x, "residual" if it does not, "steps" or "not finite".
 
     Raises
     ------
@@ -125,8 +128,8 @@ def _lowest(
 ) -> tuple[float, Vector, Vector, int]:
     """Return the lowest eigenvalue of P⁻¹A, its eigenvector u, Pu, and the products they cost.
 
-    A random vector has a part in every eigendirection, so none stays hidden. Where a product is
-    not finite, the eigenvalue is infinite: nothing lower was found.
+    A random vector has a component along every eigenvector. If a product is not finite, the
+    returned eigenvalue is infinite: nothing lower was found.
     """
     start = np.random.default_rng(seed).standard_normal(b.size).astype(b.dtype)
     lanczos = Lanczos(product, start, preconditioner, most)
@@ -160,10 +163,10 @@ def _enlarged(
 
 
 @dataclass(frozen=True)
-class LanczosTrustRegion:
+class LanczosTrustRegion(Policy):
     """GLTR as HF's solver: the best update within the trust region and the Krylov subspace.
 
-    It keeps a basis of n numbers a step, and cannot start from elsewhere than 0 (sec. 8.6).
+    It keeps a basis of n numbers a step, and always starts from 0 (sec. 8.6).
 
     Parameters
     ----------
@@ -177,28 +180,11 @@ class LanczosTrustRegion:
 
     warm = False
     region: TrustRegion = field(default_factory=TrustRegion)
-    max_steps: int | Ramp = 50
-    tolerance: float = 1e-4
-
-    def __post_init__(self) -> None:
-        if min(extremes(self.max_steps)) < 1:
-            raise RopValueError(
-                f"LanczosTrustRegion: max_steps must be at least 1, got {self.max_steps}"
-            )
+    max_steps: Annotated[int | Ramp, Scheduled(Whole(at_least=1))] = 50
+    tolerance: NotNegative = 1e-4
 
     def solve(self, problem: Subproblem, /) -> Solution:
-        """Minimise the model within the trust region.
-
-        Parameters
-        ----------
-        problem : Subproblem
-            The model, and the present radius.
-
-        Returns
-        -------
-        Solution
-            The iterates and the reason for stopping.
-        """
+        """Minimise the model within the trust region; see `Solver`."""
         return gltr(
             problem.A,
             problem.b,

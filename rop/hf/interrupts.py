@@ -1,4 +1,4 @@
-"""Ctrl-C that cannot get lost."""
+"""Ctrl-C that is never lost."""
 
 import signal
 import threading
@@ -11,13 +11,12 @@ from types import FrameType
 def remembered() -> Iterator[Callable[[], bool]]:
     """Remember Ctrl-C, besides raising KeyboardInterrupt as usual.
 
-    Python drops an exception that is raised while an object is being deleted, and Ctrl-C can come
-    at such a moment as at any other.
+    Python drops an exception that is raised while it deletes an object, even KeyboardInterrupt.
 
     Yields
     ------
     callable, () -> bool
-        Whether Ctrl-C was pressed. Always False outside of the main thread, which alone is told.
+        Whether Ctrl-C was pressed. Always False outside of the main thread, which gets the signal.
     """
     pressed = threading.Event()
     usual = signal.getsignal(signal.SIGINT)

@@ -1,71 +1,60 @@
 """Krylov subspace descent: f itself minimised over a Krylov subspace (Vinyals & Povey 2012)."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from math import inf, isfinite
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
+from rop.arguments import Count, Positive, Whole
 from rop.errors import RopValueError
 from rop.hf.curvature import Operator, as_operator
 from rop.hf.lanczos import Lanczos, Numbers
-from rop.hf.schedules import Ramp, extremes, value_at
+from rop.hf.policy import Policy
+from rop.hf.schedules import Ramp, Scheduled, value_at
 from rop.hf.solution import Iterate, Reason, Solution
 from rop.hf.subproblem import Subproblem
 from rop.hf.vectors import Vector, dot, norm
 
-# λ relative to the largest curvature: a coarse walk along the path of Tikhonov's updates.
+# λ relative to the largest curvature: points on the path of Tikhonov's updates.
 _LAMS = (10.0, 1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
 
 
 @dataclass(frozen=True)
-class KrylovDescent:
-    """Minimise f over the Krylov subspace of the curvature and ∇f, and the update before.
+class KrylovDescent(Policy):
+    """Minimise f over the Krylov subspace of the curvature and ∇f, and the previous update.
 
-    The subspace contains the updates of undamped and of Tikhonov-damped CG from 0 for every λ,
-    provided P = I (sec. 8.1, erratum M38). The search begins with the best of a few of these and
-    goes on with BFGS, whose metric is the curvature within the subspace. f thus ends no higher
-    than at any of them: no λ is needed. Use it with ``Undamped()``, and with `LastIterate`.
+    The subspace contains the updates of CG from 0, undamped or with any λ of Tikhonov damping, if
+    P = I (sec. 8.1, erratum M38). The search tries a few of these and continues from the best with
+    BFGS, in the metric of the curvature. f ends no higher than at any of them, so no λ is needed.
+    Use it with ``Undamped()`` and `LastIterate`.
 
     Parameters
     ----------
     max_steps : int or Ramp
-        The dimension of the Krylov subspace, each at a product; its basis is kept.
+        The dimension of the Krylov subspace: one product each, and a basis of n numbers each.
     evaluations : int
-        The most values of f with its gradient that the search takes, on the selection's cases.
+        The largest number of evaluations of f and ∇f, on the selection's cases.
     floor : float
-        Curvatures below this times the largest one count as that, in BFGS's metric.
+        The smallest curvature in BFGS's metric, as a fraction of the largest one.
     """
 
     warm = True
     region = None
-    max_steps: int | Ramp = 20
-    evaluations: int = 30
-    floor: float = 1e-4
+    max_steps: Annotated[int | Ramp, Scheduled(Whole(at_least=1))] = 20
+    evaluations: Count = 30
+    floor: Positive = 1e-4
 
-    def __post_init__(self) -> None:
-        if min(extremes(self.max_steps)) < 1 or self.evaluations < 1 or not self.floor > 0:
-            raise RopValueError(
-                "KrylovDescent: max_steps and evaluations must be at least 1, and floor above 0, "
-                f"got {self.max_steps}, {self.evaluations} and {self.floor}"
-            )
-
-    @np.errstate(over="ignore", invalid="ignore")  # what is not finite is a reason to stop
+    @np.errstate(over="ignore", invalid="ignore")  # it stops if a number is not finite
     def solve(self, problem: Subproblem, /) -> Solution:
-        """Search the subspace.
+        """Search the subspace; see `Solver`. The preconditioner is ignored.
 
-        Parameters
-        ----------
-        problem : Subproblem
-            The model, with f and its gradient as ``objective``; ``preconditioner`` is not used.
-
-        Returns
-        -------
-        Solution
-            As steps, the points where f was evaluated, up to the best, which is the last iterate;
-            the reason is "subspace".
+        The steps of the solution are the points where f was evaluated, up to the best one, which
+        is the last iterate.
 
         Raises
         ------
@@ -135,7 +124,7 @@ class _Subspace:
             return None
         u, _ = self._lanczos.orthogonal(previous, previous)
         size = norm(u)
-        # What rounding leaves of a vector within the subspace is no direction.
+        # A vector within the subspace leaves rounding errors, which are no direction.
         within = size <= 1e3 * float(np.finfo(u.dtype).eps) * norm(previous)
         return None if within else u / u.dtype.type(size)
 
@@ -185,7 +174,7 @@ class _Search:
         return f, self._space.coordinates(gradient)
 
     def walk(self, evaluations: int) -> None:
-        """Follow Tikhonov's updates from large λ to small for as long as f falls."""
+        """Try Tikhonov's updates from large λ to small until f rises."""
         values = abs(self._space.values)
         for lam in _LAMS[: evaluations - 1]:
             self._try(self._space.c / (values + lam * self._top))
@@ -193,7 +182,7 @@ class _Search:
                 return
 
     def descend(self, evaluations: int) -> None:
-        """Go on from the best point by BFGS in coordinates of unit curvature."""
+        """Continue from the best point with BFGS in coordinates of unit curvature."""
         from scipy.optimize import minimize  # takes longer to load than rop
 
         left = evaluations - len(self.q)
@@ -208,11 +197,11 @@ class _Search:
                 return 1e10 * (1 + abs(self._lowest)), np.zeros_like(z)
             return value, slope / self._metric
 
-        # As many pairs kept as there are steps: BFGS itself, with a good line search.
+        # With as many pairs as steps L-BFGS is BFGS itself.
         options: Any = {"maxiter": left, "maxcor": left, "ftol": 0.0, "gtol": 0.0}
         with suppress(_Spent):
             minimize(f, self._a * self._metric, jac=True, method="L-BFGS-B", options=options)
 
 
 class _Spent(Exception):
-    """All evaluations were done."""
+    """All evaluations are used up."""

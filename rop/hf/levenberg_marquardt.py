@@ -1,10 +1,14 @@
 """The reduction ratio ρ and the Levenberg-Marquardt rule that adapts λ by it (sec. 8.5)."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from math import inf
-from typing import Literal
+from typing import Annotated, Literal
 
+from rop.arguments import Fraction, NotNegative, Real
 from rop.errors import RopValueError
+from rop.hf.policy import Policy
 
 
 def reduction_ratio(f_before: float, f_after: float, q: float) -> float:
@@ -20,8 +24,8 @@ def reduction_ratio(f_before: float, f_after: float, q: float) -> float:
     Returns
     -------
     float
-        ρ; -inf where f rose or is not a number, which a positive q would turn into praise
-        (erratum M48), and where q = 0.
+        ρ; -inf if f rose or is not a number, where with q > 0 the quotient would be positive
+        (erratum M48), and if q = 0.
     """
     if not f_after <= f_before or q == 0:
         return -inf
@@ -29,8 +33,8 @@ def reduction_ratio(f_before: float, f_after: float, q: float) -> float:
 
 
 @dataclass(frozen=True)
-class LevenbergMarquardt:
-    """The rule that adapts λ: down where the model predicts f well, up where badly (sec. 8.5).
+class LevenbergMarquardt(Policy):
+    """The rule that lowers λ if the model predicts f well, and raises it if not (sec. 8.5).
 
     Parameters
     ----------
@@ -47,44 +51,22 @@ class LevenbergMarquardt:
 
     poor: float = 1 / 4
     good: float = 3 / 4
-    raise_by: float = 3 / 2
-    lower_by: float = 2 / 3
-    lowest: float = 1e-10
-    highest: float = 1e10
+    raise_by: Annotated[float, Real(at_least=1)] = 3 / 2
+    lower_by: Fraction = 2 / 3
+    lowest: NotNegative = 1e-10
+    highest: Annotated[float, Real(at_least=0, infinite=True)] = 1e10
     model: Literal["undamped", "damped"] = "undamped"
 
     def __post_init__(self) -> None:
-        if not (self.poor < self.good and self.raise_by >= 1 >= self.lower_by > 0):
+        super().__post_init__()
+        if not (self.poor < self.good and self.lowest <= self.highest):
             raise RopValueError(
-                "LevenbergMarquardt: expected poor < good and raise_by >= 1 >= lower_by > 0, got "
-                f"poor={self.poor}, good={self.good}, raise_by={self.raise_by}, "
-                f"lower_by={self.lower_by}"
-            )
-        if not 0 <= self.lowest <= self.highest:
-            raise RopValueError(
-                "LevenbergMarquardt: expected 0 <= lowest <= highest, got "
-                f"lowest={self.lowest}, highest={self.highest}"
-            )
-        if self.model not in ("undamped", "damped"):
-            raise RopValueError(
-                f'LevenbergMarquardt: model must be "undamped" or "damped", got {self.model!r}'
+                "LevenbergMarquardt: expected poor < good and lowest <= highest, got "
+                f"poor={self.poor}, good={self.good}, lowest={self.lowest}, highest={self.highest}"
             )
 
     def update(self, lam: float, rho: float) -> float:
-        """Return the next λ.
-
-        Parameters
-        ----------
-        lam : float
-            The present λ.
-        rho : float
-            The reduction ratio; NaN counts as poor.
-
-        Returns
-        -------
-        float
-            λ · lower_by, λ · raise_by or λ, within the bounds.
-        """
+        """Return λ · lower_by, λ · raise_by or λ, within the bounds; a ρ of NaN counts as poor."""
         if rho > self.good:
             lam *= self.lower_by
         elif not rho >= self.poor:

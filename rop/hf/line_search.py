@@ -1,10 +1,13 @@
 """The backtracking line search with the sufficient-decrease condition (sec. 8.8)."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from rop.errors import RopValueError
+from rop.arguments import Count, Real
+from rop.hf.policy import Policy
 
 
 @dataclass(frozen=True)
@@ -14,7 +17,7 @@ class Step:
     Attributes
     ----------
     alpha : float
-        The step length; 0 where the update is rejected.
+        The step length; 0 if the update is rejected.
     f : float
         f(θ + αδ).
     slope : float
@@ -36,12 +39,12 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Armijo:
+class Armijo(Policy):
     """Shrink α from 1, or the learning rate, until f(θ + αδ) <= f(θ) + cα∇fᵀδ (sec. 8.8).
 
-    Where ∇fᵀδ >= 0 no small α is sure to help and the condition means nothing: then the first α is
-    taken if it lowers f, and the update is rejected if not. With c = 0 any decrease will do, as in
-    the authors' code for recurrent nets.
+    If ∇fᵀδ >= 0, even a small α need not lower f: then only the first α is tried, and the update
+    is rejected if f does not fall. With c = 0 any decrease is enough, as in the authors' code for
+    recurrent nets.
 
     Parameters
     ----------
@@ -50,19 +53,12 @@ class Armijo:
     shrink : float
         The factor of α between trials.
     trials : int
-        The largest number of values of α; then the update is rejected, α = 0.
+        The largest number of values of α to try; then the update is rejected, α = 0.
     """
 
-    c: float = 1e-2
-    shrink: float = 0.8
-    trials: int = 60
-
-    def __post_init__(self) -> None:
-        if not (0 <= self.c < 1 and 0 < self.shrink < 1 and self.trials >= 1):
-            raise RopValueError(
-                "Armijo: expected 0 <= c < 1, 0 < shrink < 1 and trials >= 1, got "
-                f"c={self.c}, shrink={self.shrink}, trials={self.trials}"
-            )
+    c: Annotated[float, Real(at_least=0, below=1)] = 1e-2
+    shrink: Annotated[float, Real(above=0, below=1)] = 0.8
+    trials: Count = 60
 
     def search(
         self,

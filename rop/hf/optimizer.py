@@ -1,5 +1,7 @@
 """Hessian-free optimization, algorithm 3, as an iterator over its decisions."""
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,14 +1,18 @@
 """Preconditioners for CG: diag(B), estimated or exact, to a power; or none (sec. 11)."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import sqrt
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
 import numpy as np
 
+from rop.arguments import Count, NotNegative, Real
 from rop.errors import RopValueError
 from rop.hf.curvature import Diagonal, Operator
+from rop.hf.policy import Policy
 from rop.hf.vectors import Vector
 from rop.objective.diagonals import root
 from rop.objective.linearization import Linearization
@@ -66,7 +70,7 @@ class Preconditioner(Protocol):
 
 
 @dataclass(frozen=True)
-class NoPreconditioner:
+class NoPreconditioner(Policy):
     """P = I, the authors' choice for recurrent nets (sec. 11.2)."""
 
     cases: Literal["gradient", "curvature"] = "gradient"
@@ -85,7 +89,7 @@ class NoPreconditioner:
 
 
 @dataclass(frozen=True)
-class DiagonalPower:
+class DiagonalPower(Policy):
     """P = (diag(d) + κ diag(s))^ξ, d = diag(B) + λ diag(D) (sec. 11.2, errata M58, M62).
 
     d approximates the diagonal of the *damped* curvature, so it contains λ and the weight decay.
@@ -105,23 +109,11 @@ class DiagonalPower:
         Estimate on the cases of the "gradient" or of the "curvature".
     """
 
-    exponent: float = 0.75
-    kappa: float = 0.0
-    relative_kappa: float = 0.0
-    scale: Mapping[str, float] | None = None
+    exponent: Annotated[float, Real(at_least=0, at_most=1)] = 0.75
+    kappa: NotNegative = 0.0
+    relative_kappa: NotNegative = 0.0
+    scale: Mapping[str, NotNegative] | None = None
     cases: Literal["gradient", "curvature"] = "curvature"
-
-    def __post_init__(self) -> None:
-        if not (0 <= self.exponent <= 1 and self.kappa >= 0 and self.relative_kappa >= 0):
-            raise RopValueError(
-                f"{type(self).__name__}: expected an exponent between 0 and 1, kappa >= 0 and "
-                f"relative_kappa >= 0, got {self.exponent}, {self.kappa}, {self.relative_kappa}"
-            )
-        if self.cases not in ("gradient", "curvature"):
-            raise RopValueError(
-                f'{type(self).__name__}: cases must be "gradient" or "curvature", got '
-                f"{self.cases!r}"
-            )
 
     def inverse(
         self,
@@ -207,16 +199,8 @@ class ChapelleErhan(DiagonalPower):
         "rademacher" for random signs, which have the smaller variance, or "gaussian".
     """
 
-    probes: int = 1
+    probes: Count = 1
     distribution: Literal["rademacher", "gaussian"] = "rademacher"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.probes < 1 or self.distribution not in ("rademacher", "gaussian"):
-            raise RopValueError(
-                'ChapelleErhan: expected probes >= 1 and distribution "rademacher" or "gaussian", '
-                f"got {self.probes} and {self.distribution!r}"
-            )
 
     def diagonal(self, at: Linearization, seed: int = 0, mu: float = 0.0, /) -> Vector:
         """Return the estimate of diag(G), structural damping included; see `Preconditioner`.

@@ -1,5 +1,7 @@
 """B, the product with G or H at one θ, and A, the same damped (sec. 6, 8)."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Literal
 

@@ -1,18 +1,22 @@
 """A recipe: the settings of HF as a composition of policies."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
 from math import isfinite
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from rop.arguments import Count, Real
 from rop.errors import RopValueError
 from rop.hf.batches import Batches
 from rop.hf.conjugate_gradient import ConjugateGradient
 from rop.hf.damping import Damping, Tikhonov
 from rop.hf.levenberg_marquardt import LevenbergMarquardt
 from rop.hf.line_search import Armijo
+from rop.hf.policy import Policy
 from rop.hf.preconditioners import EmpiricalFisher, Preconditioner
-from rop.hf.schedules import Ramp, extremes, value_at
+from rop.hf.schedules import Ramp, Scheduled, value_at
 from rop.hf.selection import Backtracking, Selection
 from rop.hf.solution import Iterate, Solution
 from rop.hf.stopping import ObjectiveRise
@@ -22,19 +26,7 @@ from rop.hf.vectors import Vector
 
 @dataclass(frozen=True)
 class Settings:
-    """The values that scheduled settings have at one iteration.
-
-    Attributes
-    ----------
-    decay : float
-        ζ.
-    learning_rate : float
-        The α that the line search tries first.
-    l2 : float or None
-        The strength of the weight decay; None is the objective's own.
-    max_steps : int
-        The solver's limit.
-    """
+    """The values of scheduled settings at one iteration; see `Recipe`. l2 may be None."""
 
     decay: float
     learning_rate: float
@@ -43,18 +35,21 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(Policy):
     """The settings of HF, one policy for each open choice of algorithm 3.
 
-    The defaults suit any objective, and are chosen by what they cost: gradient, ρ and line search
-    see all data; the products, which take most of the work, only a sixteenth of it, CG-backtracking
-    an eighth (sec. 8.7, 12), but never fewer than 256 cases, and on problems so small that this
-    saves no time more, or all; CG also stops where f rises on the curvature's cases, as in the
-    second recipe of sec. 13; P is the empirical Fisher's diagonal on these cases (sec. 11); λ
-    starts at 1 and falls to a third at a time, so that where the model is good damping is soon out
-    of the way (sec. 8.5); half of the last iterate is where CG starts, as a longer memory may carry
-    on for long what was wrong for other cases (sec. 10). Numbers that may be a `Ramp` change over
-    the iterations.
+    The defaults suit any objective:
+
+    - Gradient, ρ and line search use all data. The products with the curvature, most of the work,
+      use a sixteenth of them, and CG-backtracking an eighth (sec. 8.7, 12), but at least 256 cases;
+      small problems use more cases, or all, as fewer would save no time.
+    - CG also stops if f rises on the curvature's cases, as in the second recipe of sec. 13.
+    - P is from the empirical Fisher's diagonal on the curvature's cases (sec. 11).
+    - λ starts at 1 and falls to a third at a time: a good model is soon undamped (sec. 8.5).
+    - CG starts from half of its last iterate: a longer memory may keep errors of other cases for
+      many iterations (sec. 10).
+
+    A number that may be a `Ramp` can change over the iterations.
 
     Parameters
     ----------
@@ -71,14 +66,14 @@ class Recipe:
     cg : Solver
         CG and its stops, or another solver of the quadratic model (sec. 4, 8.6, 8.1).
     reduction : str
-        The cases of Δf in ρ: the "curvature"'s, as in the authors' code (erratum M17), or the
-        "gradient"'s, which are those of equation 10 and of the gradient in ρ's denominator.
+        The cases of Δf in ρ: those of the "curvature", as in the authors' code (erratum M17), or of
+        the "gradient", as in equation 10 and in ρ's denominator.
     selection : Selection
         Which iterate becomes the update (sec. 8.7).
     line_search : Armijo
         The step length α (sec. 8.8).
     learning_rate : float or Ramp
-        The α tried first. Lowering it damps by multiples of B, against minibatch overfitting
+        The first α to try. A lower one damps by multiples of B, against minibatch overfitting
         (sec. 12.2; erratum M52: α = 1/(1 + λ) for D = B).
     start : str
         The iterate that the next run of CG starts from: the "last" (erratum M16), the "chosen" one,
@@ -86,65 +81,33 @@ class Recipe:
     restart : int, optional
         Start CG from 0 at each multiple of this many iterations.
     l2 : float, Ramp or None
-        The strength of the weight decay in place of the objective's own: to switch it off near the
-        end (sec. 13).
+        The strength of the weight decay, instead of the objective's own; for example to switch it
+        off near the end (sec. 13).
     """
 
     batches: Batches = Batches(curvature=1 / 16, selection=1 / 8, fewest=256, least_work=2**23)
     curvature: Literal["ggn", "hessian"] = "ggn"
     damping: Damping = Tikhonov(rule=LevenbergMarquardt(lower_by=1 / 3))
     preconditioner: Preconditioner = EmpiricalFisher(cases="curvature")
-    decay: float | Ramp = 0.5
+    decay: Annotated[float | Ramp, Scheduled(Real(at_least=0, at_most=1))] = 0.5
     cg: Solver = ConjugateGradient(rise=ObjectiveRise(every=5, window=10))
     reduction: Literal["curvature", "gradient"] = "gradient"
     selection: Selection = field(default_factory=Backtracking)
     line_search: Armijo = field(default_factory=Armijo)
-    learning_rate: float | Ramp = 1.0
+    learning_rate: Annotated[float | Ramp, Scheduled(Real(above=0, at_most=1))] = 1.0
     start: Literal["last", "chosen", "best"] = "last"
-    restart: int | None = None
-    l2: float | Ramp | None = None
+    restart: Count | None = None
+    l2: Annotated[float | Ramp, Scheduled(Real(at_least=0))] | None = None
 
     def __post_init__(self) -> None:
-        if self.curvature not in ("ggn", "hessian"):
-            raise RopValueError(
-                f'Recipe: curvature must be "ggn" or "hessian", got {self.curvature!r}'
-            )
-        if not all(0 <= decay <= 1 for decay in extremes(self.decay)):
-            raise RopValueError(f"Recipe: decay must be between 0 and 1, got {self.decay}")
-        if not all(0 < rate <= 1 for rate in extremes(self.learning_rate)):
-            raise RopValueError(
-                f"Recipe: learning_rate must be above 0, at most 1, got {self.learning_rate}"
-            )
-        if self.reduction not in ("curvature", "gradient"):
-            raise RopValueError(
-                f'Recipe: reduction must be "curvature" or "gradient", got {self.reduction!r}'
-            )
-        if self.start not in ("last", "chosen", "best"):
-            raise RopValueError(
-                f'Recipe: start must be "last", "chosen" or "best", got {self.start!r}'
-            )
-        if self.restart is not None and self.restart < 1:
-            raise RopValueError(f"Recipe: restart must be at least 1, got {self.restart}")
-        if self.l2 is not None and not all(l2 >= 0 for l2 in extremes(self.l2)):
-            raise RopValueError(f"Recipe: l2 must not be negative, got {self.l2}")
+        super().__post_init__()
         if self.curvature == "hessian" and self.damping.mu > 0:
             raise RopValueError(
-                'Recipe: structural damping comes with Gv; give curvature="ggn", or another damping'
+                'Recipe: structural damping needs Gv; give curvature="ggn", or another damping'
             )
 
     def settings(self, iteration: int) -> Settings:
-        """Return the values of scheduled settings.
-
-        Parameters
-        ----------
-        iteration : int
-            The iteration's number, from 0.
-
-        Returns
-        -------
-        Settings
-            ζ, learning rate, weight decay and the solver's limit.
-        """
+        """Return the values of scheduled settings; iterations count from 0."""
         return Settings(
             float(value_at(self.decay, iteration)),
             float(value_at(self.learning_rate, iteration)),
@@ -159,7 +122,7 @@ class Recipe:
         delta: Vector,
         f: Callable[[Iterate], float],
     ) -> Vector | None:
-        """Return the iterate whose ζ-fold is the next run's x_0; None for 0 (sec. 8.5, 10).
+        """Return the iterate whose ζ-fold is the next run's x_0; None for x_0 = 0 (sec. 8.5, 10).
 
         Parameters
         ----------
@@ -190,7 +153,7 @@ class Recipe:
         return solution.x
 
     def thresholds(self) -> dict[str, float]:
-        """Return the numbers by which damping, solver and line search decide, under dotted names.
+        """Return the thresholds of damping, solver and line search by dotted names.
 
         Returns
         -------

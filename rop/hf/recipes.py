@@ -1,7 +1,11 @@
-"""Recipes by name: the authors' own of section 13, and the plainest one."""
+"""Named recipes: the three of section 13, and the plainest one."""
 
-from rop.errors import RopValueError
-from rop.hf.batches import Batches
+from __future__ import annotations
+
+from typing import Annotated
+
+from rop.arguments import Count, NotNegative, Whole, checked
+from rop.hf.batches import Batches, Size
 from rop.hf.conjugate_gradient import ConjugateGradient
 from rop.hf.damping import Tikhonov, Undamped
 from rop.hf.levenberg_marquardt import LevenbergMarquardt
@@ -15,14 +19,15 @@ from rop.hf.stopping import ObjectiveRise, RelativeProgress
 __all__ = ["Recipe", "basic", "martens2010", "momentum2012", "validated2012"]
 
 
+@checked
 def martens2010(
-    *, curvature: int | float = 0.25, lam: float = 45.0, max_steps: int = 250
+    *, curvature: Size = 0.25, lam: NotNegative = 45.0, max_steps: Count = 250
 ) -> Recipe:
     """Return the recipe of Martens (2010), the first of sec. 13, with his code's constants.
 
-    Gradient, line search and CG-backtracking on all data; curvature and ρ on a partition that is
-    cycled through; P from the empirical Fisher diagonal, ξ = 0.75, κ = 0; the per-step progress
-    rule; λ adapted without bounds that matter.
+    Gradient, line search and CG-backtracking use all data; curvature and ρ cycle through a
+    partition. P is from the empirical Fisher diagonal, ξ = 0.75, κ = 0. CG stops by the per-step
+    progress rule. λ has practically no lower bound.
 
     Parameters
     ----------
@@ -36,7 +41,7 @@ def martens2010(
     Returns
     -------
     Recipe
-        The settings; change more of them with ``dataclasses.replace``.
+        The settings.
     """
     return Recipe(
         batches=Batches(curvature=curvature, seed=None),
@@ -50,19 +55,22 @@ def martens2010(
     )
 
 
+@checked
 def validated2012(
     *,
-    curvature: int | float = 0.25,
-    selection: int | float = 0.25,
-    lam: float = 45.0,
-    max_steps: int = 250,
+    curvature: Size = 0.25,
+    selection: Size = 0.25,
+    lam: NotNegative = 45.0,
+    max_steps: Count = 250,
 ) -> Recipe:
-    """Return the second recipe of sec. 13: update and end of CG by data that CG did not see.
+    """Return the second recipe of sec. 13: data that CG did not see choose the update.
 
-    As `martens2010`, but CG also stops when f on the curvature's cases is significantly worse than
-    10 steps ago; the update is the iterate with the least M on cases outside the curvature's; and
-    the next run starts from the iterate with the *lowest* f on the curvature's cases (erratum M66),
-    decayed.
+    It differs from `martens2010` as follows. CG also stops when f on the curvature's cases is
+    significantly worse than 10 steps ago. The update is the iterate with the least M on cases
+    outside the curvature's. The next run starts from ζ times the iterate with the *lowest* f on the
+    curvature's cases (erratum M66). Two numbers are those of the 2012 text: the progress rule has
+    the tolerance 1e-4 for the whole window, which is 50 times stricter at 10 steps (erratum M13),
+    and λ is adapted by ρ of the damped model (sec. 8.5).
 
     Parameters
     ----------
@@ -99,15 +107,20 @@ def validated2012(
     )
 
 
+@checked
 def momentum2012(
-    *, batch: int | float = 0.1, lam: float = 1.0, max_steps: int = 40, iterations: int = 1000
+    *,
+    batch: int | float = 0.1,
+    lam: NotNegative = 1.0,
+    max_steps: Count = 40,
+    iterations: Annotated[int, Whole(at_least=5)] = 1000,
 ) -> Recipe:
     """Return the third recipe of sec. 13: short runs of CG on small batches, like momentum.
 
-    Gradient and curvature see the same small batch; CG does 25 to 50 steps and its last iterate is
-    the update; ζ rises to 0.99 and λ is free to go to 0. In the last fifth of the iterations come
-    the remedies of section 12.2 for finer convergence: the learning rate goes down to a tenth, the
-    runs of CG become half as long, and the batches four times as large.
+    Gradient and curvature use the same small batch. CG takes 25 to 50 steps and its last iterate is
+    the update. ζ rises to 0.99, and λ may fall to 0. The last fifth of the iterations converges
+    more finely, by the means of section 12.2: the learning rate falls to a tenth, CG's runs become
+    half as long, and the batches four times as large.
 
     Parameters
     ----------
@@ -125,8 +138,6 @@ def momentum2012(
     Recipe
         The settings.
     """
-    if iterations < 5:
-        raise RopValueError(f"momentum2012: iterations must be at least 5, got {iterations}")
     last = iterations - iterations // 5
     larger = 4 * batch if isinstance(batch, int) else min(4 * batch, 1.0)
     return Recipe(
@@ -143,17 +154,18 @@ def momentum2012(
     )
 
 
-def basic(*, lam: float = 0.0, max_steps: int = 250) -> Recipe:
+@checked
+def basic(*, lam: NotNegative = 0.0, max_steps: Count = 250) -> Recipe:
     """Return the plainest truncated Newton method: CG from 0 on Hv, and its last iterate.
 
-    Gradient and Hessian on all data, no preconditioner, no warm start. CG stops at a small relative
-    residual, and where it meets negative curvature: there H yields no minimum to go to. The line
-    search keeps f from rising. What it lacks is what the other recipes are made of.
+    Gradient and Hessian use all data. There is no preconditioner and no warm start. CG stops at a
+    small relative residual, or at negative curvature, as the model then has no minimum. The line
+    search keeps f from rising.
 
     Parameters
     ----------
     lam : float
-        λ of Tikhonov damping, adapted from there on; 0 is no damping at all.
+        The first λ of Tikhonov damping; 0 switches damping off.
     max_steps : int
         CG's limit.
 

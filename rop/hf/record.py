@@ -1,5 +1,7 @@
 """The record of one iteration of HF: every decision with the numbers behind it."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from math import inf
 
@@ -161,43 +163,21 @@ class Iteration:
         step_norm: float,
         evaluator: Evaluator,
         clock: Clock,
-    ) -> "Iteration":
-        """Return the record of an iteration from what its lines computed.
+    ) -> Iteration:
+        """Return the record of an iteration from the variables of `HessianFree`'s loop.
 
         Parameters
         ----------
         before, after : State
-            The state at its beginning and at its end.
-        recipe : Recipe
-            The settings.
-        cases : Draw
-            Its cases.
-        settings : Settings
-            The values of scheduled settings.
-        f : float
-            f on the gradient's cases.
-        gradient_norm : float
-            ‖∇f‖.
-        solution : Solution
-            What the solver found.
+            The state at the beginning and at the end.
+        recipe, cases, settings, f, gradient_norm, solution, choice, along, q, step, step_norm
+            As in the loop.
         warm : bool
             Whether the solver started elsewhere than at 0.
-        choice : Choice
-            The selection.
-        along : Along
-            f along CG's iterates.
-        q : float
-            The undamped q(δ).
         rhos : tuple of float
             ρ, ρ of the damped model, and the ratio that adapted λ.
-        step : Step
-            The line search.
-        step_norm : float
-            ‖αδ‖.
-        evaluator : Evaluator
-            Evaluates f on held-out cases.
-        clock : Clock
-            Time and work.
+        evaluator, clock : Evaluator, Clock
+            For f on held-out cases, and for time and work.
 
         Returns
         -------

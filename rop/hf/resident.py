@@ -1,4 +1,4 @@
-"""CG whose vectors stay on the GPU, where the product is computed."""
+"""CG on the GPU: its vectors stay where the products are computed."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class _OnGPU(Progress):
-    """A run of CG as stopping rules see it; x is fetched only if one asks for it."""
+    """A run of CG for stopping rules; x is copied to the host only if a rule reads it."""
 
     def __init__(self, start: "Step") -> None:
         self.q, self._step = [start.q], start
@@ -30,7 +30,7 @@ class _OnGPU(Progress):
         self.stay(step)
 
     def stay(self, step: "Step") -> None:
-        """Go on to a step that did not move x: what came before is no longer on the GPU."""
+        """Go on to a step that did not move x; the GPU no longer has the step before."""
         self._step, self._x = step, None
 
     @property
@@ -54,28 +54,22 @@ def resident_pcg(
     stops: Sequence[StopRule],
     keep: int,
 ) -> Solution | None:
-    """Run `pcg` on the GPU, with the same iterates to rounding, the same stops and record.
+    """Run `pcg` on the GPU, with the same iterates to rounding and the same stops.
 
-    Only the iterates that are stored, or asked for by a stopping rule, are copied to the host.
+    Only stored iterates, and those that a stopping rule reads, are copied to the host.
 
     Parameters
     ----------
     problem : Subproblem
         The model. Its A must be a product of a linearization, alone or with a diagonal damping,
         its preconditioner a diagonal or none.
-    max_steps : int
-        The largest number of steps.
-    residual : float
-        Stop when ‖r‖ <= residual · ‖b‖.
-    stops : sequence of callables
-        Further stopping rules.
-    keep : int
-        The most iterates to hold in memory.
+    max_steps, residual, stops, keep
+        As in `pcg`.
 
     Returns
     -------
     Solution or None
-        None if the model is another one, or the linearization has no CG of its own.
+        None for any other model, or if the engine has no CG of its own.
 
     Raises
     ------

@@ -1,12 +1,17 @@
 """Settings that change over the iterations: ζ, the learning rate, sizes, weight decay (sec. 13)."""
 
-from dataclasses import dataclass
+from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from rop.arguments import Constraint, Fault, Whole
 from rop.errors import RopValueError
+from rop.hf.policy import Policy
 
 
 @dataclass(frozen=True)
-class Ramp:
+class Ramp(Policy):
     """A number that goes from ``first`` to ``last`` between two iterations.
 
     It is ``first`` before iteration ``begin`` and ``last`` from iteration ``end`` on. With begin
@@ -29,14 +34,15 @@ class Ramp:
 
     first: int | float
     last: int | float
-    begin: int
-    end: int
+    begin: Annotated[int, Whole(at_least=0)]
+    end: Annotated[int, Whole(at_least=0)]
     geometric: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 <= self.begin <= self.end:
+        super().__post_init__()
+        if not self.begin <= self.end:
             raise RopValueError(
-                f"Ramp: expected 0 <= begin <= end, got begin={self.begin}, end={self.end}"
+                f"Ramp: expected begin <= end, got begin={self.begin}, end={self.end}"
             )
         if self.geometric and not min(self.first, self.last) > 0:
             raise RopValueError(
@@ -65,3 +71,20 @@ def value_at(setting: int | float | Ramp, iteration: int) -> int | float:
 def extremes(setting: int | float | Ramp) -> tuple[int | float, ...]:
     """Return a ramp's first and last value, or the number itself."""
     return (setting.first, setting.last) if isinstance(setting, Ramp) else (setting,)
+
+
+@dataclass(frozen=True)
+class Scheduled(Constraint):
+    """A number, or a `Ramp` between two such numbers."""
+
+    wanted: Constraint
+
+    def fault(self, value: Any) -> Fault | None:  # noqa: D102
+        faults = [self.wanted.fault(number) for number in extremes(value)]
+        return next((fault for fault in faults if fault is not None), None)
+
+    def remedy(self, value: Any) -> str:  # noqa: D102
+        return "" if isinstance(value, Ramp) else self.wanted.remedy(value)
+
+    def __str__(self) -> str:
+        return f"{self.wanted}, or a Ramp of such numbers"

@@ -1,26 +1,23 @@
 """Which iterates CG keeps, and which of them becomes the update: CG-backtracking (sec. 8.7)."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from math import ceil, inf, isnan
-from typing import ClassVar, Literal, Protocol
+from typing import Annotated, ClassVar, Literal, Protocol
 
-from rop.errors import RopValueError
+from rop.arguments import Count, Real
+from rop.hf.policy import Policy
 from rop.hf.solution import Iterate
 
 
 @dataclass(frozen=True)
-class Powers:
+class Powers(Policy):
     """Keep the iterates after ⌈first · ratioʲ⌉ steps, j = 0, 1, ... (5 · 1.3ʲ in the HF code)."""
 
-    first: int = 5
-    ratio: float = 1.3
-
-    def __post_init__(self) -> None:
-        if not (self.first >= 1 and self.ratio > 1):
-            raise RopValueError(
-                f"Powers: expected first >= 1 and ratio > 1, got {self.first} and {self.ratio}"
-            )
+    first: Count = 5
+    ratio: Annotated[float, Real(above=1)] = 1.3
 
     def steps(self, most: int) -> Collection[int]:
         """Return these numbers of steps up to ``most``."""
@@ -33,14 +30,10 @@ class Powers:
 
 
 @dataclass(frozen=True)
-class Every:
+class Every(Policy):
     """Keep the iterates after every ``interval`` steps."""
 
-    interval: int = 10
-
-    def __post_init__(self) -> None:
-        if self.interval < 1:
-            raise RopValueError(f"Every: expected interval >= 1, got {self.interval}")
+    interval: Count = 10
 
     def steps(self, most: int) -> Collection[int]:
         """Return these numbers of steps up to ``most``."""
@@ -91,7 +84,7 @@ class Selection(Protocol):
 
 
 @dataclass(frozen=True)
-class LastIterate:
+class LastIterate(Policy):
     """Take CG's last iterate as the update, as algorithm 3 does; f is not evaluated."""
 
     by: ClassVar[Literal["f", "model"]] = "f"
@@ -106,7 +99,7 @@ class LastIterate:
 
 
 @dataclass(frozen=True)
-class Backtracking:
+class Backtracking(Policy):
     """CG-backtracking: go back from the last iterate for as long as f does not rise (sec. 8.7).
 
     Parameters
@@ -137,7 +130,7 @@ class Backtracking:
 
 
 @dataclass(frozen=True)
-class Best:
+class Best(Policy):
     """Take the best of all kept iterates on the selection's cases (sec. 8.7, second recipe of 13).
 
     Parameters
@@ -151,10 +144,6 @@ class Best:
 
     schedule: Powers | Every = field(default_factory=Every)
     by: Literal["f", "model"] = "f"
-
-    def __post_init__(self) -> None:
-        if self.by not in ("f", "model"):
-            raise RopValueError(f'Best: by must be "f" or "model", got {self.by!r}')
 
     def wanted(self, most: int, /) -> Collection[int]:
         """Return the schedule's steps; see `Selection`."""

@@ -1,5 +1,7 @@
 """The progress and the solution of a run of CG, or of another solver of the quadratic model."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias

@@ -1,15 +1,20 @@
 """When CG stops: the relative progress on q, and a rise of f."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
+from typing import Annotated
 
+from rop.arguments import Count, NotNegative, Real
 from rop.errors import RopValueError
+from rop.hf.policy import Policy
 from rop.hf.solution import Iterate, Progress, Reason, StopRule
 
 
 @dataclass(frozen=True)
-class RelativeProgress:
+class RelativeProgress(Policy):
     """Stop when q hardly fell over the last k steps (sec. 4, eq. 2; erratum M13).
 
     With s_j = (q_j - q_{j-k}) / q_j and k = max(10, ⌈j/10⌉) CG stops at the first j > k with
@@ -22,12 +27,16 @@ class RelativeProgress:
         5e-4 in Martens (2010), 1e-4 in the 2012 text.
     per_step : bool
         Whether the tolerance is that of the average step (2010) or of the whole window (2012).
+    smallest_window : int
+        10 in the formula for k.
+    window_fraction : float
+        1/10 in the formula for k.
     """
 
-    tolerance: float = 5e-4
+    tolerance: NotNegative = 5e-4
     per_step: bool = True
-    smallest_window: int = 10
-    window_fraction: float = 0.1
+    smallest_window: Count = 10
+    window_fraction: Annotated[float, Real(at_least=0, at_most=1)] = 0.1
 
     def __call__(self, progress: Progress, /) -> Reason | None:
         """Return "progress" if q stagnates."""
@@ -40,7 +49,7 @@ class RelativeProgress:
 
 
 @dataclass(frozen=True)
-class ObjectiveRise:
+class ObjectiveRise(Policy):
     """Stop when f on the curvature's cases is significantly worse than some steps ago (sec. 13).
 
     CG stops at step j if q_j < 0 and f_j exceeds f_{j-window} by more than ``tolerance`` times the
@@ -56,18 +65,17 @@ class ObjectiveRise:
         The significant rise, as a share of the reduction.
     """
 
-    every: int = 5
-    window: int = 10
-    tolerance: float = 0.01
+    every: Count = 5
+    window: Count = 10
+    tolerance: NotNegative = 0.01
 
     def __post_init__(self) -> None:
-        if not (self.every >= 1 and self.window >= 1 and self.window % self.every == 0):
+        super().__post_init__()
+        if self.window % self.every:
             raise RopValueError(
-                "ObjectiveRise: expected every >= 1 and window a multiple of it, got "
-                f"{self.every} and {self.window}"
+                f"ObjectiveRise: window must be a multiple of every, got window={self.window} and "
+                f"every={self.every}"
             )
-        if not self.tolerance >= 0:
-            raise RopValueError(f"ObjectiveRise: tolerance must be >= 0, got {self.tolerance}")
 
     def rule(self, f: float, watch: Callable[[Iterate], float]) -> StopRule:
         """Return the rule for one run of CG.

@@ -1,5 +1,7 @@
 """Data drawn for each iteration (sec. 12)."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 

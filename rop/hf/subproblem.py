@@ -1,4 +1,6 @@
-"""The quadratic model that an update minimises, as every solver takes it."""
+"""The quadratic model that an update minimises, and what minimises it."""
+
+from __future__ import annotations
 
 from collections.abc import Callable, Container
 from dataclasses import dataclass
@@ -16,12 +18,12 @@ from rop.hf.vectors import Vector, dot
 class Subproblem:
     """Minimise q(x) = ½xᵀAx - bᵀx, the model of f(θ + x) - f(θ), with q(0) = 0 (sec. 4).
 
-    Only A and b are always needed; the rest is for solvers and stopping rules that use it.
+    Every solver needs A and b; the rest is for some solvers and stopping rules.
 
     Parameters
     ----------
     A : callable, (n,) -> (n,), or matrix or LinearOperator, shape (n, n)
-        The (damped) curvature, symmetric: G, H, a matrix, ``at.G``, a function of one's own.
+        The (damped) curvature, symmetric: G, H, a matrix, ``at.G`` or your own function.
     b : ndarray, shape (n,)
         -∇f (erratum M11).
     x0 : ndarray, shape (n,), optional
@@ -31,8 +33,8 @@ class Subproblem:
     radius : float
         r of the trust region {‖x‖_P <= r}.
     semidefinite : bool
-        Whether A is known to be positive semidefinite, as G is: then nobody looks for directions
-        of negative curvature that b does not show.
+        Whether A is known to be positive semidefinite; then no solver looks for negative curvature
+        orthogonal to the Krylov subspace.
     max_steps : int, optional
         The largest number of steps; the solver's own by default.
     store : container of int
@@ -58,23 +60,12 @@ class Subproblem:
     objective: Callable[[Vector], tuple[float, Vector]] | None = None
 
     def q(self, x: Vector) -> float:
-        """Return q(x), at the cost of one product.
-
-        Parameters
-        ----------
-        x : ndarray, shape (n,)
-            x.
-
-        Returns
-        -------
-        float
-            ½xᵀAx - bᵀx.
-        """
+        """Return q(x), at the cost of one product."""
         return dot(x, as_operator(self.A, x.size)(x)) / 2 - dot(self.b, x)
 
 
 class Solver(Protocol):
-    """Minimises the quadratic model, more or less; `ConjugateGradient` and others."""
+    """Minimises the quadratic model approximately, such as `ConjugateGradient`."""
 
     @property
     def max_steps(self) -> int | Ramp:
@@ -86,7 +77,7 @@ class Solver(Protocol):
 
     @property
     def warm(self) -> bool:
-        """Whether it makes use of the update before (sec. 10)."""
+        """Whether it uses x_0, an iterate of the run before (sec. 10)."""
 
     def solve(self, problem: Subproblem, /) -> Solution:
-        """Return the iterates and the reason for stopping."""
+        """Return the wanted iterates and the reason for stopping."""

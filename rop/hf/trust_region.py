@@ -1,14 +1,18 @@
 """The trust region, the rule that adapts its radius, and the ball along CG (sec. 8.6)."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 from math import sqrt
 
+from rop.arguments import Positive
 from rop.errors import RopValueError
 from rop.hf.levenberg_marquardt import LevenbergMarquardt
+from rop.hf.policy import Policy
 
 
 @dataclass(frozen=True)
-class TrustRegion:
+class TrustRegion(Policy):
     """The region {‖δ‖_P <= r}: a ball without a preconditioner P, an ellipsoid with one.
 
     For every r there is a λ whose damped model has the same minimiser: (B + λP)δ = -∇f with
@@ -22,33 +26,19 @@ class TrustRegion:
         Adapts 1/r as it would λ, but r grows only after an update that ended on the boundary.
     """
 
-    radius: float = 1.0
+    radius: Positive = 1.0
     rule: LevenbergMarquardt = field(default_factory=LevenbergMarquardt)
 
     def __post_init__(self) -> None:
-        if not (self.radius > 0 and self.rule.lowest <= 1 / self.radius <= self.rule.highest):
+        super().__post_init__()
+        if not self.rule.lowest <= 1 / self.radius <= self.rule.highest:
             raise RopValueError(
-                f"TrustRegion: radius={self.radius} must be positive, and 1/radius within the "
-                f"bounds of its rule, {self.rule.lowest} to {self.rule.highest}"
+                f"TrustRegion: radius={self.radius}, but 1/radius must be within the bounds of its "
+                f"rule, {self.rule.lowest} to {self.rule.highest}"
             )
 
     def adapt(self, radius: float, rho: float, boundary: bool) -> float:
-        """Return the next radius.
-
-        Parameters
-        ----------
-        radius : float
-            The present radius.
-        rho : float
-            The reduction ratio; -inf after a failed update.
-        boundary : bool
-            Whether the update ended on the boundary.
-
-        Returns
-        -------
-        float
-            The next radius.
-        """
+        """Return the next radius, by ρ and whether the update ended on the boundary."""
         if rho > self.rule.good and not boundary:
             return radius
         return 1 / self.rule.update(1 / radius, rho)

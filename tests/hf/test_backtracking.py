@@ -68,12 +68,12 @@ def test_the_last_iterate_policy_asks_for_nothing():
 
 @pytest.mark.parametrize("settings", [(0, 1.3), (5, 1.0)])
 def test_powers_that_do_not_grow_are_refused(settings):
-    with pytest.raises(rop.RopError, match="Powers: expected"):
+    with pytest.raises(rop.RopError, match=r"Powers: (first|ratio) must be .* >=? 1"):
         Powers(*settings)
 
 
 def test_an_interval_of_no_steps_is_refused():
-    with pytest.raises(rop.RopError, match="interval >= 1"):
+    with pytest.raises(rop.RopError, match="Every: interval must be an int >= 1"):
         Every(0)
 
 

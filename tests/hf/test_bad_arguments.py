@@ -69,8 +69,8 @@ def test_solvers_check_what_they_are_given(solve, kind, arguments, words):
         ({"keep": 1.5}, "keep must be an int >= 1"),
         ({"radius": -1}, "radius must be a number > 0"),
         ({"radius": nan}, "radius must be a number > 0"),
-        ({"stops": 5}, "stops must be a Sequence, each element a StopRule"),
-        ({"stops": [5]}, "stops must be a Sequence, each element a StopRule"),
+        ({"stops": 5}, "stops must be a Sequence, each element a function of 1 argument"),
+        ({"stops": [5]}, "stops must be a Sequence, each element a function of 1 argument"),
         ({"downhill": "yes"}, "downhill must be True or False"),
     ],
 )

@@ -110,7 +110,7 @@ def test_sizes_that_mean_nothing_are_refused(name, size):
 
 
 def test_an_empty_chunk_is_refused():
-    with pytest.raises(rop.RopError, match="must be at least 1"):
+    with pytest.raises(rop.RopError, match="Batches: chunk must be an int >= 1"):
         Batches(chunk=0)
 
 
@@ -123,7 +123,7 @@ def test_few_cases_are_not_made_fewer(total, curvature, selection):
         draw = batches.draw(iteration, total)
         sizes = draw.gradient.size, draw.curvature.size, draw.selection.size
         assert sizes == (total, curvature, selection)
-    with pytest.raises(rop.RopError, match="fewest must be at least 1"):
+    with pytest.raises(rop.RopError, match="fewest must be an int >= 1"):
         Batches(fewest=0)
 
 

@@ -109,11 +109,14 @@ def test_the_rule_stays_within_its_bounds():
      {"lowest": 2.0, "highest": 1.0}, {"poor": nan}],
 )  # fmt: skip
 def test_a_rule_that_cannot_work_is_refused(settings):
-    with pytest.raises(rop.RopError, match="LevenbergMarquardt: expected"):
+    with pytest.raises(
+        rop.RopError,
+        match="LevenbergMarquardt: ([a-z_]+ must be|expected poor)",
+    ):
         LevenbergMarquardt(**settings)
 
 
 @pytest.mark.parametrize("lam", [-1.0, 1e11, nan])
 def test_a_lam_out_of_bounds_is_refused(lam):
-    with pytest.raises(rop.RopError, match="must lie within the bounds"):
+    with pytest.raises(rop.RopError, match="Tikhonov: lam.* must (lie within|be a finite number)"):
         Tikhonov(lam)

@@ -320,7 +320,7 @@ class Backwards:
 
 
 @dataclass(frozen=True)
-class Refuse:
+class Refuse(Armijo):
     """A line search that takes nothing."""
 
     def search(self, f, f_before, slope, f_full=None, first=1.0):

@@ -265,7 +265,7 @@ def test_overfitting_of_a_minibatch_is_monitored(problem):
 
 
 @dataclass(frozen=True)
-class Refuse:
+class Refuse(Armijo):
     """A line search that takes nothing."""
 
     def search(self, f, f_before, slope, f_full=None, first=1.0):

@@ -68,7 +68,7 @@ def test_momentum2012_and_its_end():
     assert recipe.settings(100) == Settings(0.99, 0.1, None, 20)
     assert recipe.selection == LastIterate()
     assert 25 <= recipes.momentum2012().cg.max_steps.first <= 50
-    with pytest.raises(rop.RopError, match="at least 5"):
+    with pytest.raises(rop.RopError, match="momentum2012: iterations must be an int >= 5"):
         recipes.momentum2012(iterations=4)
 
 

@@ -83,5 +83,5 @@ def test_the_preconditioner_sees_structural_damping(problem):
 
 
 def test_a_strength_that_means_nothing_is_refused():
-    with pytest.raises(rop.RopError, match="mu must not be negative"):
+    with pytest.raises(rop.RopError, match="mu must be a finite number >= 0"):
         Structural(-1.0)
