@@ -239,7 +239,7 @@ def test_no_text_touches_another_or_leaves_its_box(graph, dpi):
     frames = [patch.get_window_extent() for patch in forms(figure)]
     page = figure.bbox
     assert all(inside(place, page) for _, place in written)
-    for box in boxes_of(graph):
+    for box in folded(boxes_of(graph)):
         for wanted in (box.name, box.detail):
             places = [place for text, place in written if text == wanted]
             assert any(inside(place, frame) for place in places for frame in frames), wanted
@@ -248,7 +248,7 @@ def test_no_text_touches_another_or_leaves_its_box(graph, dpi):
 @every_graph
 def test_every_node_is_written_with_name_op_and_shape(graph):
     written = [text for text, _ in texts(draw(graph))]
-    for box in boxes_of(graph):
+    for box in folded(boxes_of(graph)):
         assert box.name in written
         assert box.detail in written
 
@@ -344,6 +344,16 @@ def test_of_a_very_large_graph_the_picture_says_how_much_is_left_out(graph):
     written = [text for text, _ in texts(draw(graph))]
     assert f"{hidden:,} nodes not shown" in written[0]
     assert "not shown" in written
+
+
+def test_of_a_recurrence_the_first_and_the_last_round_are_shown():
+    shown = folded(boxes_of(recurrent(100)))
+    assert len(shown) < 50
+    (rounds,) = [box for box in shown if box.detail.endswith("rounds more")]
+    assert rounds.detail == "98 rounds more"
+    assert {"Wx", "Wh", "b", "Wz", "x"} <= {parent.name for parent in rounds.parents}
+    elements = [box.detail for box in shown if box.name.startswith("y")]
+    assert elements == ["tanh · 8", "tanh · 8"]
 
 
 def reachable(box):

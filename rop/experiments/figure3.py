@@ -23,7 +23,7 @@ def figure3(seconds: float, seed: int, *, a: float = 15.0) -> Findings:
     Findings
     """
     from rop.experiments.pictures import panels
-    from rop.show.pictures.figures import BLUE, GREEN, ORANGE, VERMILLION, label
+    from rop.show.pictures.figures import BLUE, GREEN, ORANGE, VERMILLION, label, logarithmic
 
     u, v = np.array([-1.0, 1.0]), np.array([1.0, 1.0])
     B = np.outer(u, u) + a * np.outer(v, v)
@@ -59,7 +59,7 @@ def figure3(seconds: float, seed: int, *, a: float = 15.0) -> Findings:
     for name, colour in (("diag(B)", VERMILLION), ("I", GREEN), ("B", BLUE)):
         along = [row[f"along the valley, D = {name}"] for row in rows]
         right.plot(lams, along, color=colour, lw=1.4, label=f"D = {name}")
-    right.set_xscale("log")
+    logarithmic(right, "x")
     right.legend(fontsize=7.5, frameon=False)
     label(right, "step along the valley u, undamped 1", "λ", "uᵀδ / 2")
     half = {

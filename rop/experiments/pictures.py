@@ -95,20 +95,25 @@ def draw(
     marker : str
         Marker of the points.
     """
-    from rop.show.pictures.figures import BLACK, BLUE, GREEN, GREY, ORANGE, SKY, VERMILLION, label
+    from rop.show.pictures.figures import (
+        BLACK,
+        BLUE,
+        GREEN,
+        GREY,
+        ORANGE,
+        SKY,
+        VERMILLION,
+        label,
+        logarithmic,
+        marks,
+    )
 
     colours = (BLUE, VERMILLION, GREEN, ORANGE, SKY, BLACK, GREY)
     styles = ("-", "--", ":", "-.")
     for i, (name, (xs, ys)) in enumerate(series.items()):
-        style = styles[i // len(colours) % len(styles)]
-        ax.plot(
-            xs, ys, style, color=colours[i % len(colours)], marker=marker, ms=3, lw=1.2, label=name
-        )
-    if "x" in log:
-        ax.set_xscale("log")
-    if "y" in log:
-        ax.set_yscale("log")
+        colour, style = colours[i % len(colours)], styles[i // len(colours) % len(styles)]
+        ax.plot(xs, ys, style, color=colour, lw=1.2, label=name, **marks(xs, marker))
     if len(series) > 1:
         ax.legend(fontsize=7.5, frameon=False)
     label(ax, title, x, y)
-    ax.tick_params(which="minor", labelsize=7)
+    logarithmic(ax, log)

@@ -72,8 +72,8 @@ def draw_results(
     """
     if not result.records:
         return
-    plot.run(result.records, path=folder / "run.png")
-    plot.iteration(telling(result.records), path=folder / "iteration.png")
+    plot.run(result, path=folder / "run.png")
+    plot.iteration(result, path=folder / "iteration.png")
     for name in ["f", *problem.measures]:
         series = {
             key: ([row["iterations"] for row in rows], [row[key] for row in rows])
@@ -88,22 +88,6 @@ def _curve_plot(name: str, series: Mapping[str, Any]) -> Any:
     smallest = min(min(ys) for _, ys in series.values())
     title = f"{name} after every iteration, mean over cases"
     return lines(series, title, "iterations", name, log="y" if smallest > 0 else "")
-
-
-def telling(records: list[hf.Iteration]) -> hf.Iteration:
-    """Return the iteration whose CG run shows most of fig. 4: a long one with several iterates.
-
-    Parameters
-    ----------
-    records : list of Iteration
-        The iterations.
-
-    Returns
-    -------
-    Iteration
-        One of them.
-    """
-    return max(records, key=lambda it: (len(it.f_stored), it.cg.steps))
 
 
 def write_json(path: Path, value: Any) -> None:

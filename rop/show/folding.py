@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 _NUMBER = re.compile(r"\d+")
@@ -43,18 +43,30 @@ def folded(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...] | Loop]:
     """
     parts = [_split(row) for row in rows]
     found: list[tuple[str, ...] | Loop] = []
-    i = 0
-    while i < len(rows):
-        length, rounds = _repetition(parts, i)
-        if rounds >= _FEWEST:
-            first, second = parts[i : i + length], parts[i + length : i + 2 * length]
-            lines = [_in_terms_of_k(a, b) for a, b in zip(first, second, strict=True)]
-            found.append(Loop(rounds, tuple(lines)))
-            i += length * rounds
-        else:
-            found.append(rows[i])
-            i += 1
+    for start, length, rounds in _runs(parts):
+        if rounds == 1:
+            found.append(rows[start])
+            continue
+        first, second = (parts[i : i + length] for i in (start, start + length))
+        lines = [_in_terms_of_k(a, b) for a, b in zip(first, second, strict=True)]
+        found.append(Loop(rounds, tuple(lines)))
     return found
+
+
+def repetitions(rows: Sequence[tuple[str, ...]]) -> list[tuple[int, int, int]]:
+    """Find what repeats in a listing.
+
+    Parameters
+    ----------
+    rows : sequence of tuple of str
+        The columns of each line.
+
+    Returns
+    -------
+    list of (start, length, rounds)
+        The first line of each loop that `folded` would make, the lines of a round, and the rounds.
+    """
+    return [run for run in _runs([_split(row) for row in rows]) if run[2] > 1]
 
 
 @dataclass(frozen=True)
@@ -68,6 +80,15 @@ class _Parts:
 def _split(row: tuple[str, ...]) -> _Parts:
     numbers = [int(number) for column in row for number in _NUMBER.findall(column)]
     return _Parts(tuple(_NUMBER.sub("\0", column) for column in row), tuple(numbers))
+
+
+def _runs(parts: Sequence[_Parts]) -> Iterator[tuple[int, int, int]]:
+    """Where each loop begins, its length and its rounds; a line on its own is one round."""
+    i = 0
+    while i < len(parts):
+        length, rounds = _repetition(parts, i)
+        yield i, length, rounds
+        i += length * rounds
 
 
 def _repetition(parts: Sequence[_Parts], i: int) -> tuple[int, int]:

@@ -10,14 +10,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rop.errors import RopTypeError, RopValueError
+from rop.hf.record import Iteration
+from rop.hf.result import Result
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from rop.hf.record import Iteration
 
-
-def iteration(record: Iteration, path: str | Path | None = None) -> Figure:
+def iteration(
+    run_or_record: Result | Iterable[Iteration] | Iteration, path: str | Path | None = None
+) -> Figure:
     """Plot the quadratic model and the true objective along one run of CG (fig. 4).
 
     Both are changes from θ: q(x_j) of every step j, with damping, as CG minimises it, and
@@ -25,8 +27,9 @@ def iteration(record: Iteration, path: str | Path | None = None) -> Figure:
 
     Parameters
     ----------
-    record : Iteration
-        One iteration of HF.
+    run_or_record : Result, iterable of Iteration, or Iteration
+        One iteration of HF, or a run: the iteration that shows most is picked, one along which f
+        rises again while q goes on falling.
     path : str or Path, optional
         File to save the plot to; its suffix, svg, png or pdf, says in which format.
 
@@ -37,30 +40,51 @@ def iteration(record: Iteration, path: str | Path | None = None) -> Figure:
     Raises
     ------
     RopValueError
-        If the path has another suffix.
+        If the run has no iterations, or the path has another suffix.
     """
     from matplotlib.ticker import MaxNLocator
 
-    from rop.show.pictures.figures import BLUE, GREY, VERMILLION, Picture, label, limits, save
+    from rop.show.pictures.figures import (
+        BLUE,
+        GREY,
+        ORANGE,
+        VERMILLION,
+        Picture,
+        label,
+        limits,
+        marks,
+        save,
+    )
 
+    if isinstance(run_or_record, Iteration):
+        record = run_or_record
+    else:
+        record = max(_history(run_or_record), key=_tells)
     figure = Picture(7.0, 4.2)
     ax = figure.subplots()
     start, cases = _start(record)
-    steps = [j for j, _ in sorted(record.f_stored)]
-    changes = [f - start for _, f in sorted(record.f_stored)]
     full = record.f_curvature[1] - record.f_curvature[0]
-    bottom, top = limits([*record.cg.q, record.q, *changes, full])
+    on_curvature = "f(θ + {}) - f(θ) on the curvature's cases"
+    series = {f"f(θ + x$_j$) - f(θ){cases}": (VERMILLION, _changes(record.f_stored, start))}
+    if record.cases.curvature not in (record.cases.selection, record.cases.gradient):
+        watched = _changes(record.f_watched, record.f_curvature[0])
+        series[on_curvature.format("x$_j$")] = (ORANGE, watched)
+    all_changes = [(record.chosen, full), *(c for _, changes in series.values() for c in changes)]
+    bottom, top = limits([*record.cg.q, record.q, *(change for _, change in all_changes)])
 
     ax.axhline(0.0, color=GREY, linewidth=0.8)
     ax.axvline(record.chosen, color=GREY, linewidth=0.8, linestyle=":")
     ax.plot(record.cg.q, color=BLUE, label="q(x$_j$), with damping")
     ax.plot(record.chosen, record.q, "D", color=BLUE, mfc="none", label="q(δ), undamped")
-    if steps:
-        ax.plot(steps, changes, "o-", color=VERMILLION, ms=4, label=f"f(θ + x$_j$) - f(θ){cases}")
-    on_curvature = "f(θ + δ) - f(θ) on the curvature's cases"
-    ax.plot(record.chosen, full, "s", color=VERMILLION, mfc="none", ms=8, label=on_curvature)
-    all_changes = [*zip(steps, changes, strict=True), (record.chosen, full)]
-    outside = [j for j, change in all_changes if not change <= top]
+    for name, (colour, changes) in series.items():
+        if len(changes) > 1:
+            steps = [j for j, _ in changes]
+            heights = [change for _, change in changes]
+            ax.plot(steps, heights, color=colour, label=name, **marks(steps))
+    ax.plot(
+        record.chosen, full, "s", color=ORANGE, mfc="none", ms=8, label=on_curvature.format("δ")
+    )
+    outside = sorted({j for j, change in all_changes if not change <= top})
     if outside:
         ax.plot(
             outside, [top] * len(outside), "^", color=VERMILLION, label="f above, or not a number"
@@ -79,13 +103,13 @@ def iteration(record: Iteration, path: str | Path | None = None) -> Figure:
     return save(figure, path)
 
 
-def run(records: Iterable[Iteration], path: str | Path | None = None) -> Figure:
+def run(records: Result | Iterable[Iteration], path: str | Path | None = None) -> Figure:
     """Plot f, ‖∇f‖, λ, ρ, CG's steps and α against the iterations of HF.
 
     Parameters
     ----------
-    records : iterable of Iteration
-        The iterations, as in ``result.records``.
+    records : Result, or iterable of Iteration
+        A run, or its iterations.
     path : str or Path, optional
         File to save the plot to; its suffix, svg, png or pdf, says in which format.
 
@@ -96,27 +120,41 @@ def run(records: Iterable[Iteration], path: str | Path | None = None) -> Figure:
     Raises
     ------
     RopValueError
-        If there are no records, or the path has another suffix.
+        If there are no iterations, or the path has another suffix.
     """
     from matplotlib.ticker import MaxNLocator
 
-    from rop.show.pictures.figures import BLUE, ORANGE, VERMILLION, Picture, label, save, series
+    from rop.show.pictures.figures import (
+        BLUE,
+        ORANGE,
+        VERMILLION,
+        Picture,
+        label,
+        marks,
+        save,
+        series,
+    )
 
-    history = list(records)
-    if not history:
-        raise RopValueError("records: expected at least one iteration of HF, got none")
+    history = _history(records)
     number = [it.number for it in history]
     after = [*number, number[-1] + 1]
     f = [*(it.f_before for it in history), history[-1].f_after]
     rho = np.array([it.rho for it in history])
+    held_out = [(it.number + 1, it.f_held_out[1]) for it in history if it.f_held_out is not None]
 
     figure = Picture(9.0, 7.2)
     (of_f, of_gradient), (of_lam, of_rho), (of_steps, of_alpha) = figure.subplots(3, 2, sharex=True)
     figure.suptitle(
         f"HF: f went from {f[0]:.4g} to {f[-1]:.4g} in {len(history)} iterations", fontsize=11
     )
-    series(of_f, after, f, BLUE)
-    label(of_f, "objective at θ, on the gradient's cases", "", "f (mean over cases)")
+    if held_out:
+        steps = [k for k, _ in held_out]
+        values = [value for _, value in held_out]
+        of_f.plot(steps, values, color=ORANGE, lw=1, label="held-out cases", **marks(steps, "s"))
+    series(of_f, after, f, BLUE, "the gradient's cases")
+    if held_out:
+        of_f.legend(fontsize=8, frameon=False)
+    label(of_f, "objective at θ", "", "f (mean over cases)")
     series(of_gradient, number, [it.gradient_norm for it in history], BLUE)
     label(of_gradient, "gradient at θ", "", "‖∇f‖ (f per unit of θ)")
     series(of_lam, after, [*(it.lam_before for it in history), history[-1].lam_after], BLUE)
@@ -124,7 +162,7 @@ def run(records: Iterable[Iteration], path: str | Path | None = None) -> Figure:
 
     shown = np.where(np.isnan(rho), -0.5, np.clip(rho, -0.5, 2.0))  # -inf has its place at the edge
     of_rho.axhspan(0.25, 0.75, color="#EEEEEE", label="λ stays")
-    of_rho.plot(number, shown, "o-", color=BLUE, ms=3, lw=1)
+    of_rho.plot(number, shown, color=BLUE, lw=1, **marks(number))
     for beyond, marker, said in (
         (rho > 2.0, "^", "above"),
         (~(rho >= -0.5), "v", "below, or -∞: f rose"),
@@ -138,15 +176,20 @@ def run(records: Iterable[Iteration], path: str | Path | None = None) -> Figure:
     label(of_rho, "reduction of f over its prediction", "", "ρ")
 
     of_steps.plot(
-        number, [it.cg.steps for it in history], "o-", color=BLUE, ms=3, lw=1, label="run"
+        number, [it.cg.steps for it in history], color=BLUE, lw=1, label="run", **marks(number)
     )
     of_steps.plot(
-        number, [it.chosen for it in history], "s-", color=ORANGE, ms=3, lw=1, label="of the update"
+        number,
+        [it.chosen for it in history],
+        color=ORANGE,
+        lw=1,
+        label="of the update",
+        **marks(number, "s"),
     )
     of_steps.set_ylim(bottom=0)
     of_steps.legend(fontsize=8, frameon=False)
     label(of_steps, "conjugate gradient", "iteration", "CG steps")
-    of_alpha.plot(number, [it.step.alpha for it in history], "o-", color=BLUE, ms=3, lw=1)
+    of_alpha.plot(number, [it.step.alpha for it in history], color=BLUE, lw=1, **marks(number))
     rejected = [it.number for it in history if it.step.alpha == 0]
     of_alpha.plot(rejected, [0.0] * len(rejected), "x", color=VERMILLION)
     of_alpha.set_ylim(-0.05, 1.1)
@@ -179,7 +222,15 @@ def spectrum(matrix: ArrayLike, path: str | Path | None = None) -> Figure:
     RopValueError
         If it is not square, finite and symmetric, or the path has another suffix.
     """
-    from rop.show.pictures.figures import BLUE, GREY, VERMILLION, Picture, label, save
+    from rop.show.pictures.figures import (
+        BLUE,
+        GREY,
+        VERMILLION,
+        Picture,
+        label,
+        logarithmic,
+        save,
+    )
 
     B = _symmetric(matrix)
     eigenvalues = np.linalg.eigvalsh(B)
@@ -193,7 +244,7 @@ def spectrum(matrix: ArrayLike, path: str | Path | None = None) -> Figure:
     figure = Picture(7.0, 4.2)
     ax = figure.subplots()
     if largest:
-        ax.set_yscale("log")
+        logarithmic(ax, "y")
         ax.axhline(threshold, color=GREY, linewidth=0.8, linestyle=":", label="rounding error")
         for which, marker, colour, sign in (
             (positive, "o", BLUE, "positive"),
@@ -212,6 +263,36 @@ def spectrum(matrix: ArrayLike, path: str | Path | None = None) -> Figure:
         "|eigenvalue| (f per unit of θ squared)",
     )
     return save(figure, path)
+
+
+def _history(records: Result | Iterable[Iteration]) -> list[Iteration]:
+    history = list(records.records if isinstance(records, Result) else records)
+    if not history:
+        raise RopValueError("records: expected at least one iteration of HF, got none")
+    return history
+
+
+def _tells(record: Iteration) -> tuple[bool, float, float, int]:
+    """How much an iteration shows of fig. 4: how far f rises again, and how far q falls.
+
+    A rise of more than the fall before it says no more than one of its size.
+    """
+    start, _ = _start(record)
+    both = _changes(record.f_stored, start), _changes(record.f_watched, record.f_curvature[0])
+    told = 0.0, 0
+    for changes in both:
+        heights = [change for _, change in changes]
+        lowest = min(heights, default=0.0)
+        if lowest < 0:  # False for NaN
+            rise = min((max(heights[heights.index(lowest) :]) - lowest) / -lowest, 1.0)
+            told = max(told, (round(rise, 1), len(changes)))
+    q = record.cg.q
+    falls = round(min((q[0] - q[-1]) / abs(q[-1]), 1.0), 1) if q[-1] else 0.0
+    return told[1] > 2, told[0], falls, record.cg.steps
+
+
+def _changes(f: Iterable[tuple[int, float]], start: float) -> list[tuple[int, float]]:
+    return [(j, value - start) for j, value in sorted(f)]
 
 
 def _start(record: Iteration) -> tuple[float, str]:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 
 from rop.errors import RopTypeError
 from rop.graph import Node, ancestors
 from rop.losses import LossGraph
 from rop.objective.objective import Objective
 from rop.programs.names import node_names
+from rop.show.folding import repetitions
 
-SHOWN = 240  # boxes of F, and of L; of what is larger the middle is not shown
+# Boxes of F, and of L: of more than WHOLE what repeats is folded, and of the rest at most SHOWN ops
+# and half as many leaves are shown.
+WHOLE, SHOWN = 60, 240
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +87,7 @@ def boxes_of(what: Objective | Node) -> list[Box]:
 
 
 def folded(boxes: list[Box]) -> list[Box]:
-    """The boxes to show: where F or L is too large, one for all ops, one for all leaves left out.
+    """The boxes to show: of what repeats the first and the last round, of what is large the ends.
 
     Parameters
     ----------
@@ -92,34 +97,58 @@ def folded(boxes: list[Box]) -> list[Box]:
     Returns
     -------
     list of Box
-        At most `SHOWN` + 2 each for F and L; parents before children.
+        Parents before children. For ops that are not shown one box stands where they would be, and
+        one for all leaves that only they use.
     """
-    if max(Counter(box.beyond for box in boxes).values()) <= SHOWN:
+    if max(Counter(box.beyond for box in boxes).values()) <= WHOLE:
         return boxes
     drawn: dict[Box, Box] = {}
     for beyond in (False, True):
         part = [box for box in boxes if box.beyond == beyond]
-        shown = set(part if len(part) <= SHOWN else _shown(part))
+        ops = [box for box in part if box.parents]
+        leaves = [box for box in part if not box.parents]
+        times = _times(ops)
+        shown = set(_shown([box for box in ops if box not in times]))
+        used = dict.fromkeys(p for box in shown for p in box.parents if not p.parents)
+        few = leaves if len(leaves) <= SHOWN // 2 and not ops else list(used)[: SHOWN // 2]
         # Leaves first: all that a folded box needs is then drawn before it.
-        for what in ("leaves", "ops"):
-            group = [box for box in part if bool(box.parents) == (what == "ops")]
-            hidden = dict.fromkeys(box for box in group if box not in shown)
-            parents = dict.fromkeys(p for box in hidden for p in box.parents if p not in hidden)
-            stand_in: Box | None = None
-            for box in group:
-                if box in shown:
-                    drawn[box] = replace(box, parents=tuple(drawn[p] for p in box.parents))
-                    continue
-                if stand_in is None:
-                    stand_in = Box(
-                        f"{len(hidden):,} {what}",
-                        "not shown",
-                        "folded",
-                        tuple(dict.fromkeys(drawn[parent] for parent in parents)),
-                        beyond=beyond,
-                    )
-                drawn[box] = stand_in
+        _draw([leaves], set(few), "leaves", {}, drawn)
+        _draw(_runs(ops, shown), shown, "ops", times, drawn)
     return list(dict.fromkeys(drawn.values()))
+
+
+def _runs(ops: list[Box], shown: set[Box]) -> list[list[Box]]:
+    """Ops in stretches that are shown or not shown."""
+    return [list(run) for _, run in groupby(ops, lambda box: box in shown)]
+
+
+def _draw(
+    groups: list[list[Box]],
+    shown: set[Box],
+    what: str,
+    times: Mapping[Box, int],
+    drawn: dict[Box, Box],
+) -> None:
+    """Enter the boxes of each group as they are drawn: the hidden ones as one."""
+    for group in groups:
+        hidden = dict.fromkeys(box for box in group if box not in shown)
+        outside = dict.fromkeys(p for box in hidden for p in box.parents if p not in hidden)
+        rounds = {times.get(box) for box in hidden}
+        again = next(iter(rounds)) if len(rounds) == 1 else None
+        stand_in: Box | None = None
+        for box in group:
+            if box in shown:
+                drawn[box] = replace(box, parents=tuple(drawn[p] for p in box.parents))
+                continue
+            if stand_in is None:
+                stand_in = Box(
+                    f"{len(hidden):,} {what}",
+                    "not shown" if again is None else f"{again:,} rounds more",
+                    "folded",
+                    tuple(dict.fromkeys(drawn[parent] for parent in outside)),
+                    beyond=box.beyond,
+                )
+            drawn[box] = stand_in
 
 
 def _detail(node: Node) -> str:
@@ -129,10 +158,17 @@ def _detail(node: Node) -> str:
     return shape if node.op is None else f"{node.op.name} · {shape}"
 
 
-def _shown(part: list[Box]) -> list[Box]:
-    """The first and the last ops of F, or of L, and leaves that they use."""
-    ops = [box for box in part if box.parents]
-    ops = list(dict.fromkeys(ops[: SHOWN // 4] + ops[-SHOWN // 4 :]))
-    leaves = {box for box in part if not box.parents}
-    used = dict.fromkeys(parent for box in ops for parent in box.parents if parent in leaves)
-    return ops + list(used)[: SHOWN // 2]
+def _times(ops: list[Box]) -> dict[Box, int]:
+    """The ops of the middle rounds of what repeats, with the number of these rounds."""
+    found: dict[Box, int] = {}
+    for start, length, rounds in repetitions([(box.name, box.detail) for box in ops]):
+        middle = ops[start + length : start + (rounds - 1) * length]
+        found |= dict.fromkeys(middle, rounds - 2)
+    return found
+
+
+def _shown(ops: list[Box]) -> list[Box]:
+    """The first and the last ops, where there are too many."""
+    if len(ops) <= SHOWN:
+        return ops
+    return ops[: SHOWN // 4] + ops[-SHOWN // 4 :]

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from math import isfinite
+from math import floor, isfinite, log10
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import Formatter, LogLocator
 
 from rop.errors import RopValueError
 
@@ -24,6 +25,7 @@ BLACK, ORANGE, SKY, GREEN, BLUE, VERMILLION = (
 GREY, INK = "#777777", "#222222"
 
 SUFFIXES = (".svg", ".png", ".pdf")
+_MARKERS = 60  # most on a line
 _PIXELS = 20_000  # most in either direction; FreeType and browsers give up not far beyond
 
 
@@ -94,7 +96,9 @@ def label(ax: Axes, title: str, x: str, y: str) -> None:
     ax.set_axisbelow(True)
 
 
-def series(ax: Axes, x: Sequence[int], y: Sequence[float], colour: str) -> None:
+def series(
+    ax: Axes, x: Sequence[int], y: Sequence[float], colour: str, name: str | None = None
+) -> None:
     """Plot a line, with a log scale where all is positive and differs by more than a factor of 5.
 
     Parameters
@@ -105,11 +109,69 @@ def series(ax: Axes, x: Sequence[int], y: Sequence[float], colour: str) -> None:
         The points.
     colour : str
         Colour of the line.
+    name : str, optional
+        What a legend calls it.
     """
-    ax.plot(x, y, "o-", color=colour, ms=3, lw=1)
+    ax.plot(x, y, color=colour, lw=1, label=name, **marks(x))
     finite = [value for value in y if isfinite(value)]
     if finite and min(finite) > 0 and max(finite) > 5 * min(finite):
-        ax.set_yscale("log")
+        logarithmic(ax, "y")
+
+
+def marks(points: Sequence[float], marker: str = "o") -> dict[str, Any]:
+    """Markers for a line of points, no more than can be told apart.
+
+    Parameters
+    ----------
+    points : sequence
+        The points.
+    marker : str
+        Their form.
+
+    Returns
+    -------
+    dict
+        Arguments of ``ax.plot``.
+    """
+    return {"marker": marker, "ms": 3, "markevery": -(-len(points) // _MARKERS) or 1}
+
+
+def logarithmic(ax: Axes, axes: str) -> None:
+    """Give axes a log scale with numbers that can be read, such as 0.2, 5 and 10⁻⁶.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+        The axes.
+    axes : str
+        "x", "y" or "xy".
+    """
+    for name in axes:
+        ax.set(**{f"{name}scale": "log"})
+        axis = {"x": ax.xaxis, "y": ax.yaxis}[name]
+        axis.set_major_formatter(_LogNumbers())
+        axis.set_minor_locator(LogLocator(subs=range(2, 10)))
+        axis.set_minor_formatter(_LogNumbers())
+    ax.tick_params(which="minor", labelsize=7, colors=INK)
+
+
+class _LogNumbers(Formatter):
+    """Writes powers of ten, and where there are few of them some numbers between."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        assert self.axis is not None
+        low, high = sorted(self.axis.get_view_interval())
+        if not 0 < low < high or x <= 0:
+            return ""
+        exponent = floor(log10(x) + 1e-9)
+        digits = x / 10**exponent
+        decades = log10(high / low)
+        first = round(digits, 6)
+        if first not in (1.0, 2.0, 5.0)[: 1 if decades > 2.5 else 3] and decades > 0.8:
+            return ""
+        if 1e-3 <= x < 1e5:
+            return f"{x:g}"
+        return f"$10^{{{exponent}}}$" if first == 1 else f"${digits:g}·10^{{{exponent}}}$"
 
 
 def limits(values: Sequence[float]) -> tuple[float, float]:
