@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rop.graph import Node
 from rop.ops.families import Elementwise
+
+_SHORT = 3  # elements of a constant that is called by its value
 
 
 def node_names(nodes: Sequence[Node], z: Node) -> dict[Node, str]:
@@ -21,7 +27,8 @@ def node_names(nodes: Sequence[Node], z: Node) -> dict[Node, str]:
     Returns
     -------
     dict of Node to str
-        Unique names; a node's own name comes first.
+        Names; a node's own name comes first, and a constant is called by its value where that is
+        short. All others are unique.
     """
     names: dict[Node, str] = {node: node.name for node in nodes if node.name is not None}
     taken = set(names.values())
@@ -44,5 +51,15 @@ def node_names(nodes: Sequence[Node], z: Node) -> dict[Node, str]:
     for node in nodes:
         if node not in names:
             other += 1
-            give(node, f"c{other}" if node.kind == "constant" else f"a{other}")
+            if node.constant is not None and node.constant.size <= _SHORT:
+                names[node] = _value(node.constant)
+            else:
+                give(node, f"c{other}" if node.kind == "constant" else f"a{other}")
     return names
+
+
+def _value(constant: NDArray[Any]) -> str:
+    """A constant as a formula has it: 2, (-1), [0.5, 1]."""
+    if constant.ndim:
+        return np.array2string(constant, separator=", ", formatter={"all": "{:g}".format})
+    return f"{constant:g}" if constant >= 0 else f"({constant:g})"

@@ -5,10 +5,11 @@ For a network of layers it is the paper's algorithm 1, 4 or 5, line by line.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from rop.errors import RopTypeError, RopValueError
+from rop.graph import Node
 from rop.objective.objective import Objective
 from rop.ops.kernels import Loops
 from rop.programs.steps import Step
@@ -45,7 +46,8 @@ class Line:
     terms : tuple of str
         What is added up, each with its sign; Σ is the sum over the cases.
     rules : tuple of str
-        The rules that the terms come from, as "R rule of matvec".
+        The rules that the terms come from, as "R rule of matvec a1"; the node is named where no
+        line assigns its value, as one adds it right into another.
     shape : str
         The value's shape: for one case, with "N ×" before it where there is one for each case.
     adds : bool
@@ -147,33 +149,35 @@ def explain(objective: Objective, product: str = "ggnvp") -> Listing:
         stages.append(algorithms.loss_curvature)
     if product == "hvp":
         stages.append(algorithms.adjoints)
-    once = tuple(line for stage in stages for line in lines(stage.steps))
-    each = tuple(lines(algorithms.product(product).steps))
+    assigned = {step.target.name for step in algorithms.forward.steps}
+    within = {node: name for node, name in algorithms.names.items() if name not in assigned}
+    once = tuple(line for stage in stages for line in _lines(stage.steps, within))
+    each = tuple(_lines(algorithms.product(product).steps, within))
     if objective.l2 and product in ("gradient", "ggnvp", "hvp"):
         penalty = f"{objective.l2:g} {'θ' if product == 'gradient' else 'v'}"
         each += (Line("result", (penalty,), ("penalty",), "n", adds=True),)
     return Listing(TITLES[product], once, each)
 
 
-def lines(steps: Iterable[Step]) -> Iterator[Line]:
+def _lines(steps: Iterable[Step], within: Mapping[Node, str]) -> Iterator[Line]:
     """Put the steps that add to one value into one line."""
     group: list[Step] = []
     for step in steps:
         if group and (step.target is not group[0].target or _part(step) != _part(group[0])):
-            yield _line(group)
+            yield _line(group, within)
             group = []
         group.append(step)
     if group:
-        yield _line(group)
+        yield _line(group, within)
 
 
-def _line(steps: list[Step]) -> Line:
+def _line(steps: list[Step], within: Mapping[Node, str]) -> Line:
     target = steps[0].target
     shape = " × ".join(map(str, target.shape)) or "1"
     return Line(
         target.name + _part(steps[0]),
         tuple(_term(step) for step in steps),
-        tuple(dict.fromkeys(_rule(step) for step in steps)),
+        tuple(dict.fromkeys(_rule(step, within) for step in steps)),
         f"N × {shape}" if target.per_case else shape,
         steps[0].accumulate,
     )
@@ -195,8 +199,8 @@ def _term(step: Step) -> str:
     return f"{sign} {text}" if size == 1.0 else f"{sign} {size:g} {text}"
 
 
-def _rule(step: Step) -> str:
+def _rule(step: Step, within: Mapping[Node, str]) -> str:
     op = step.node.op
     if step.rule in _RULES and op is not None:
-        return f"{_RULES[step.rule]} of {op.name}"
+        return " ".join([f"{_RULES[step.rule]} of {op.name}", *within.get(step.node, "").split()])
     return "loss"

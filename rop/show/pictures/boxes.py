@@ -152,8 +152,6 @@ def _draw(
 
 
 def _detail(node: Node) -> str:
-    if node.constant is not None and node.constant.ndim == 0:
-        return f"{float(node.constant):g}"
     shape = " × ".join(map(str, node.shape)) or "scalar"
     return shape if node.op is None else f"{node.op.name} · {shape}"
 
