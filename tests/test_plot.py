@@ -79,6 +79,86 @@ def test_an_iteration_shows_q_and_f_against_the_steps_of_cg(records):
     assert ax.get_xlabel() == "CG step j"
 
 
+def test_of_a_run_the_iteration_is_shown_that_tells_most(records):
+    record = records[2]
+    steps = [j for j, _ in sorted(record.f_stored)][:3]
+    assert len(steps) == 3
+    rises, falls = (
+        tuple(zip(steps, [record.f_before + change for change in changes], strict=True))
+        for changes in ((-2.0, -1.0, 1.0), (-1.0, -2.0, -3.0))
+    )
+    telling = replace(record, number=7, f_stored=rises, f_watched=())
+    others = [replace(record, number=k, f_stored=falls, f_watched=()) for k in range(4)]
+    figure = rop.plot.iteration([*others[:2], telling, *others[2:]])
+    assert "Iteration 7:" in figure.axes[0].get_title(loc="left")
+    result = rop.hf.Result(
+        None, 0.0, 5, True, "iterations", "", [*others, telling], 1.0, Recipe(), 0.0
+    )
+    assert "Iteration 7:" in rop.plot.iteration(result).axes[0].get_title(loc="left")
+    assert rop.plot.run(result).get_suptitle().endswith("in 5 iterations")
+
+
+def test_without_a_rise_the_iteration_whose_model_falls_most_is_shown(records):
+    flat = [
+        replace(it, f_stored=(), f_watched=(), cg=replace(it.cg, q=(-1.0, -1.0)))
+        for it in records[:3]
+    ]
+    falling = replace(flat[1], number=9, cg=replace(records[1].cg, q=(0.0, -1.0)))
+    assert "Iteration 9:" in rop.plot.iteration([*flat, falling]).axes[0].get_title(loc="left")
+
+
+def test_f_on_the_curvatures_cases_is_shown_where_cg_looked_at_it(records):
+    record = replace(records[2], f_watched=((5, records[2].f_curvature[0] - 1.0), (10, 0.0)))
+    label = "f(θ + x$_j$) - f(θ) on the curvature's cases"
+    steps, changes = lines(rop.plot.iteration(record).axes[0])[label]
+    assert_array_equal(steps, [5, 10])
+    assert_allclose(changes, [-1.0, -record.f_curvature[0]])
+
+
+def test_held_out_cases_have_their_curve(records):
+    history = [replace(it, f_held_out=(9.0, 1.0 + it.number)) for it in records]
+    shown = lines(rop.plot.run(history).axes[0])
+    assert_array_equal(shown["held-out cases"], [range(1, 7), range(1, 7)])
+    assert "held-out cases" not in lines(rop.plot.run(records).axes[0])
+
+
+@pytest.mark.parametrize("count, most", [(6, 6), (200, 60), (5000, 60)])
+def test_markers_can_be_told_apart(records, count, most):
+    history = [replace(records[0], number=k) for k in range(count)]
+    for ax in rop.plot.run(history).axes:
+        for line in ax.lines:
+            if line.get_marker() != "None" and len(line.get_xdata()) > 1:
+                assert len(line.get_xdata()) / line.get_markevery() <= most + 1
+
+
+@pytest.mark.parametrize(
+    "low, high, shown",
+    [
+        (1e-9, 1.0, {"$10^{-6}$", "0.01", "1"}),
+        (0.09, 6.0, {"0.1", "0.2", "0.5", "1", "2", "5"}),
+        (1.3, 7.0, {"2", "3", "4", "5", "6"}),
+        (2e-7, 9e-7, {"$2·10^{-7}$", "$9·10^{-7}$"}),
+        (0.02, 80_000.0, {"0.1", "10", "1000", "10000"}),
+    ],
+)
+def test_log_axes_have_numbers_that_can_be_read(low, high, shown):
+    from rop.show.pictures.figures import Picture, logarithmic
+
+    figure = Picture(5.0, 3.0)
+    ax = figure.subplots()
+    ax.plot([low, high], [low, high])
+    logarithmic(ax, "y")
+    ax.set_ylim(low, high)
+    figure.canvas.draw()
+    written = [label for label in ax.get_yticklabels(which="both") if label.get_text()]
+    assert shown <= {label.get_text() for label in written}
+    assert not any("×" in label.get_text() for label in written)
+    places = [label.get_window_extent() for label in written]
+    inside = [place for place in places if ax.bbox.y0 <= (place.y0 + place.y1) / 2 <= ax.bbox.y1]
+    for i, one in enumerate(inside):
+        assert not any(one.overlaps(other) for other in inside[:i])
+
+
 def test_all_that_is_below_zero_is_seen_and_what_is_far_above_is_marked(records):
     record = records[2]
     steps = sorted(j for j, _ in record.f_stored)

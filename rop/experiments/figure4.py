@@ -69,16 +69,24 @@ def figure4(
             row[f"q, {name}"] = dot(slopes[name], delta) + dot(delta, at[name].ggnvp(delta)) / 2
         rows.append(row)
     js = [row["step"] for row in rows]
+    best = {name: min(rows, key=lambda row: row[f"f, {name}"])["step"] for name in sets}
+    last = max(4 * max(best.values()), *(_all_but_done(rows, f"q, {name}") for name in sets))
     figure, axes = panels(3, columns=3)
     for ax, name in zip(axes, sets, strict=True):
         both = {kind: (js, [row[f"{kind}, {name}"] for row in rows]) for kind in ("q", "f")}
         draw(ax, both, f"change along CG, {name}", "CG step j", "change from θ (nats)")
         lowest = min(min(ys) for _, ys in both.values())
         ax.set_ylim(1.1 * lowest, -1.1 * lowest)
-    best = {name: min(rows, key=lambda row: row[f"f, {name}"])["step"] for name in sets}
+        ax.set_xlim(0, min(last, js[-1]))
     text = (
         f"After {len(run.records)} updates, λ = {lam:.3g}: f is least after "
         + ", ".join(f"{step:g} steps ({name})" for name, step in best.items())
         + f"; the damped model falls until step {solution.steps}."
     )
     return Findings({"along": rows}, {"figure4": figure}, text)
+
+
+def _all_but_done(rows: list[dict[str, float]], model: str) -> float:
+    """The step at which a model has fallen by all but 1 % of what it falls; the rest is flat."""
+    lowest = min(row[model] for row in rows)
+    return next(row["step"] for row in rows if row[model] <= 0.99 * lowest)

@@ -69,7 +69,10 @@ def boxes_of(what: Objective | Node) -> list[Box]:
     F = ancestors(z)
     inside = set(F)
     nodes = F + [node for node in ancestors(*loss.given) if node not in inside]
-    names = node_names(sorted(nodes, key=lambda node: node.order), z)
+    if isinstance(what, Objective):
+        names = what.algorithms.names
+    else:
+        names = node_names(sorted(nodes, key=lambda node: node.order), z)
     own_graph = loss.node if isinstance(loss, LossGraph) and loss.node is not z else None
     boxes: dict[Node, Box] = {}
     for node in nodes:
