@@ -18,14 +18,10 @@ from rop.checking.power import measure_power
 from rop.checking.products import as_vector, summarize
 from rop.checking.report import Report
 from rop.checking.session import Session
-from rop.engines.threads import one_blas_thread
 from rop.errors import RopTypeError, RopValueError
 from rop.objective.objective import Objective
 
 
-# The threads of SciPy's BLAS, which the engines call, and of NumPy's wait for each other's cores:
-# six times slower on two cores.
-@one_blas_thread()
 def check(
     objective: Objective,
     theta: npt.ArrayLike,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rop.engines.arrays import is_finite
 from rop.engines.memory import Shard, refuse_if_too_large
-from rop.engines.threads import run_all, stretches
+from rop.engines.threads import renew_after_fork, run_all, stretches
 from rop.errors import RopValueError
 from rop.ops.kernels import Array
 from rop.ops.rules import Value
@@ -76,6 +76,7 @@ class Execution:
         if purpose == "products":
             self._refuse_what_does_not_fit()
         self.lock = threading.RLock()
+        renew_after_fork(self, "lock")
         self._runs: dict[tuple[str, int], list[Run]] = {}
         self._parts: dict[int, Array] = {}
         self._done: set[str] = set()

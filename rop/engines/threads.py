@@ -1,4 +1,8 @@
-"""Running shards on threads, with BLAS on one thread each, restored afterwards."""
+"""Running the shards of a batch at the same time: through interrupts, forks and errors.
+
+BLAS has one thread while a product calls it, whatever the product: its bits depend neither on how
+many threads BLAS may have nor on what other threads do. The cores are for the shards.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,15 @@ import ctypes
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cache
+from queue import SimpleQueue
 from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
 
 # Of OpenBLAS with integers of 32 and 64 bits, and of MKL.
 _CONTROLS = (
@@ -21,50 +30,65 @@ _CONTROLS = (
 )
 
 
-class _Worker(threading.Thread):
-    """A thread that waits for tasks. A lock each way wakes in half the time an executor takes."""
+class _Job:
+    """A task that a worker may run, unless the caller takes it back first.
+
+    Both locks are taken and freed by instructions that an interrupt cannot split.
+    """
+
+    __slots__ = ("busy", "claimed", "error", "task")
+
+    def __init__(self, task: Callable[[], Any]) -> None:
+        self.task = task
+        self.busy, self.claimed = threading.Lock(), threading.Lock()
+        self.error: BaseException | None = None
+
+    def offer(self) -> None:
+        """Run the task on a worker, unless it has been taken back."""
+        with self.busy:
+            if self.claimed.acquire(blocking=False):
+                try:
+                    self.task()
+                except BaseException as error:
+                    self.error = error
+
+
+class _Workers:
+    """Threads that take jobs from one queue. They belong to no caller, so none can lose them."""
 
     def __init__(self) -> None:
-        super().__init__(name="rop-shard", daemon=True)
-        self._given, self._done = threading.Lock(), threading.Lock()
-        self._given.acquire()
-        self._done.acquire()
-        self._task: Callable[[], Any] | None = None
-        self._error: BaseException | None = None
-        self.start()
+        self.queue: SimpleQueue[_Job] = SimpleQueue()
+        self._running: list[threading.Thread] = []
 
-    @property
-    def busy(self) -> bool:
-        return self._task is not None
+    def need(self, count: int) -> None:
+        """Have so many threads, unless there are more."""
+        for _ in range(count - len(self._running)):
+            thread = threading.Thread(
+                target=self._work, args=(count,), name="rop-shard", daemon=True
+            )
+            with suppress(RuntimeError):  # no more threads: the caller does all of it
+                thread.start()
 
-    def run(self) -> None:
+    def _work(self, needed: int) -> None:
+        # A thread counts itself: a caller that is interrupted may start more than are needed.
+        me = threading.current_thread()
+        self._running.append(me)
+        if len(self._running) > needed:
+            self._running.remove(me)
+            return
         while True:
-            self._given.acquire()
-            assert self._task is not None
-            try:
-                self._task()
-            except BaseException as error:
-                self._error = error
-            self._task = None  # and with it the buffers it holds
-            self._done.release()
-
-    def give(self, task: Callable[[], Any]) -> None:
-        self._task = task
-        self._given.release()
-
-    def wait(self) -> BaseException | None:
-        """Wait for the end of the task; returns what it raised."""
-        self._done.acquire()
-        error, self._error = self._error, None
-        return error
+            self.queue.get().offer()
 
 
-# By process: threads do not survive a fork.
-_idle: dict[int, list[_Worker]] = {}
+_workers = _Workers()
 
 
 def run_all(tasks: Sequence[Callable[[], Any]]) -> None:
-    """Run tasks at the same time, the first on the calling thread; BLAS on one thread meanwhile.
+    """Run tasks at the same time, the first on the calling thread.
+
+    The caller itself runs what no worker has begun when it is done with its own task, so callers
+    do not wait for each other's tasks. Whatever happens, no task runs on when this returns: its
+    buffers may be used again. If a task fails, those that have not begun are left out.
 
     Parameters
     ----------
@@ -74,35 +98,35 @@ def run_all(tasks: Sequence[Callable[[], Any]]) -> None:
     if len(tasks) == 1:
         tasks[0]()
         return
-    idle = _idle.setdefault(os.getpid(), [])
-    workers: list[_Worker] = []
-    for _ in tasks[1:]:
-        try:
-            workers.append(idle.pop())
-        except IndexError:
-            workers.append(_Worker())
-    with one_blas_thread():
-        for worker, task in zip(workers, tasks[1:], strict=True):
-            worker.give(task)
-        try:
-            tasks[0]()
-        finally:
-            errors = _all_done(workers)
-            idle.extend(workers)
-    for error in errors:
-        if error is not None:
-            raise error
-
-
-def _all_done(workers: list[_Worker]) -> list[BaseException | None]:
-    """Wait for all: a shard must not run on when its buffers may be reused."""
+    jobs = [_Job(task) for task in tasks[1:]]
+    _workers.need(len(jobs))
+    interrupt: KeyboardInterrupt | None = None
     try:
-        return [worker.wait() for worker in workers]
-    except KeyboardInterrupt:
-        # Which of the locks were taken is not known: these workers get no further tasks.
-        while any(worker.busy for worker in workers):
-            time.sleep(1e-3)
-        raise
+        for job in jobs:
+            _workers.queue.put(job)
+        tasks[0]()
+        for job in jobs:
+            if job.claimed.acquire(blocking=False):
+                job.task()
+    finally:
+        while True:
+            try:
+                for job in jobs:
+                    job.claimed.acquire(blocking=False)
+                    with job.busy:
+                        job.task = _nothing  # the job may wait in the queue, its buffers must not
+                break
+            except KeyboardInterrupt as error:
+                interrupt = error
+        if interrupt is not None:
+            raise interrupt
+    for job in jobs:
+        if job.error is not None:
+            raise job.error
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 @cache
@@ -111,44 +135,72 @@ def stretches(n: int, parts: int) -> list[slice]:
     return [slice(n * i // parts, n * (i + 1) // parts) for i in range(parts)]
 
 
-_lock = threading.Lock()
-_inside = 0
-_before: list[int] = []
-
-
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """Set NumPy's and SciPy's BLAS to one thread; back when the last of those who asked is done."""
-    global _inside, _before
-    controls = _controls()
-    with _lock:
-        if _inside == 0:
-            _before = [get() for get, _ in controls]
-            for _, put in controls:
-                put(1)
-        _inside += 1
-    try:
-        yield
-    finally:
-        with _lock:
-            _inside -= 1
-            if _inside == 0:
-                for (_, put), count in zip(controls, _before, strict=True):
-                    put(count)
+# What the tape machine knows of BLAS's threads: a lock, how many runs are inside, how many threads
+# there were before, whether the process is about to fork, and the addresses of the functions that
+# get and set the number of threads.
+LOCK, INSIDE, BEFORE, FORKING, GET, PUT = range(6)
+_blas: NDArray[np.int64] = np.zeros(6, np.int64)
+_inside = _blas[:FORKING]
 
 
 @cache
-def _controls() -> list[tuple[Callable[[], int], Callable[[int], Any]]]:
-    """Functions that get and set the thread counts of the BLAS that NumPy and SciPy bring along."""
-    from numpy.linalg import _umath_linalg
+def blas_threads() -> NDArray[np.int64]:
+    """What `rop.engines.numba.tape.run` needs to hold SciPy's BLAS to one thread: int64, (6,)."""
+    for get, put in _controls():
+        for place, function in ((GET, get), (PUT, put)):
+            _blas[place] = ctypes.cast(function, ctypes.c_void_p).value or 0
+    return _blas
+
+
+@cache
+def _controls() -> list[tuple[Any, Any]]:
+    """The functions that get and set the number of threads of SciPy's BLAS, if it has them."""
     from scipy.linalg import cython_blas
 
-    found = []
-    for extension in (_umath_linalg, cython_blas):
-        # Symbols of the libraries that an extension is linked with are found through it.
-        library = ctypes.CDLL(extension.__file__)
-        for get, put in _CONTROLS:
-            if hasattr(library, get) and hasattr(library, put):
-                found.append((getattr(library, get), getattr(library, put)))
-                break
-    return found
+    # Symbols of the libraries that an extension is linked with are found through it.
+    library = ctypes.CDLL(cython_blas.__file__)
+    for get, put in _CONTROLS:
+        if hasattr(library, get) and hasattr(library, put):
+            return [(getattr(library, get), getattr(library, put))]
+    return []
+
+
+_owners: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
+
+
+def renew_after_fork(owner: Any, lock: str) -> None:
+    """Give an object a new reentrant lock in a child: the thread that held it is not there.
+
+    Parameters
+    ----------
+    owner : object
+        What has the lock.
+    lock : str
+        Its attribute.
+    """
+    _owners[owner] = lock
+
+
+def _before_fork() -> None:
+    """Wait until no run is inside BLAS, whose locks a child would find taken for ever."""
+    _blas[FORKING] = 1
+    time.sleep(0.0)
+    while _blas[INSIDE] or _blas[LOCK]:
+        time.sleep(1e-5)
+
+
+def _in_parent() -> None:
+    _blas[FORKING] = 0
+
+
+def _in_child() -> None:
+    """Put in order what other threads of the parent had in hand when it forked."""
+    global _workers
+    _workers = _Workers()
+    for owner, lock in _owners.items():
+        setattr(owner, lock, threading.RLock())
+    _blas[[LOCK, INSIDE, FORKING]] = 0
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_child)

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from rop.engines.arrays import checked_batch, finite, numbers, real
 from rop.engines.execution import Checkpoints, Execution, Lease, Purpose, execution_of, mean_loss
 from rop.engines.memory import Layouts
+from rop.engines.threads import renew_after_fork
 from rop.errors import RopMemoryError, RopTypeError, RopValueError
 from rop.graph import Node, Shape, ancestors
 from rop.losses import LossGraph
@@ -109,6 +110,7 @@ class Objective(ParameterSpace):
         self._spare: list[Execution] = []
         # Reentrant: the garbage collector may take back one execution while another is lent.
         self._lock = threading.RLock()
+        renew_after_fork(self, "_lock")
 
     def __repr__(self) -> str:
         return (

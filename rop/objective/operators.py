@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -12,16 +11,12 @@ from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator
 
 from rop.engines.memory import refuse_if_too_large
-from rop.engines.threads import one_blas_thread
 from rop.objective import diagonals
 
 if TYPE_CHECKING:
     from rop.objective.linearization import Linearization
 
     Product = Callable[[NDArray[Any]], NDArray[Any]]
-
-# Multiplications below which a matrix product runs on one thread.
-_SMALL = 10**7
 
 
 class CurvatureOperator(LinearOperator):
@@ -116,10 +111,8 @@ def gauss_newton(at: Linearization) -> CurvatureOperator:
         unit = np.eye(k, dtype=at.dtype).reshape(*shape[1:], k)
         B = at.rows(S(np.broadcast_to(unit, (*shape, k))))
         left = B if (signs > 0.0).all() else B * signs[..., None]
-        # Waking threads for a small product takes longer than the product.
-        with one_blas_thread() if prod(shape) * n * n < _SMALL else nullcontext():
-            # Of BᵀB, NumPy computes one triangle.
-            G: NDArray[Any] = left.reshape(-1, n).T @ B.reshape(-1, n)
+        # Of BᵀB, NumPy computes one triangle.
+        G: NDArray[Any] = left.reshape(-1, n).T @ B.reshape(-1, n)
         if at.objective.l2:
             G[np.diag_indices(n)] += at.dtype.type(at.objective.l2)
         return G

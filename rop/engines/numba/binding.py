@@ -1,7 +1,7 @@
 """The Numba engine: the steps of a program as the rows of a table, run by the tape machine.
 
-The batch is split over the cores where that pays: every shard of cases runs the same program with
-BLAS on one thread, and what sums over cases is added up at the end, in a fixed order.
+The batch is split over the cores where that pays: every shard of cases runs the same program, and
+what sums over cases is added up at the end, in a fixed order. BLAS has one thread, in every run.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from rop.engines.memory import Shard
 from rop.engines.numba import tape
 from rop.engines.numba.maps import expression_of, map_rows
 from rop.engines.numba.rows import rows_of
+from rop.engines.threads import blas_threads
 from rop.ops.expressions import Expression
 from rop.ops.kernels import Array, Loops
 from rop.programs.planning import Plan
@@ -136,14 +137,14 @@ def _runs_in_python(step: Step, dtype: np.dtype[Any]) -> bool:
 
 def _machine(table: Table, shard: Shard) -> Run:
     machine, rows, coefficients = tape.run, table.rows, table.coefficients
-    gemm = tape.gemm_address(shard.dtype)
+    gemm, blas = tape.gemm_address(shard.dtype), blas_threads()
     # Named here, the buffers live as long as the function that holds their addresses.
     own = [table.constants, np.empty(table.scratch, shard.dtype)]
     buffers = own + [shard.buffers[name] for name in table.buffers[4:]]
     addresses = np.array([0, 0, *(buffer.ctypes.data for buffer in buffers)], dtype=np.int64)
 
     def run(input: Array, output: Array, buffers: list[Array] = buffers) -> None:
-        machine(rows, coefficients, addresses, input, output, gemm)
+        machine(rows, coefficients, addresses, input, output, gemm, blas)
 
     return run
 

@@ -18,6 +18,8 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import get_cython_function_address, intrinsic
 
+from rop.engines.threads import BEFORE, FORKING, GET, INSIDE, PUT
+
 # Columns of the table.
 KIND, ADD, BUFFER, OFFSET, OUTER = 0, 1, 2, 5, 8
 OUTER_LOOPS = 4
@@ -114,6 +116,86 @@ def _call_loop(typingctx, function, arguments, count, strides, data):
         return context.get_dummy_value()
 
     return signature, codegen
+
+
+@intrinsic
+def _exchange(typingctx, address, value):
+    """Write an int64 and return what was there before, in one step that no thread can split."""
+
+    def codegen(context, builder, signature, given):
+        place = builder.inttoptr(given[0], ir.IntType(64).as_pointer())
+        return builder.atomic_rmw("xchg", place, given[1], "seq_cst")
+
+    return types.int64(types.int64, types.int64), codegen
+
+
+@intrinsic
+def _load(typingctx, address):
+    """Read an int64 that other threads may write."""
+
+    def codegen(context, builder, signature, given):
+        place = builder.inttoptr(given[0], ir.IntType(64).as_pointer())
+        return builder.load_atomic(place, "seq_cst", 8)
+
+    return types.int64(types.int64), codegen
+
+
+@intrinsic
+def _get(typingctx, function):
+    """Call int (*)(void) at an address."""
+
+    def codegen(context, builder, signature, given):
+        kind = ir.FunctionType(ir.IntType(32), [])
+        return builder.call(builder.inttoptr(given[0], kind.as_pointer()), [])
+
+    return types.int32(types.int64), codegen
+
+
+@intrinsic
+def _put(typingctx, function, number):
+    """Call void (*)(int) at an address."""
+
+    def codegen(context, builder, signature, given):
+        kind = ir.FunctionType(ir.VoidType(), [ir.IntType(32)])
+        builder.call(builder.inttoptr(given[0], kind.as_pointer()), [given[1]])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int32), codegen
+
+
+@njit(**_COMPILE)
+def _enter_blas(blas):
+    """Hold BLAS to one thread; see `rop.engines.threads`."""
+    if blas[PUT] == 0:
+        return
+    while True:
+        while _load(blas[FORKING:].ctypes.data) != 0:
+            pass
+        while _exchange(blas.ctypes.data, 1) != 0:
+            pass
+        if _load(blas[FORKING:].ctypes.data) == 0:
+            break
+        _exchange(blas.ctypes.data, 0)
+    if blas[INSIDE] == 0:
+        blas[BEFORE] = _get(blas[GET])
+        if blas[BEFORE] != 1:
+            _put(blas[PUT], np.int32(1))
+    blas[INSIDE] += 1
+    _exchange(blas.ctypes.data, 0)
+
+
+@njit(**_COMPILE)
+def _leave_blas(blas):
+    """Give BLAS its threads back, unless another run is inside."""
+    if blas[PUT] == 0:
+        return
+    while _exchange(blas.ctypes.data, 1) != 0:
+        pass
+    blas[INSIDE] -= 1
+    # Another number than 1 has been set by somebody else meanwhile.
+    if blas[INSIDE] == 0 and blas[BEFORE] != 1 and _get(blas[GET]) == 1:
+        _put(blas[PUT], np.int32(blas[BEFORE]))
+    _exchange(blas.ctypes.data, 0)
 
 
 @njit(**_COMPILE)
@@ -221,8 +303,10 @@ def _zero(t, n1, t1, n0, t0):
 
 
 @njit(**_COMPILE)
-def run(table, coefficients, addresses, input, output, gemm):
-    """Run every row of a table.
+def run(table, coefficients, addresses, input, output, gemm, blas):
+    """Run every row of a table, with BLAS on one thread.
+
+    That is set and taken back in here, where no interrupt of Python's can come in between.
 
     Parameters
     ----------
@@ -236,7 +320,10 @@ def run(table, coefficients, addresses, input, output, gemm):
         The product's input and output.
     gemm : int
         Address of BLAS's gemm for the dtype.
+    blas : ndarray of int64, (6,)
+        `rop.engines.threads.blas_threads`.
     """
+    _enter_blas(blas)
     size = output.itemsize
     one, nothing = coefficients.dtype.type(1), coefficients.dtype.type(0)
     base = addresses.copy()
@@ -300,6 +387,7 @@ def run(table, coefficients, addresses, input, output, gemm):
                 loop -= 1
             if loop < 0:
                 break
+    _leave_blas(blas)
 
 
 @njit(**_COMPILE)
