@@ -2,6 +2,7 @@
 
 from rop.checking.adapters import from_jax, from_torch
 from rop.checking.findings import Comparison, Part, ProductReport
+from rop.checking.modules import jax_functions, torch_functions
 from rop.checking.objectives import check
 from rop.checking.products import check_products
 from rop.checking.report import Identity, Report
@@ -16,4 +17,6 @@ __all__ = [
     "check_products",
     "from_jax",
     "from_torch",
+    "jax_functions",
+    "torch_functions",
 ]
