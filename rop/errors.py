@@ -1,5 +1,8 @@
 """The errors of rop: each is a `RopError` and the built-in error that a user would expect."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class RopError(Exception):
     """Base of every error that rop raises on purpose."""
@@ -15,3 +18,39 @@ class RopTypeError(RopError, TypeError):
 
 class RopMemoryError(RopError, MemoryError):
     """A memory plan is larger than the memory of the machine."""
+
+
+class RopFileError(RopError, OSError):
+    """A file or folder cannot be read or written; the message says what to do."""
+
+
+@contextmanager
+def file_errors(task: str, remedy: str) -> Iterator[None]:
+    """Turn what the operating system refuses into an error that says what to do.
+
+    Parameters
+    ----------
+    task : str
+        What was to be done, such as "cannot write runs/a/log.jsonl".
+    remedy : str
+        What the user can do.
+
+    Raises
+    ------
+    RopFileError
+        If the body raises OSError; errno is that of the cause.
+    RopValueError
+        If a path in the body has characters that no path can have.
+    """
+    try:
+        yield
+    except RopError:
+        raise
+    except OSError as error:
+        wrapped = RopFileError(f"{task}: {error.strerror or error}; {remedy}")
+        wrapped.errno = error.errno
+        raise wrapped from error
+    except ValueError as error:
+        if "null" not in str(error):
+            raise
+        raise RopValueError(f"{task}: {error}; {remedy}") from error

@@ -41,6 +41,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             "--out", type=arguments.output_folder, help="folder of results (default: rop-runs/...)"
         )
         one.add_argument("--resume", action="store_true", help="go on with the run in the folder")
+        one.add_argument(
+            "--anyway",
+            action="store_const",
+            const="anyway",
+            dest="resume",
+            help="like --resume, also with another number of threads or other versions",
+        )
         add_options(one, experiment.options)
         one.set_defaults(run=_train)
 

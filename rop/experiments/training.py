@@ -5,17 +5,19 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rop import hf
 from rop.engines.execution import engine_named
-from rop.errors import RopValueError
+from rop.errors import RopValueError, file_errors
 from rop.experiments.measures import measure
 from rop.experiments.registry import EXPERIMENTS, Problem
 from rop.experiments.results import draw_results, write_json, write_results
 from rop.hf import recipes
 from rop.hf.files import JsonLines, read_lines
+from rop.hf.journal import Resume
 from rop.hf.recipes import Recipe
 from rop.hf.storage import encode
 from rop.hf.vectors import Vector
@@ -55,7 +57,7 @@ def train(
     *,
     iterations: int | None = None,
     seconds: float | None = None,
-    resume: bool = False,
+    resume: Resume = False,
 ) -> hf.Result:
     """Train, and leave in the folder: config, log, state, measures, parameters, plots, summary.
 
@@ -71,8 +73,8 @@ def train(
         The number of iterations in all; by default the experiment's.
     seconds : float, optional
         Start no iteration after this time.
-    resume : bool
-        Go on with the run in the folder.
+    resume : bool or "anyway"
+        Go on with the run in the folder; see `rop.hf.minimize`.
 
     Returns
     -------
@@ -94,24 +96,31 @@ def train(
     experiment = EXPERIMENTS[order.experiment]
     problem = experiment.build(order.seed, **order.options)
     recipe = recipe_named(order.recipe, problem)
-    curve = _Curve(problem, folder / MEASURES, order.engine)
-    if not (folder / CONFIG).exists():
+    with file_errors(f"cannot make the folder {folder}", "give another folder"):
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / CONFIG, {**vars(order), "recipe_in_full": encode(recipe)})
-    if curve.solved:
-        iterations = curve.rows[-1]["iterations"]
-    result = hf.minimize(
+        _refuse_others_files(folder)
+        if not (folder / CONFIG).exists():
+            write_json(folder / CONFIG, {**vars(order), "recipe_in_full": encode(recipe)})
+    run = partial(
+        hf.minimize,
         problem.objective,
         problem.theta,
         problem.train,
         recipe,
+        folder=folder,
+        engine=order.engine,
+    )
+    begun = run(iterations=0, resume=resume)
+    curve = _Curve(problem, folder / MEASURES, order.engine)
+    curve.catch_up(begun.nit, begun.theta)  # a crash may come between an iteration and its measures
+    if curve.solved:
+        iterations = curve.rows[-1]["iterations"]
+    result = run(
         iterations=experiment.iterations if iterations is None else iterations,
         seconds=seconds,
         callback=curve,
         progress=True,
-        folder=folder,
-        resume=resume,
-        engine=order.engine,
+        resume="anyway" if resume == "anyway" else True,
     )
     curve.catch_up(result.nit, result.theta)
     if curve.solved:
@@ -120,6 +129,16 @@ def train(
     write_results(folder, problem, result, curve.rows)
     draw_results(folder, problem, result, curve.rows)
     return result
+
+
+def _refuse_others_files(folder: Path) -> None:
+    """Raise RopValueError if the folder holds files but no run: results would replace them."""
+    names = {file.name for file in folder.iterdir()} - {f"{CONFIG}.part"}
+    if names and CONFIG not in names:
+        raise RopValueError(
+            f"{folder} holds files that rop train did not make, such as {min(names)}; give a new "
+            "folder"
+        )
 
 
 def recipe_named(name: str, problem: Problem) -> Recipe:
@@ -192,7 +211,7 @@ class _Curve:
             raise StopIteration
 
     def catch_up(self, iterations: int, theta: Vector) -> None:
-        """Measure θ if an interruption came between the iteration and its measures."""
+        """Measure θ unless that is done."""
         if iterations and (not self.rows or self.rows[-1]["iterations"] < iterations):
             self._append(iterations, theta)
 

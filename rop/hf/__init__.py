@@ -7,10 +7,12 @@ from rop.hf.comparison import Difference, compare
 from rop.hf.conjugate_gradient import ConjugateGradient
 from rop.hf.damping import Reparameterized, ScaleSensitive, Structural, Tikhonov, Undamped
 from rop.hf.gltr import LanczosTrustRegion, gltr
-from rop.hf.journal import Log, read_log
+from rop.hf.journal import repair
 from rop.hf.krylov import KrylovDescent
 from rop.hf.levenberg_marquardt import LevenbergMarquardt, reduction_ratio
 from rop.hf.line_search import Armijo
+from rop.hf.lock import FolderInUseError
+from rop.hf.log import Log, read_log
 from rop.hf.optimizer import HessianFree, State
 from rop.hf.preconditioners import (
     ChapelleErhan,
@@ -44,6 +46,7 @@ __all__ = [
     "EmpiricalFisher",
     "Every",
     "ExactDiagonal",
+    "FolderInUseError",
     "GivenDiagonal",
     "HessianFree",
     "Iteration",
@@ -78,6 +81,7 @@ __all__ = [
     "read_log",
     "recipes",
     "reduction_ratio",
+    "repair",
     "replay",
     "table",
 ]

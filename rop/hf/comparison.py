@@ -62,10 +62,16 @@ def compare(
         if a is None or b is None:
             numbers = [None if it is None else it.number for it in (a, b)]
             return Difference(position, "number", *numbers)
-        found = first_difference(encode(a), encode(b), rtol)
+        found = first_difference(_decisions(a), _decisions(b), rtol)
         if found is not None:
             return Difference(a.number, *found)
     return None
+
+
+def _decisions(record: Iteration) -> dict[str, Any]:
+    encoded: dict[str, Any] = encode(record)
+    del encoded["seconds"], encoded["thresholds"]  # neither is a decision
+    return encoded
 
 
 def first_difference(a: Any, b: Any, rtol: float = 0.0) -> tuple[str, Any, Any] | None:
@@ -93,15 +99,19 @@ def _rank(place: str) -> int:
     return len(_FIRST) + place.partition(".")[0].endswith("_after")
 
 
+def differences(a: Any, b: Any) -> list[tuple[str, Any, Any]]:
+    """Return all places where two encoded objects differ, with the two values there."""
+    return list(_differences("", a, b, 0.0))
+
+
 def _differences(place: str, a: Any, b: Any, rtol: float) -> Iterator[tuple[str, Any, Any]]:
     if isinstance(a, dict) and isinstance(b, dict) and a.get("class") == b.get("class"):
         if a.get("class") == "float":
             yield from _differences(place, float(a["value"]), float(b["value"]), rtol)
             return
         for key in dict.fromkeys([*a, *b]):
-            if key not in ("seconds", "thresholds"):  # neither is a decision
-                inner = f"{place}.{key}" if place else key
-                yield from _differences(inner, a.get(key), b.get(key), rtol)
+            inner = f"{place}.{key}" if place else key
+            yield from _differences(inner, a.get(key), b.get(key), rtol)
     elif isinstance(a, list) and isinstance(b, list):
         for i, (x, y) in enumerate(zip(a, b, strict=False)):
             yield from _differences(f"{place}[{i}]", x, y, rtol)

@@ -1,124 +1,60 @@
-"""The folder of a run: its log, line by line, and the state from which it can go on."""
+"""The folder of a run, which can be killed at any moment and go on.
 
-import hashlib
-import json
-from dataclasses import dataclass, fields
+``log.jsonl`` has the header and a line for each iteration, ``state.npz`` what the next iteration
+begins with, ``state.previous.npz`` the same of the iteration before, ``lock`` nothing that matters.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from os.path import lexists
 from pathlib import Path
-from typing import Any, BinaryIO
+from shutil import copyfile
+from typing import Literal, TypeAlias
 
-import numpy as np
-
-from rop.errors import RopValueError
-from rop.hf.comparison import first_difference
-from rop.hf.files import JsonLines, read_lines, write_atomically
+from rop.arguments import checked
+from rop.datasets.npz import open_regular
+from rop.errors import RopValueError, file_errors
+from rop.hf.comparison import differences, first_difference
+from rop.hf.files import (
+    OPENING,
+    JsonLines,
+    complete_lines,
+    decode_line,
+    encode_line,
+    write_atomically,
+)
+from rop.hf.lock import FolderLock
+from rop.hf.log import LOG, Header, read_records
 from rop.hf.optimizer import Ended, State
-from rop.hf.recipes import Recipe
 from rop.hf.record import Iteration
+from rop.hf.saved import Saved
 from rop.hf.storage import decode, encode
-from rop.hf.vectors import Vector
 
-LOG, STATE = "log.jsonl", "state.npz"
-_FORMAT = 1
+STATE, PREVIOUS = "state.npz", "state.previous.npz"
 
-
-@dataclass(frozen=True)
-class Header:
-    """What a run is made of besides objective and data: the first line of its log.
-
-    Attributes
-    ----------
-    recipe : Recipe
-        The settings.
-    engine, dtype : str
-        Engine and dtype of the arithmetic.
-    theta_sha256 : str
-        Checksum of θ_0 in this dtype.
-    format : int
-        Version of the log's format.
-    """
-
-    recipe: Recipe
-    engine: str
-    dtype: str
-    theta_sha256: str
-    format: int = _FORMAT
-
-
-@dataclass(frozen=True)
-class Log:
-    """A run as its log tells it.
-
-    Attributes
-    ----------
-    header : Header
-        Recipe, engine and dtype.
-    records : list of Iteration
-        The iterations.
-    """
-
-    header: Header
-    records: list[Iteration]
-
-
-def read_log(path: str | Path) -> Log:
-    """Read the log of a run, also of one that still runs or was killed.
-
-    Parameters
-    ----------
-    path : str or Path
-        The log, or the folder of the run.
-
-    Returns
-    -------
-    Log
-        The header and the complete records.
-
-    Raises
-    ------
-    RopValueError
-        If the file is not a log, or one of another format.
-    """
-    file = Path(path) / LOG if Path(path).is_dir() else Path(path)
-    try:
-        header, *records = (decode(line) for line in read_lines(file))
-    except ValueError as error:
-        raise RopValueError(f"{file} is not the log of a run of rop.hf: {error}") from None
-    if not isinstance(header, Header) or header.format != _FORMAT:
-        raise RopValueError(f"{file} is not a log of format {_FORMAT} of rop.hf")
-    return Log(header, records)
-
-
-def checksum(theta: Vector) -> str:
-    """Return the SHA-256 of a vector's bytes.
-
-    Parameters
-    ----------
-    theta : ndarray, shape (n,)
-        The vector.
-
-    Returns
-    -------
-    str
-        Hexadecimal digits.
-    """
-    return hashlib.sha256(np.ascontiguousarray(theta).tobytes()).hexdigest()
+Resume: TypeAlias = bool | Literal["anyway"]
 
 
 class Journal:
-    """Keeps a run in a folder such that it can be killed at any moment and go on.
+    """Keeps a run in a folder.
 
     An iteration counts once the state after it is saved. A record whose state a crash left
-    unsaved is cut off when the run is resumed: the iteration is done again, and comes out the
-    same bit by bit.
+    unsaved is removed when the run is resumed: the iteration is done again, with the same result
+    bit by bit. Nobody else can use the folder until `close`.
 
     Parameters
     ----------
     folder : Path
         The folder; made if it does not exist.
     header : Header
-        What the run is made of.
-    resume : bool
-        Whether to go on with the run that the folder holds, if it holds one.
+        What the run belongs to.
+    resume : bool or "anyway"
+        Whether to go on with the run that the folder holds, if it holds one; "anyway" also in
+        another environment.
 
     Attributes
     ----------
@@ -132,26 +68,114 @@ class Journal:
     Raises
     ------
     RopValueError
-        If the folder holds a run and it is not to be resumed, or a run of other settings.
+        If the folder holds a run and it is not to be resumed, a run of something else, a damaged
+        one, or files that are not rop's.
+    FolderInUseError
+        If another run uses the folder.
+    RopFileError
+        If the operating system refuses.
     """
 
-    def __init__(self, folder: Path, header: Header, resume: bool) -> None:
-        encoded = encode(header)
-        folder.mkdir(parents=True, exist_ok=True)
-        self._state_file, log = folder / STATE, folder / LOG
-        if log.exists() and not resume:
-            raise RopValueError(f"{folder} holds a run already; resume it, or give another folder")
+    def __init__(self, folder: Path, header: Header, resume: Resume) -> None:
+        self._folder, self._header = folder, header
         self.records: list[Iteration] = []
         self.state: State | None = None
         self.ended: Ended | None = None
-        if self._state_file.exists():
-            self.state, self.ended = _load(self._state_file)
-            found = read_log(log)
-            _refuse_another(folder, encode(found.header), encoded)
-            self.records = found.records[: self.state.iteration]
-        self._log = JsonLines(log, lines=1 + len(self.records) if self.records else 0)
-        if not self.records:
-            self._log.append(encoded)
+        with file_errors(f"cannot make the folder {folder}", "give another folder"):
+            folder.mkdir(parents=True, exist_ok=True)
+        self._lock = FolderLock(folder)
+        try:
+            self._log = self._opened(resume)
+        except BaseException:
+            self._lock.close()
+            raise
+
+    def _opened(self, resume: Resume) -> JsonLines:
+        log = self._folder / LOG
+        states = [file for name in (STATE, PREVIOUS) if lexists(file := self._folder / name)]
+        if resume is False and (states or lexists(log)):
+            raise RopValueError(
+                f"{self._folder} holds a run already; go on with it by resume=True, or give "
+                "another folder"
+            )
+        if states:
+            self._go_on(states[0], log, resume)
+            return JsonLines(log, lines=1 + len(self.records))
+        if lexists(log):
+            self._refuse_to_lose(log)
+        opened = JsonLines(log, lines=0)
+        opened.append(encode(self._header))
+        return opened
+
+    def _go_on(self, file: Path, log: Path, resume: Resume) -> None:
+        """Take over state and records, if they are good and belong to this run."""
+        with _repair_told(self._folder):
+            saved = Saved.read(file)
+        self._refuse_another(saved.header)
+        self._compare_environment(saved.header, resume)
+        done = saved.state.iteration
+        with _repair_told(self._folder):
+            found = read_records(log, until=done) if lexists(log) else None
+            if found is None or found.header.first + len(found.records) != done:
+                has = 0 if found is None else len(found.records)
+                raise RopValueError(
+                    f"{log} has {has} of the {done} iterations that {file.name} counts"
+                )
+        self._refuse_another(found.header)
+        self.records, self.state, self.ended = found.records, saved.state, saved.ended
+
+    def _refuse_to_lose(self, log: Path) -> None:
+        """Raise RopValueError if a log without a state is more than a crash can leave."""
+        with open_regular(log, 2**40) as file:
+            begun = file.read(len(OPENING))
+        if not OPENING.startswith(begun):
+            raise RopValueError(
+                f"{log} is not the log of a run of rop.hf; move it, or give another folder"
+            )
+        try:
+            found = read_records(log)
+        except RopValueError as error:
+            raise RopValueError(
+                f"{error}, and there is no state to go on from; give another folder"
+            ) from None
+        if found is None:
+            return
+        self._refuse_another(found.header)
+        if len(found.records) > 1:
+            raise RopValueError(
+                f"{log} has {len(found.records)} iterations, but {STATE} and {PREVIOUS} are "
+                "missing, and θ with them; bring one of them back, or begin in another folder"
+            )
+
+    def _refuse_another(self, header: Header) -> None:
+        """Raise RopValueError if a header is one of another run."""
+        found, wanted = encode(header), encode(self._header)
+        for each in (found, wanted):
+            del each["environment"], each["first"]
+        difference = first_difference(found, wanted)
+        if difference is not None:
+            place, before, now = difference
+            what, _, check = place.rpartition(".")
+            differs = f"its {place} is {before!r}, now {now!r}"
+            if check in ("sha256", "crc32", "theta_sha256"):
+                differs = f"its {what or 'theta at the beginning'} has other values"
+            raise RopValueError(
+                f"{self._folder} holds the run of something else: {differs}; resume with the same, "
+                "or give another folder"
+            )
+
+    def _compare_environment(self, header: Header, resume: Resume) -> None:
+        """Raise RopValueError, or warn, if the bits of the run will not be the same."""
+        before, now = encode(header.environment), encode(self._header.environment)
+        places = [f"{place} {a}, now {b}" for place, a, b in differences(before, now)]
+        if places:
+            told = f"{self._folder}: the run so far was made with {'; '.join(places)}"
+            if resume != "anyway":
+                raise RopValueError(
+                    f"{told}: θ would not be the same bit by bit, only to rounding; restore these, "
+                    'or accept it by resume="anyway"'
+                )
+            warnings.warn(f"{told}: θ is the same only to rounding", stacklevel=5)
 
     def commit(self, record: Iteration, state: State, ended: Ended | None) -> None:
         """Write the record of an iteration and the state after it.
@@ -166,34 +190,106 @@ class Journal:
             Why there will be no further iteration.
         """
         self._log.append(encode(record))
-        write_atomically(self._state_file, lambda file: _save(file, state, ended))
+        saved = Saved(state, ended, self._header)
+        write_atomically(self._folder / STATE, saved.write, self._folder / PREVIOUS)
         self.records.append(record)
 
     def close(self) -> None:
-        """Close the log."""
-        self._log.close()
+        """Close the log, and let others use the folder."""
+        try:
+            self._log.close()
+        finally:
+            self._lock.close()
 
 
-def _refuse_another(folder: Path, found: Any, wanted: Any) -> None:
-    difference = first_difference(found, wanted)
-    if difference is not None:
-        place, first, second = difference
+@checked
+def repair(folder: str | Path) -> str:
+    """Make a damaged run folder one that can be resumed, from its last good state.
+
+    Files that change or are damaged are copied first, to names that end with ".damaged". The log
+    keeps the good records that lead to the state without a gap.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The folder of the run.
+
+    Returns
+    -------
+    str
+        What was found and done.
+
+    Raises
+    ------
+    RopValueError
+        If there is no good state: θ is lost.
+    RopFileError
+        If the operating system refuses.
+    """
+    folder = Path(folder)
+    with file_errors(f"cannot repair {folder}", "check the path and its permissions"):
+        if not folder.is_dir():
+            raise RopValueError(f"repair: {folder} is no folder")
+        lock = FolderLock(folder)
+        try:
+            return _repair(folder)
+        finally:
+            lock.close()
+
+
+def _repair(folder: Path) -> str:
+    files = {name: folder / name for name in (STATE, PREVIOUS, LOG)}
+    good: dict[str, Saved] = {}
+    said = []
+    for name in (STATE, PREVIOUS):
+        try:
+            good[name] = Saved.read(files[name])
+        except (RopValueError, OSError) as error:
+            said.append(str(error))
+    if not good:
         raise RopValueError(
-            f"{folder} holds a run with other settings: its {place} is {first!r}, now "
-            f"{second!r}; resume with the same, or give another folder"
+            f"repair: {folder} has no good state, so θ is lost: {'; '.join(said)}. Begin again in "
+            "another folder; the same arguments give the same run"
         )
+    name, saved = max(good.items(), key=lambda item: item[1].state.iteration)
+    lines = _good_records(files[LOG])
+    first = saved.state.iteration
+    while first - 1 in lines:
+        first -= 1
+    for each, file in files.items():
+        if file.is_file() and each not in good:
+            copyfile(file, file.with_name(f"{each}.damaged"))
+    header = encode_line(encode(replace(saved.header, first=first)))
+    kept = [lines[number] for number in range(first, saved.state.iteration)]
+    write_atomically(files[LOG], lambda file: file.writelines([header, *kept]))
+    write_atomically(files[STATE], saved.write)
+    said.append(
+        f"the run goes on from iteration {saved.state.iteration}, the state of {name}, with the "
+        f"records from iteration {first} on"
+    )
+    return "; ".join(said)
 
 
-def _save(file: BinaryIO, state: State, ended: Ended | None) -> None:
-    values = {f.name: getattr(state, f.name) for f in fields(state)}
-    arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
-    others = {name: encode(value) for name, value in values.items() if name not in arrays}
-    rest = json.dumps({"state": others, "ended": ended}, allow_nan=False)
-    np.savez(file, allow_pickle=False, rest=np.array(rest), **arrays)
+def _good_records(log: Path) -> dict[int, bytes]:
+    """Return the lines of a log that are as they were written, by the numbers of iterations."""
+    found = {}
+    for line in complete_lines(log) if log.is_file() else ():
+        try:
+            record = decode(decode_line(line))
+        except RopValueError:
+            continue
+        if isinstance(record, Iteration):
+            found[record.number] = line
+    return found
 
 
-def _load(path: Path) -> tuple[State, Ended | None]:
-    with np.load(path, allow_pickle=False) as file:
-        arrays: dict[str, Any] = {name: file[name] for name in file.files if name != "rest"}
-        rest = json.loads(str(file["rest"]))
-    return State(**arrays, **decode(rest["state"])), rest["ended"]
+@contextmanager
+def _repair_told(folder: Path) -> Iterator[None]:
+    """Say in an error about damage how to go on."""
+    try:
+        yield
+    except RopValueError as error:
+        raise RopValueError(
+            f"{error}. rop.hf.repair({str(folder)!r}) makes copies of damaged files, and goes back "
+            "to the last good state"
+        ) from error

@@ -9,7 +9,8 @@ import numpy.typing as npt
 from rop.errors import RopError, RopValueError
 from rop.hf.comparison import compare
 from rop.hf.evaluation import Data
-from rop.hf.journal import checksum, read_log
+from rop.hf.identity import checksum
+from rop.hf.log import read_log
 from rop.hf.optimizer import HessianFree
 from rop.hf.record import Iteration
 from rop.hf.streams import Stream

@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from rop.hf.evaluation import Data
+from rop.hf.identity import Environment, Model, checksum, identities
 from rop.hf.interrupts import remembered
-from rop.hf.journal import Header, Journal, checksum
+from rop.hf.journal import Journal, Resume
+from rop.hf.log import Header
 from rop.hf.optimizer import HessianFree
 from rop.hf.recipes import Recipe
 from rop.hf.record import Iteration
@@ -34,7 +36,7 @@ def minimize(
     callback: Callable[[Iteration, Vector], object] | None = None,
     progress: bool = False,
     folder: str | Path | None = None,
-    resume: bool = False,
+    resume: Resume = False,
     engine: str = "numba",
     dtype: npt.DTypeLike = np.float32,
 ) -> Result:
@@ -70,9 +72,10 @@ def minimize(
     folder : str or Path, optional
         Keep the run there, in ``log.jsonl`` and ``state.npz``; see `read_log` and `replay`. It can
         be killed at any moment and resumed.
-    resume : bool
-        Go on with the run that the folder holds, if it holds one: with the same arguments, θ comes
-        out the same bit by bit.
+    resume : bool or "anyway"
+        Go on with the run that the folder holds, if it holds one. Objective, data, θ_0 and settings
+        must be the same; θ then comes out the same bit by bit. With another number of threads or
+        other versions that is not so, and resuming is refused, unless this is "anyway".
     engine : str
         The engine of the products: "numba", "numpy" or "cuda"; with "cuda" CG runs on the GPU as
         well, where it can (see `ConjugateGradient`).
@@ -88,8 +91,12 @@ def minimize(
     ------
     RopValueError
         If θ does not fit the objective, the data differ in their number of cases, the dtype is
-        not float32 or float64, or the folder holds a run that is not to be resumed, or one of
-        other settings.
+        not float32 or float64; or if the folder holds a run that is not to be resumed, one of
+        something else, or a damaged one (see `repair`).
+    FolderInUseError
+        If another process uses the folder.
+    RopFileError
+        If a file of the folder cannot be read or written.
 
     Examples
     --------
@@ -110,7 +117,15 @@ def minimize(
     )
     journal = None
     if folder is not None:
-        header = Header(recipe, engine, np.dtype(dtype).name, checksum(run.state.theta))
+        header = Header(
+            recipe,
+            engine,
+            np.dtype(dtype).name,
+            checksum(run.theta),
+            Model.of(objective),
+            identities(run.evaluator.data),
+            Environment.here(),
+        )
         journal = Journal(Path(folder), header, resume)
         if journal.state is not None:
             run.state, run.ended = journal.state, journal.ended

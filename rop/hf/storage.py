@@ -1,14 +1,15 @@
 """Recipes and records as JSON and back, bit by bit: a class is its name and its fields."""
 
-import base64
-import importlib
-import pkgutil
+import sys
+from base64 import b64decode, b64encode
+from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from functools import cache
 from math import isfinite
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from rop.errors import RopTypeError, RopValueError
 
@@ -54,7 +55,7 @@ def _encode(value: Any, place: str) -> Any:
             _CLASS: "ndarray",
             "dtype": value.dtype.str,
             "shape": list(value.shape),
-            "base64": base64.b64encode(np.ascontiguousarray(value).tobytes()).decode(),
+            "base64": b64encode(np.ascontiguousarray(value).tobytes()).decode(),
         }
     name = type(value).__name__
     if is_dataclass(value) and _classes().get(name) is type(value):
@@ -89,34 +90,36 @@ def decode(value: Any) -> Any:
         return tuple(decode(element) for element in value)
     if not isinstance(value, dict):
         return value
-    content = {key: decode(element) for key, element in value.items() if key != _CLASS}
     name = value.get(_CLASS)
+    content = {key: decode(element) for key, element in value.items() if key != _CLASS}
     if name is None:
         return content
-    if name == "float":
-        return float(content["value"])
-    if name == "ndarray":
-        raw = base64.b64decode(content["base64"])
-        return np.frombuffer(raw, np.dtype(content["dtype"])).reshape(content["shape"]).copy()
-    if name not in _classes():
-        raise RopValueError(f"this version of rop.hf has no {name}, which the file contains")
+    make = _MAKERS.get(name) or _classes().get(name) if isinstance(name, str) else None
+    if make is None:
+        raise RopValueError(f"this version of rop.hf has no {str(name)[:80]}, which the file has")
     try:
-        return _classes()[name](**content)
-    except TypeError as error:
+        return make(**content)
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
         raise RopValueError(f"{name} of the file does not fit this version: {error}") from None
+
+
+def _array(dtype: str, shape: tuple[int, ...], base64: str) -> npt.NDArray[Any]:
+    kind = np.dtype(dtype)
+    if kind.kind not in "fiub":
+        raise ValueError(f"an array of {kind}")
+    return np.frombuffer(b64decode(base64), kind).reshape(shape).copy()
+
+
+_MAKERS: dict[str, Callable[..., Any]] = {"float": lambda value: float(value), "ndarray": _array}
 
 
 @cache
 def _classes() -> dict[str, type]:
-    """The dataclasses of rop.hf by name: nothing else is ever made from a file."""
-    import rop.hf
-
+    """The dataclasses of rop.hf, all of whose modules are loaded: nothing else is ever made."""
     found: dict[str, type] = {}
-    for info in pkgutil.iter_modules(rop.hf.__path__, "rop.hf."):
-        module = importlib.import_module(info.name)
-        for name, member in vars(module).items():
-            if isinstance(member, type) and is_dataclass(member):
-                if member.__module__ == info.name:
-                    assert name not in found, f"two classes of rop.hf are called {name}"
-                    found[name] = member
+    for module in [name for name in sys.modules if name.startswith("rop.hf.")]:
+        for name, member in vars(sys.modules[module]).items():
+            if isinstance(member, type) and is_dataclass(member) and member.__module__ == module:
+                assert name not in found, f"two classes of rop.hf are called {name}"
+                found[name] = member
     return found

@@ -36,7 +36,8 @@ def results(tmp_path_factory):
 def test_the_folder_holds_everything(results):
     names = {file.name for file in results.iterdir()}
     assert names == {
-        *("config.json", "log.jsonl", "state.npz", "measures.jsonl", "summary.json", "table.csv"),
+        *("config.json", "measures.jsonl", "summary.json", "table.csv"),
+        *("log.jsonl", "state.npz", "state.previous.npz", "lock"),
         *("parameters.npz", "run.png", "iteration.png", "f.png", "error_rate.png"),
     }
 
@@ -91,6 +92,32 @@ def test_measures_lost_in_a_crash_are_caught_up(results, tmp_path):
     (tmp_path / "measures.jsonl").write_text("".join(whole.splitlines(keepends=True)[:3]) + '{"it')
     trained(tmp_path, "--iterations", 4, "--seed", 3, "--resume")
     assert (tmp_path / "measures.jsonl").read_text() == whole
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+def test_no_measures_are_lost_where_a_kill_comes_before_them(results, tmp_path, monkeypatch):
+    original = training._Curve.__call__
+
+    def killed(self, it, theta):
+        if it.number == 1:
+            raise Killed
+        original(self, it, theta)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training._Curve, "__call__", killed)
+        assert trained(tmp_path, "--iterations", 4, "--seed", 3) == 2
+    assert trained(tmp_path, "--iterations", 4, "--seed", 3, "--resume") == 0
+    assert (tmp_path / "measures.jsonl").read_text() == (results / "measures.jsonl").read_text()
+
+
+def test_a_folder_of_other_files_is_refused(tmp_path, capsys):
+    (tmp_path / "parameters.npz").write_text("mine")
+    assert trained(tmp_path, "--iterations", 1) == 2
+    assert "did not make, such as parameters.npz" in capsys.readouterr().err
+    assert [file.name for file in tmp_path.iterdir()] == ["parameters.npz"]
 
 
 def test_ctrl_c_leaves_a_folder_to_go_on_from(tmp_path, monkeypatch):
