@@ -7,7 +7,7 @@ import platform
 import sys
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -128,11 +128,6 @@ class Environment:
             except PackageNotFoundError:  # run from a source tree
                 versions[name] = "not installed"
         return cls(threads(), f"{platform.system()} {platform.machine()}", versions)
-
-
-def identities(data: Mapping[str, npt.NDArray[Any]]) -> dict[str, Values]:
-    """Return the identities of data by their names."""
-    return {name: Values.of(array) for name, array in data.items()}
 
 
 def checksum(theta: Vector) -> str:

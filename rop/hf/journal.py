@@ -18,7 +18,6 @@ from typing import Literal, TypeAlias
 from rop.arguments import checked
 from rop.datasets.npz import open_regular
 from rop.errors import RopValueError, file_errors
-from rop.hf.comparison import differences, first_difference
 from rop.hf.files import (
     OPENING,
     JsonLines,
@@ -111,7 +110,7 @@ class Journal:
         """Take over state and records, if they are good and belong to this run."""
         with _repair_told(self._folder):
             saved = Saved.read(file)
-        self._refuse_another(saved.header)
+        saved.header.refuse_another(self._header, self._folder)
         self._compare_environment(saved.header, resume)
         done = saved.state.iteration
         with _repair_told(self._folder):
@@ -121,7 +120,7 @@ class Journal:
                 raise RopValueError(
                     f"{log} has {has} of the {done} iterations that {file.name} counts"
                 )
-        self._refuse_another(found.header)
+        found.header.refuse_another(self._header, self._folder)
         self.records, self.state, self.ended = found.records, saved.state, saved.ended
 
     def _refuse_to_lose(self, log: Path) -> None:
@@ -140,36 +139,18 @@ class Journal:
             ) from None
         if found is None:
             return
-        self._refuse_another(found.header)
+        found.header.refuse_another(self._header, self._folder)
         if len(found.records) > 1:
             raise RopValueError(
                 f"{log} has {len(found.records)} iterations, but {STATE} and {PREVIOUS} are "
                 "missing, and θ with them; bring one of them back, or begin in another folder"
             )
 
-    def _refuse_another(self, header: Header) -> None:
-        """Raise RopValueError if a header is one of another run."""
-        found, wanted = encode(header), encode(self._header)
-        for each in (found, wanted):
-            del each["environment"], each["first"]
-        difference = first_difference(found, wanted)
-        if difference is not None:
-            place, before, now = difference
-            what, _, check = place.rpartition(".")
-            differs = f"its {place} is {before!r}, now {now!r}"
-            if check in ("sha256", "crc32", "theta_sha256"):
-                differs = f"its {what or 'theta at the beginning'} has other values"
-            raise RopValueError(
-                f"{self._folder} holds the run of something else: {differs}; resume with the same, "
-                "or give another folder"
-            )
-
     def _compare_environment(self, header: Header, resume: Resume) -> None:
         """Raise RopValueError, or warn, if the bits of the run will not be the same."""
-        before, now = encode(header.environment), encode(self._header.environment)
-        places = [f"{place} {a}, now {b}" for place, a, b in differences(before, now)]
-        if places:
-            told = f"{self._folder}: the run so far was made with {'; '.join(places)}"
+        other = header.other_environment(self._header)
+        if other:
+            told = f"{self._folder}: the run so far was made with {other}"
             if resume != "anyway":
                 raise RopValueError(
                     f"{told}: θ would not be the same bit by bit, only to rounding; restore these, "

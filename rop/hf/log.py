@@ -7,11 +7,14 @@ from pathlib import Path
 
 from rop.arguments import checked
 from rop.errors import RopValueError
+from rop.hf.comparison import differences, first_difference
 from rop.hf.files import read_lines
-from rop.hf.identity import Environment, Model, Values
+from rop.hf.identity import Environment, Model, Values, checksum
+from rop.hf.optimizer import HessianFree
 from rop.hf.recipes import Recipe
 from rop.hf.record import Iteration
-from rop.hf.storage import decode
+from rop.hf.storage import decode, encode
+from rop.objective.objective import Objective
 
 LOG = "log.jsonl"
 FORMAT = 2
@@ -50,6 +53,41 @@ class Header:
     environment: Environment
     first: int = 0
     format: int = FORMAT
+
+    @classmethod
+    def of(cls, objective: Objective, run: HessianFree, engine: str) -> Header:
+        """Return the header of a run that has not begun."""
+        return cls(
+            recipe=run.recipe,
+            engine=engine,
+            dtype=run.theta.dtype.name,
+            theta_sha256=checksum(run.theta),
+            objective=Model.of(objective),
+            data={name: Values.of(array) for name, array in run.evaluator.data.items()},
+            environment=Environment.here(),
+        )
+
+    def refuse_another(self, other: Header, where: Path) -> None:
+        """Raise RopValueError if another run is one of something else, in whatever environment."""
+        found, wanted = encode(self), encode(other)
+        for each in (found, wanted):
+            del each["environment"], each["first"]
+        difference = first_difference(found, wanted)
+        if difference is not None:
+            place, before, now = difference
+            what, _, check = place.rpartition(".")
+            differs = f"its {place} is {before!r}, now {now!r}"
+            if check in ("sha256", "crc32", "theta_sha256"):
+                differs = f"its {what or 'theta at the beginning'} has other values"
+            raise RopValueError(
+                f"{where} holds the run of something else: {differs}; give the same, or another "
+                "folder"
+            )
+
+    def other_environment(self, here: Header) -> str:
+        """Say what differs from the environment of another header; "" if nothing does."""
+        before, now = encode(self.environment), encode(here.environment)
+        return "; ".join(f"{place} {a}, now {b}" for place, a, b in differences(before, now))
 
 
 @dataclass(frozen=True)

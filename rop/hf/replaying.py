@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import numpy.typing as npt
 
+from rop.arguments import checked
 from rop.errors import RopError, RopValueError
 from rop.hf.comparison import compare
 from rop.hf.evaluation import Data
-from rop.hf.identity import checksum
-from rop.hf.log import read_log
+from rop.hf.log import Header, read_log
 from rop.hf.optimizer import HessianFree
 from rop.hf.record import Iteration
 from rop.hf.streams import Stream
@@ -21,6 +20,7 @@ class ReplayError(RopError, AssertionError):
     """A run that was done again decided something else than its log says."""
 
 
+@checked
 def replay(
     log: str | Path, objective: Objective, theta: npt.ArrayLike, data: Data | Stream
 ) -> Iterator[Iteration]:
@@ -50,7 +50,8 @@ def replay(
     ReplayError
         At the first iteration that comes out another, with the field and both values.
     RopValueError
-        If θ is not the θ_0 of the log, or the file is not a log.
+        If the log is one of another objective, θ_0 or data, or of a repaired run whose beginning
+        is lost; or if the file is not a log.
 
     Examples
     --------
@@ -59,20 +60,21 @@ def replay(
     """
     told = read_log(log)
     header = told.header
-    first = np.array(theta, header.dtype)
-    if checksum(first) != header.theta_sha256:
-        raise RopValueError(f"replay: theta is not the θ_0 from which the run of {log} began")
-    again = HessianFree(
-        objective, first, data, header.recipe, engine=header.engine, dtype=header.dtype
+    if header.first:
+        raise RopValueError(f"replay: the log begins with iteration {header.first}, not with 0")
+    run = HessianFree(
+        objective, theta, data, header.recipe, engine=header.engine, dtype=header.dtype
     )
+    here = Header.of(objective, run, header.engine)
+    header.refuse_another(here, Path(log))
     for expected in told.records:
-        record = next(again, None)
+        record = next(run, None)
         difference = compare([expected], [] if record is None else [record])
         if record is None or difference is not None:
             assert difference is not None
             raise ReplayError(
                 f"iteration {expected.number}, {difference.field}: the log has "
-                f"{difference.first!r}, the replay {difference.second!r}; other data, library "
-                "versions or numbers of threads can be the reason"
+                f"{difference.first!r}, the replay {difference.second!r}; the environment of the "
+                f"log: {header.other_environment(here) or 'the same'}"
             )
         yield record

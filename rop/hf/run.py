@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from rop.hf.evaluation import Data
-from rop.hf.identity import Environment, Model, checksum, identities
 from rop.hf.interrupts import remembered
 from rop.hf.journal import Journal, Resume
 from rop.hf.log import Header
@@ -117,16 +116,7 @@ def minimize(
     )
     journal = None
     if folder is not None:
-        header = Header(
-            recipe,
-            engine,
-            np.dtype(dtype).name,
-            checksum(run.theta),
-            Model.of(objective),
-            identities(run.evaluator.data),
-            Environment.here(),
-        )
-        journal = Journal(Path(folder), header, resume)
+        journal = Journal(Path(folder), Header.of(objective, run, engine), resume)
         if journal.state is not None:
             run.state, run.ended = journal.state, journal.ended
     records = [] if journal is None else list(journal.records)
