@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf
+from math import inf, isfinite
 
 from rop.hf.batches import Draw
 from rop.hf.evaluation import Along, Clock, Evaluator, Work
@@ -13,6 +13,9 @@ from rop.hf.recipe import Recipe, Settings
 from rop.hf.selection import Choice
 from rop.hf.solution import Reason, Solution
 from rop.hf.state import State
+
+ORDINARY = "f is higher at the full update"
+"""The event that belongs to HF's everyday: the line search and λ are there for it."""
 
 
 @dataclass(frozen=True)
@@ -191,6 +194,8 @@ class Iteration:
             along.before(cases.curvature),
             along.after(cases.curvature, choice.iterate),
         )
+        judged_on = cases.gradient if recipe.reduction == "gradient" else cases.curvature
+        f_full = along.after(judged_on, choice.iterate)
         f_selection = along.before(cases.selection) if by_f and choice.f else None
         if cases.held_out is not None:
             held_out = (
@@ -234,7 +239,7 @@ class Iteration:
             f_held_out=held_out,
             settings=settings,
             thresholds=recipe.thresholds(),
-            events=_events(solution, rho, after.lam, recipe.damping.rule, step, held_out),
+            events=_events(solution, rho, f_full, after.lam, recipe.damping.rule, step, held_out),
             seconds=clock.seconds,
             work=clock.work,
         )
@@ -252,6 +257,7 @@ class Iteration:
 def _events(
     solution: Solution,
     rho: float,
+    f_full: float,
     lam: float,
     rule: LevenbergMarquardt | None,
     step: Step,
@@ -264,17 +270,17 @@ def _events(
     if solution.reason == "not finite":
         said.append(f"a product with the curvature was not finite after {solution.steps} CG steps")
     if not solution.usable:
-        said.append("CG did not get below q(0) = 0: the next run starts from 0 (sec. 8.5)")
+        said.append("CG found nothing better than an update of 0: its next run starts from 0")
     if rho == -inf:
-        said.append("f rose or is not a number at the full update: rho = -inf (erratum M48)")
+        what = ORDINARY if isfinite(f_full) else "f is not a number at the full update"
+        shorter = ", and a shorter step is taken" if 0 < step.alpha < 1 else ""
+        said.append(f"{what}: lam rises{shorter}")
     if rule is not None and lam in (rule.lowest, rule.highest):
         said.append(f"lam is at its bound {lam:g}")
     if step.outcome == "not a descent direction":
         said.append("the update is not a descent direction: only the first alpha was tried")
     if step.alpha == 0:
-        said.append(
-            f"the update was rejected after {len(step.trials)} trials: theta stays, lam rises"
-        )
+        said.append("the update was rejected, as no step along it lowers f: theta stays, lam rises")
     if held_out is not None and not held_out[1] <= held_out[0]:
         said.append("f rose on held-out cases: the update overfits its minibatch (sec. 12.2)")
     return tuple(said)

@@ -1,7 +1,7 @@
 """A whole run of HF: `minimize` and its stops."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
@@ -42,8 +42,8 @@ def minimize(
     """Minimise an objective by Hessian-free optimization, algorithm 3.
 
     Ctrl-C ends the run with the θ of the last complete iteration. A loss that is not a number, an
-    update that does not descend, λ at its bounds and the like end no run by an exception and pass
-    in no silence: they are in the events of the records, and in the result's message.
+    update that does not descend, λ at its bounds and the like do not end a run by an exception: they
+    are in the events of the records, and in the message of the result.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def minimize(
     callback : callable, (Iteration, theta) -> None, optional
         Called after every iteration; it ends the run by raising StopIteration.
     progress : bool
-        Show a line of progress.
+        Show how near the run is to its end, and what is unusual.
     folder : str or Path, optional
         Keep the run there, in ``log.jsonl`` and ``state.npz``; see `read_log` and `replay`. It can
         be killed at any moment and resumed.
@@ -127,14 +127,20 @@ def minimize(
     state = run.state
     reason = "target" if records and reached(records[-1]) else ""
     limit = 0 if reason else max(0, iterations - state.iteration)
+    bar: AbstractContextManager[Callable[[Iteration], None] | None] = nullcontext()
+    if progress:
+        from rop.hf.progress import Progress  # tqdm takes a while to import
+
+        bar = Progress(iterations, state.iteration, seconds, target)
     try:
-        with remembered() as interrupted, _bar(iterations, state.iteration, progress) as show:
+        with remembered() as interrupted, bar as show:
             for it in islice(run, limit):
                 if journal is not None:
                     journal.commit(it, run.state, run.ended)
                 records.append(it)
                 state = run.state
-                show(it)
+                if show is not None:
+                    show(it)
                 if callback is not None:
                     callback(it, state.theta)
                 if reached(it):
@@ -168,25 +174,3 @@ def minimize(
         recipe=recipe,
         seconds=perf_counter() - began,
     )
-
-
-@contextmanager
-def _bar(total: int, done: int, wanted: bool) -> Iterator[Callable[[Iteration], None]]:
-    """Give a function that shows an iteration on a line of progress, or does nothing."""
-    if not wanted:
-        yield lambda it: None
-        return
-    from tqdm import tqdm  # a progress line is all it is needed for
-
-    with tqdm(total=total, initial=done, desc="HF", unit="it") as bar:
-
-        def show(it: Iteration) -> None:
-            bar.set_postfix_str(
-                f"f={it.f_after:.5g}, lam={it.lam_after:.3g}, rho={it.rho:.2f}, "
-                f"CG={it.chosen}/{it.cg.steps}, alpha={it.step.alpha:.2g}"
-            )
-            bar.update()
-            for event in it.events:
-                bar.write(f"iteration {it.number}: {event}")
-
-        yield show
