@@ -42,8 +42,8 @@ def minimize(
     """Minimise an objective by Hessian-free optimization, algorithm 3.
 
     Ctrl-C ends the run with the θ of the last complete iteration. A loss that is not a number, an
-    update that does not descend, λ at its bounds and the like do not end a run by an exception: they
-    are in the events of the records, and in the message of the result.
+    update that does not descend, λ at its bounds and the like raise nothing: they are in the events
+    of the records, and in the message of the result.
 
     Parameters
     ----------
