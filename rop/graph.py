@@ -103,6 +103,12 @@ class Node:
         self.order = next(_creation)
         self.line = user_line()
 
+    def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
+        """Restore a copy, or a node from another process: it comes after all nodes of this one."""
+        for name, value in state[1].items():
+            setattr(self, name, value)
+        self.order = next(_creation)
+
     @property
     def size(self) -> int:
         """Number of elements for one case."""

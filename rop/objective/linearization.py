@@ -73,6 +73,11 @@ class Linearization:
             f"{self.engine}>"
         )
 
+    def __reduce__(self) -> Any:
+        """Pickle θ and the batch: the copy is linearized anew."""
+        where = (self.theta, self.batch, self.engine, self.dtype, self.checkpoints)
+        return self.objective.linearize, where
+
     @cached_property
     def theta(self) -> NDArray[Any]:
         """The parameters: (n,), read-only."""

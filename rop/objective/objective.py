@@ -106,11 +106,36 @@ class Objective(ParameterSpace):
         self.data_shapes: dict[str, Shape] = {str(d.name): d.shape for d in self._data}
         self._integers = {str(d.name) for d in self._data if d.integer}
         self._refuse_hidden(nodes)
+        self._start()
+
+    def _start(self) -> None:
+        """Begin without programs, and without memory to use again."""
         self._variants: dict[Checkpoints, tuple[Algorithms, Layouts]] = {}
         self._spare: list[Execution] = []
         # Reentrant: the garbage collector may take back one execution while another is lent.
         self._lock = threading.RLock()
         renew_after_fork(self, "_lock")
+
+    def __copy__(self) -> Objective:
+        """Make an objective with the same programs and memory, such as for another l2."""
+        copy = object.__new__(type(self))
+        copy.__dict__.update(self.__dict__)
+        return copy
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what pickle and deepcopy keep: no programs and no memory.
+
+        The nodes come first, in their order, so that a deep graph needs no deep recursion.
+        """
+        nodes = ancestors(self.z, *self.loss.given, *self.hidden, *self.parameters)
+        own = ("_variants", "_spare", "_lock", "algorithms")
+        return {"nodes": nodes} | {k: v for k, v in self.__dict__.items() if k not in own}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a copy, which makes its programs anew."""
+        del state["nodes"]
+        self.__dict__.update(state)
+        self._start()
 
     def __repr__(self) -> str:
         return (

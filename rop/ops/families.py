@@ -37,6 +37,7 @@ class Op(ABC):
 
     operands: ClassVar[int | None] = 1
     shape: Shape
+    _made_of: tuple[type[Op], tuple[Shape, ...], dict[str, Any]] | None = None
 
     def __init__(self, *shapes: Shape) -> None:
         self.shape = self.output_shape(*shapes)
@@ -82,11 +83,19 @@ class Op(ABC):
                 f"{cls.__name__.lower()} takes {cls.operands} operand(s), got {len(nodes)} "
                 f"({user_line()})"
             )
-        shapes = tuple(node.shape for node in nodes)
-        key = (cls, shapes, *options.items())
-        # The many equal nodes of an unrolled network share one op, and so its kernels.
-        op = _made.get(key) or _made.setdefault(key, cls(*shapes, **options))
+        op = _op(cls, tuple(node.shape for node in nodes), options)
         return Node(op, nodes, op.shape)
+
+    def __copy__(self) -> Op:
+        """Make an op that can be changed without changing this one."""
+        copy = object.__new__(type(self))
+        copy.__dict__.update(self.__dict__)
+        copy._made_of = None
+        return copy
+
+    def __reduce__(self) -> Any:
+        """Pickle what the op was made of: its functions and kernels are made anew from that."""
+        return (_op, self._made_of) if self._made_of else super().__reduce__()
 
     def _refuse_without(self, *rules: str) -> None:
         """Raise RopTypeError if the op lacks one of the rules that its family asks for."""
@@ -111,6 +120,16 @@ class Op(ABC):
         self, emit: Emit, da: Value, a: Value, z: Values, Rz: Values, Rdz: Targets
     ) -> None:
         """What R{reverse} has besides the reverse rule: the terms that Gauss-Newton drops."""
+
+
+def _op(cls: type[Op], shapes: tuple[Shape, ...], options: dict[str, Any]) -> Op:
+    """The op of a class for given shapes: the many equal nodes of an unrolled network share one."""
+    key = (cls, shapes, *options.items())
+    found = _made.get(key)
+    if found is None:
+        found = _made.setdefault(key, cls(*shapes, **options))
+        found._made_of = cls, shapes, options
+    return found
 
 
 _made: dict[tuple[Any, ...], Op] = {}
