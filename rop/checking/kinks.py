@@ -74,7 +74,10 @@ def _values(
 
 
 def _slope(op: Elementwise, z: Array) -> Array:
-    """s'(z) from the op's scalar functions."""
+    """s'(z) from the op's scalar functions; the value itself where s' is zero, as of x > 0."""
+    if op.ds is None:
+        value: Array = op.s(z)
+        return value
     given = {"z": z, "a": op.s(z)}
     slope: Array = op.ds(*[given[name] for name in wanted(op.ds)])
     return slope

@@ -238,6 +238,22 @@ def test_units_at_a_kink_are_named_and_convict_nobody():
     assert any("2 of 4 units of clipped" in warning.lower() for warning in report.warnings)
 
 
+@pytest.mark.parametrize(
+    "z, op",
+    [
+        (lambda W: rop.maximum(W, -1.0), "notnegative"),
+        (lambda W: rop.where(W > -1.0, W, -1.0), "positive"),
+        (lambda W: rop.max(rop.stack([W, -1.0 + 0.0 * W]), axis=0), "notnegative"),
+    ],
+)
+def test_choices_at_a_kink_are_named(z, op):
+    W, t = rop.param("W", (4,)), rop.data("t", 4)
+    objective = rop.Objective(z(W), rop.SquaredError(t))
+    report = check(objective, np.array([-1.0, 0.5, -1.0, -2.0]), {"t": np.ones((3, 4))})
+    assert report.verdict == "inconclusive", str(report)
+    assert any(f"2 of 4 units of {op}" in warning.lower() for warning in report.warnings)
+
+
 def test_products_that_raise_are_named():
     class Broken(HalfBend):
         @staticmethod
