@@ -311,6 +311,28 @@ def check_fields(instance: Any) -> None:
         _check(cls.__name__, name, getattr(instance, name), wanted, default)
 
 
+def misfit(instance: Any, name: str, value: Any) -> str | None:
+    """Say what a field of a dataclass must be, if a value is not that.
+
+    Parameters
+    ----------
+    instance : dataclass instance
+        An object of the class.
+    name : str
+        The field.
+    value : object
+        The value.
+
+    Returns
+    -------
+    str or None
+        The words after "must be"; None if the value fits.
+    """
+    cls: Any = type(instance)
+    wanted, _ = _field_constraints(cls).get(name, (None, None))
+    return None if wanted is None or wanted.fault(value) is None else str(wanted)
+
+
 def check(owner: str, name: str, value: Any, hint: Any) -> None:
     """Check one value, where there is no annotation to declare its constraint.
 

@@ -77,15 +77,19 @@ def reparameterized(seconds: float, seed: int, *, updates: int = 25) -> Findings
         "W2 = 10⁴ θ2": scaled_digits(seed),
         "W2 = exp θ2 - 1": exponential_digits(seed),
     }
+    everything = Batches(curvature=1.0, selection=1.0)
+    rule = hf.LevenbergMarquardt(lower_by=2 / 3)
     dampings = {
         "D = I": Recipe(
-            batches=Batches(), damping=hf.Tikhonov(1.0), preconditioner=NoPreconditioner()
+            batches=everything,
+            damping=hf.Tikhonov(1.0, rule),
+            preconditioner=NoPreconditioner(),
         ),
         # ξ = 1 makes CG itself invariant; κ is for pixels that are always 0, whose Fisher is 0.
         "D = diag(G)": Recipe(
-            batches=Batches(),
-            damping=ScaleSensitive(0.1),
-            preconditioner=EmpiricalFisher(exponent=1.0, kappa=1e-10),
+            batches=everything,
+            damping=ScaleSensitive(0.1, rule),
+            preconditioner=EmpiricalFisher(exponent=1.0, kappa=1e-10, cases="gradient"),
         ),
     }
     figure, axes = panels(len(dampings))

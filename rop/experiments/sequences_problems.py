@@ -114,13 +114,13 @@ def rnn_recipe(
     Recipe
         The settings.
     """
-    damping: Damping = Tikhonov(lam, LevenbergMarquardt(lowest=1e-20))
+    damping: Damping = Tikhonov(lam, LevenbergMarquardt(lower_by=2 / 3, lowest=1e-20))
     return Recipe(
-        batches=Batches(curvature=curvature, seed=None),
+        batches=Batches(curvature=curvature, selection=1.0, seed=None, fewest=1, least_work=0),
         damping=Structural(mu, damping) if mu else damping,
         preconditioner=NoPreconditioner(),
         decay=0.95,
-        cg=ConjugateGradient(max_steps, RelativeProgress(5e-4, per_step=True)),
+        cg=ConjugateGradient(max_steps, RelativeProgress(5e-4, per_step=True), rise=None),
         reduction="curvature",
         selection=Backtracking(),
     )

@@ -111,21 +111,22 @@ class Batches(Policy):
         Cases for nothing but recording f: those that follow the gradient's, a number or a fraction
         of the data. There are none if the gradient uses all data.
     fewest : int
-        Curvature and selection use at least this many cases, or all of the gradient's.
+        Curvature and selection use at least this many cases, or all of the gradient's, if their
+        sizes are fractions.
     least_work : int
-        They also use so many cases that cases times parameters are at least this: on small problems
+        They then also use so many that cases times parameters are at least this: on small problems
         fewer cases save no time, but spoil the fast convergence at the end.
     """
 
     gradient: Size = 1.0
-    curvature: Size = 1.0
-    selection: Size = 1.0
+    curvature: Size = 1 / 16
+    selection: Size = 1 / 8
     seed: Seed | None = 0
     chunk: Count = 1000
     selection_from: Literal["gradient", "curvature", "outside"] = "gradient"
     held_out: Size | None = None
-    fewest: Count = 1
-    least_work: Annotated[int, Whole(at_least=0)] = 0
+    fewest: Count = 256
+    least_work: Annotated[int, Whole(at_least=0)] = 2**23
 
     def draw(self, iteration: int, total: int, parameters: int = 1) -> Draw:
         """Return the cases of one iteration.
@@ -153,11 +154,11 @@ class Batches(Policy):
         size = _size(self.gradient, total, iteration)
         gradient = Cases(seen % total, size, total, self.seed)
         fewest = min(max(self.fewest, ceil(self.least_work / parameters)), size)
-        part = max(_size(self.curvature, size, iteration), fewest)
+        part = _size(self.curvature, size, iteration, fewest)
         parts = -(-size // part)
         # The last part ends with the gradient's cases, sharing some with the part before it.
         curvature = gradient.stretch(min(seen // total % parts * part, size - part), part)
-        chosen = max(_size(self.selection, size, iteration), fewest)
+        chosen = _size(self.selection, size, iteration, fewest)
         if self.selection_from == "outside":
             if part == total:
                 raise RopValueError(
@@ -193,7 +194,9 @@ class Draw:
     held_out: Cases | None = None
 
 
-def _size(setting: int | float | Ramp, of: int, iteration: int) -> int:
+def _size(setting: int | float | Ramp, of: int, iteration: int, fewest: int = 1) -> int:
+    """Return a number of cases; ``fewest`` bounds fractions only."""
     wanted = value_at(setting, iteration)
-    cases = int(wanted) if isinstance(wanted, int | np.integer) else round(wanted * of)
-    return min(max(cases, 1), of)
+    if isinstance(wanted, int | np.integer):
+        return min(int(wanted), of)
+    return min(max(round(wanted * of), fewest), of)

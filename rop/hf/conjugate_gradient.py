@@ -47,7 +47,7 @@ class ConjugateGradient(Policy):
     progress: RelativeProgress | None = RelativeProgress()
     residual: NotNegative = 1e-10
     keep: Count = 32
-    rise: ObjectiveRise | None = None
+    rise: ObjectiveRise | None = ObjectiveRise()
     region: TrustRegion | None = None
     downhill: bool = False
 

@@ -41,7 +41,7 @@ class LevenbergMarquardt(Policy):
     poor, good : float
         λ rises if ρ < poor and falls if ρ > good.
     raise_by, lower_by : float
-        The factors.
+        The factors; the paper lowers by 2/3, which keeps λ higher for longer.
     lowest, highest : float
         λ stays within these bounds.
     model : str
@@ -52,7 +52,7 @@ class LevenbergMarquardt(Policy):
     poor: float = 1 / 4
     good: float = 3 / 4
     raise_by: Annotated[float, Real(at_least=1)] = 3 / 2
-    lower_by: Fraction = 2 / 3
+    lower_by: Fraction = 1 / 3
     lowest: NotNegative = 1e-10
     highest: Annotated[float, Real(at_least=0, infinite=True)] = 1e10
     model: Literal["undamped", "damped"] = "undamped"

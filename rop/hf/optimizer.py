@@ -16,6 +16,7 @@ from rop.hf.evaluation import Along, Clock, Data, Evaluator
 from rop.hf.levenberg_marquardt import reduction_ratio
 from rop.hf.products import CurvatureProduct
 from rop.hf.recipe import Recipe
+from rop.hf.recipes import named
 from rop.hf.record import Iteration
 from rop.hf.state import Ended, State
 from rop.hf.streams import Stream
@@ -53,8 +54,9 @@ class HessianFree(Iterator[Iteration]):
     data : mapping of str to ndarray, shape (N, ...), or Stream
         The training set by the names of the objective's data, empty if it has none; or a `Stream`,
         which draws other cases for each iteration.
-    recipe : Recipe, optional
-        The settings; ``Recipe()`` by default.
+    recipe : Recipe or str, optional
+        The settings, or the name of a recipe such as "martens2010" (see `rop.hf.recipes`);
+        ``Recipe()`` by default.
     engine : str
         The engine of the products: "numba", "numpy" or "cuda".
     dtype : dtype
@@ -88,7 +90,7 @@ class HessianFree(Iterator[Iteration]):
         objective: Objective,
         theta: npt.ArrayLike,
         data: Data | Stream,
-        recipe: Recipe | None = None,
+        recipe: Recipe | str | None = None,
         *,
         engine: str = "numba",
         dtype: npt.DTypeLike = np.float32,
@@ -104,7 +106,7 @@ class HessianFree(Iterator[Iteration]):
                 f"HessianFree: theta must have the objective's shape ({objective.n},), got "
                 f"{first.shape}; objective.pack makes one of named arrays"
             )
-        self.recipe = Recipe() if recipe is None else recipe
+        self.recipe = named(recipe)
         self.gradient_norm = gradient_norm
         self._stream, self._drawn = data if isinstance(data, Stream) else None, 0
         self._evaluator_of = partial(

@@ -160,11 +160,9 @@ class DiagonalPower(Policy):
 class EmpiricalFisher(DiagonalPower):
     """diag(B) from the empirical Fisher: (1/N) Σ sq(∇f_i) + l2 (alg. 6, erratum M59).
 
-    It comes with the gradient at almost no cost, and no entry is 0 where the gradient is not. It
-    ignores structural damping. The parameters are those of `DiagonalPower`.
+    On the gradient's cases it comes with the gradient at almost no cost, and no entry is 0 where
+    the gradient is not. It ignores structural damping. The parameters are those of `DiagonalPower`.
     """
-
-    cases: Literal["gradient", "curvature"] = "gradient"
 
     def diagonal(self, at: Linearization, seed: int = 0, mu: float = 0.0, /) -> Vector:
         """Return diag(F) + l2; see `Preconditioner`."""

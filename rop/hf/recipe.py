@@ -12,14 +12,12 @@ from rop.errors import RopValueError
 from rop.hf.batches import Batches
 from rop.hf.conjugate_gradient import ConjugateGradient
 from rop.hf.damping import Damping, Tikhonov
-from rop.hf.levenberg_marquardt import LevenbergMarquardt
 from rop.hf.line_search import Armijo
-from rop.hf.policy import Policy
+from rop.hf.policy import Policy, arguments, changed, differences
 from rop.hf.preconditioners import EmpiricalFisher, Preconditioner
 from rop.hf.schedules import Ramp, Scheduled, value_at
 from rop.hf.selection import Backtracking, Selection
 from rop.hf.solution import Iterate, Solution
-from rop.hf.stopping import ObjectiveRise
 from rop.hf.subproblem import Solver
 from rop.hf.vectors import Vector
 
@@ -85,12 +83,12 @@ class Recipe(Policy):
         off near the end (sec. 13).
     """
 
-    batches: Batches = Batches(curvature=1 / 16, selection=1 / 8, fewest=256, least_work=2**23)
+    batches: Batches = field(default_factory=Batches)
     curvature: Literal["ggn", "hessian"] = "ggn"
-    damping: Damping = Tikhonov(rule=LevenbergMarquardt(lower_by=1 / 3))
-    preconditioner: Preconditioner = EmpiricalFisher(cases="curvature")
+    damping: Damping = field(default_factory=Tikhonov)
+    preconditioner: Preconditioner = field(default_factory=EmpiricalFisher)
     decay: Annotated[float | Ramp, Scheduled(Real(at_least=0, at_most=1))] = 0.5
-    cg: Solver = ConjugateGradient(rise=ObjectiveRise(every=5, window=10))
+    cg: Solver = field(default_factory=ConjugateGradient)
     reduction: Literal["curvature", "gradient"] = "gradient"
     selection: Selection = field(default_factory=Backtracking)
     line_search: Armijo = field(default_factory=Armijo)
@@ -105,6 +103,63 @@ class Recipe(Policy):
             raise RopValueError(
                 'Recipe: structural damping needs Gv; give curvature="ggn", or another damping'
             )
+
+    def replace(self, **changes: Any) -> Recipe:
+        """Return a recipe with some numbers or policies changed, and nothing else.
+
+        Parameters
+        ----------
+        **changes
+            New values by the name of the field, whichever policy it belongs to; or by its dotted
+            place, as in ``replace(**{"cg.rise.tolerance": 0.1})``.
+
+        Returns
+        -------
+        Recipe
+            Another recipe.
+
+        Raises
+        ------
+        RopValueError
+            If no field has the name, if the value fits several fields of that name, or if it fits
+            none.
+
+        Examples
+        --------
+        >>> recipe = rop.hf.Recipe().replace(lam=0.1, max_steps=80, curvature=0.25)
+        >>> print(recipe)
+        Recipe(
+            batches=Batches(curvature=0.25),
+            damping=Tikhonov(lam=0.1),
+            cg=ConjugateGradient(max_steps=80),
+        )
+        """
+        return changed(self, changes)
+
+    def diff(self, other: Recipe) -> str:
+        """Return the differences between two recipes, a line for each.
+
+        Parameters
+        ----------
+        other : Recipe
+            The other recipe.
+
+        Returns
+        -------
+        str
+            Lines such as "damping.lam: 1.0 -> 45.0"; empty if the recipes are equal.
+
+        Examples
+        --------
+        >>> print(rop.hf.Recipe().diff(rop.hf.Recipe(restart=10)))
+        restart: None -> 10
+        """
+        return "\n".join(differences(self, other))
+
+    def __str__(self) -> str:
+        """Return the call that makes this recipe, without the arguments that are defaults."""
+        lines = "".join(f"\n    {argument}," for argument in arguments(self))
+        return f"Recipe({lines}\n)" if lines else "Recipe()"
 
     def settings(self, iteration: int) -> Settings:
         """Return the values of scheduled settings; iterations count from 0."""

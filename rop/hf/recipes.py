@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
-from rop.arguments import Count, NotNegative, Whole, checked
+from rop.arguments import Count, Either, Instance, NotNegative, OneOf, Whole, check, checked
 from rop.hf.batches import Batches, Size
 from rop.hf.conjugate_gradient import ConjugateGradient
 from rop.hf.damping import Tikhonov, Undamped
@@ -16,7 +17,41 @@ from rop.hf.schedules import Ramp
 from rop.hf.selection import Backtracking, Best, Every, LastIterate, Powers
 from rop.hf.stopping import ObjectiveRise, RelativeProgress
 
-__all__ = ["Recipe", "basic", "martens2010", "momentum2012", "validated2012"]
+__all__ = ["Recipe", "basic", "martens2010", "momentum2012", "named", "validated2012"]
+
+
+def named(recipe: Recipe | str | None) -> Recipe:
+    """Return the recipe that a name stands for.
+
+    Parameters
+    ----------
+    recipe : Recipe, str or None
+        "basic", "martens2010", "momentum2012" or "validated2012"; "default" or None for
+        ``Recipe()``. A recipe is returned as it is.
+
+    Returns
+    -------
+    Recipe
+        The settings.
+
+    Raises
+    ------
+    RopValueError
+        If there is no recipe of that name.
+    RopTypeError
+        If it is neither a recipe nor a name.
+    """
+    makers: dict[str | None, Callable[[], Recipe]] = {
+        None: Recipe,
+        "default": Recipe,
+        "basic": basic,
+        "martens2010": martens2010,
+        "momentum2012": momentum2012,
+        "validated2012": validated2012,
+    }
+    wanted = Either((Instance(Recipe), OneOf(tuple(makers)[1:]), OneOf((None,))))
+    check("rop.hf", "recipe", recipe, Annotated[Any, wanted])
+    return recipe if isinstance(recipe, Recipe) else makers[recipe]()
 
 
 @checked
@@ -44,11 +79,11 @@ def martens2010(
         The settings.
     """
     return Recipe(
-        batches=Batches(curvature=curvature, seed=None),
-        damping=Tikhonov(lam, LevenbergMarquardt(lowest=1e-20)),
-        preconditioner=EmpiricalFisher(exponent=0.75),
+        batches=Batches(curvature=curvature, selection=1.0, seed=None, fewest=1, least_work=0),
+        damping=Tikhonov(lam, LevenbergMarquardt(lower_by=2 / 3, lowest=1e-20)),
+        preconditioner=EmpiricalFisher(cases="gradient"),
         decay=0.95,
-        cg=ConjugateGradient(max_steps, RelativeProgress(5e-4, per_step=True)),
+        cg=ConjugateGradient(max_steps, RelativeProgress(5e-4, per_step=True), rise=None),
         reduction="curvature",
         selection=Backtracking(Powers(5, 1.3)),
         line_search=Armijo(c=1e-2, shrink=0.8, trials=60),
@@ -90,10 +125,15 @@ def validated2012(
     """
     return Recipe(
         batches=Batches(
-            curvature=curvature, selection=selection, selection_from="outside", seed=None
+            curvature=curvature,
+            selection=selection,
+            selection_from="outside",
+            seed=None,
+            fewest=1,
+            least_work=0,
         ),
-        damping=Tikhonov(lam, LevenbergMarquardt(lowest=1e-20, model="damped")),
-        preconditioner=EmpiricalFisher(exponent=0.75),
+        damping=Tikhonov(lam, LevenbergMarquardt(lower_by=2 / 3, lowest=1e-20, model="damped")),
+        preconditioner=EmpiricalFisher(cases="gradient"),
         decay=0.95,
         cg=ConjugateGradient(
             max_steps,
@@ -141,13 +181,20 @@ def momentum2012(
     last = iterations - iterations // 5
     larger = 4 * batch if isinstance(batch, int) else min(4 * batch, 1.0)
     return Recipe(
-        batches=Batches(gradient=Ramp(batch, larger, last, iterations)),
-        damping=Tikhonov(lam, LevenbergMarquardt(lowest=1e-20)),
-        preconditioner=EmpiricalFisher(exponent=0.75),
+        batches=Batches(
+            gradient=Ramp(batch, larger, last, iterations),
+            curvature=1.0,
+            selection=1.0,
+            fewest=1,
+            least_work=0,
+        ),
+        damping=Tikhonov(lam, LevenbergMarquardt(lower_by=2 / 3, lowest=1e-20)),
+        preconditioner=EmpiricalFisher(cases="gradient"),
         decay=Ramp(0.95, 0.99, iterations // 2, last),
         cg=ConjugateGradient(
             Ramp(max_steps, max(max_steps // 2, 1), last, iterations),
             RelativeProgress(1e-4, per_step=False),
+            rise=None,
         ),
         selection=LastIterate(),
         learning_rate=Ramp(1.0, 0.1, last, iterations, geometric=True),
@@ -175,11 +222,11 @@ def basic(*, lam: NotNegative = 0.0, max_steps: Count = 250) -> Recipe:
         The settings.
     """
     return Recipe(
-        batches=Batches(),
+        batches=Batches(curvature=1.0, selection=1.0, fewest=1, least_work=0),
         curvature="hessian",
-        damping=Tikhonov(lam) if lam > 0 else Undamped(),
+        damping=Tikhonov(lam, LevenbergMarquardt(lower_by=2 / 3)) if lam > 0 else Undamped(),
         preconditioner=NoPreconditioner(),
         decay=0.0,
-        cg=ConjugateGradient(max_steps, progress=None, residual=1e-6, downhill=True),
+        cg=ConjugateGradient(max_steps, progress=None, residual=1e-6, rise=None, downhill=True),
         selection=LastIterate(),
     )

@@ -14,7 +14,7 @@ from rop.hf.interrupts import remembered
 from rop.hf.journal import Journal, Resume
 from rop.hf.log import Header
 from rop.hf.optimizer import HessianFree
-from rop.hf.recipes import Recipe
+from rop.hf.recipes import Recipe, named
 from rop.hf.record import Iteration
 from rop.hf.result import MESSAGES, Result
 from rop.hf.streams import Stream
@@ -26,7 +26,7 @@ def minimize(
     objective: Objective,
     theta: npt.ArrayLike,
     data: Data | Stream,
-    recipe: Recipe | None = None,
+    recipe: Recipe | str | None = None,
     *,
     iterations: int = 100,
     seconds: float | None = None,
@@ -54,8 +54,9 @@ def minimize(
     data : mapping of str to ndarray, shape (N, ...), or Stream
         The training set by the names of the objective's data; empty if it has none. Arrays may be
         memory-mapped files; a `Stream` draws other cases for each iteration.
-    recipe : Recipe, optional
-        The settings; those of ``Recipe()`` by default. See `rop.hf.recipes`.
+    recipe : Recipe or str, optional
+        The settings, or the name of a recipe such as "martens2010" (see `rop.hf.recipes`);
+        ``Recipe()`` by default.
     iterations : int
         The largest number of iterations, those before a resumption included.
     seconds : float, optional
@@ -104,7 +105,7 @@ def minimize(
     >>> print(result.message, result.fun)  # doctest: +SKIP
     """
     began = perf_counter()
-    recipe = Recipe() if recipe is None else recipe
+    recipe = named(recipe)
     run = HessianFree(
         objective,
         theta,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import sqrt
 
 from rop.arguments import Positive
@@ -27,7 +27,7 @@ class TrustRegion(Policy):
     """
 
     radius: Positive = 1.0
-    rule: LevenbergMarquardt = field(default_factory=LevenbergMarquardt)
+    rule: LevenbergMarquardt = LevenbergMarquardt(lower_by=2 / 3)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -9,6 +9,8 @@ import rop
 from rop.hf.batches import Batches, Cases
 from rop.hf.schedules import Ramp
 
+FREE = {"fewest": 1, "least_work": 0}  # no lower bounds on fractions
+
 
 def picked(cases):
     """Return the indices of the cases, as a list."""
@@ -24,7 +26,7 @@ def test_all_data_for_both_by_default():
 
 @pytest.mark.parametrize("curvature", [25, 0.25])
 def test_the_curvature_cycles_through_the_chunks_of_martens_code(curvature):
-    batches = Batches(curvature=curvature, seed=None)
+    batches = Batches(curvature=curvature, seed=None, **FREE)
     for iteration in range(12):
         chunk = iteration % 4
         draw = batches.draw(iteration, 100)
@@ -45,7 +47,7 @@ def test_a_cycle_sees_every_case_even_if_the_sizes_do_not_divide(seed):
 @pytest.mark.parametrize("seed", [None, 5])
 @pytest.mark.parametrize("total, size", [(100, 15), (96, 10)])
 def test_gradient_minibatches_cycle_and_contain_the_curvatures(seed, total, size):
-    batches = Batches(gradient=40, curvature=size, selection=0.5, seed=seed)
+    batches = Batches(gradient=40, curvature=size, selection=0.5, seed=seed, **FREE)
     counts = np.zeros(total)
     curvatures = np.zeros(total)
     for iteration in range(4 * total):
@@ -95,7 +97,7 @@ def test_pieces_of_all_cases_are_views():
 def test_sizes_are_cut_to_what_there_is():
     draw = Batches(gradient=500, curvature=200, selection=1).draw(0, 60)
     assert (draw.gradient.size, draw.curvature.size, draw.selection.size) == (60, 60, 1)
-    assert Batches(curvature=0.001).draw(0, 60).curvature.size == 1
+    assert Batches(curvature=0.001, **FREE).draw(0, 60).curvature.size == 1
 
 
 def test_numpy_integers_are_numbers_of_cases():
@@ -118,7 +120,7 @@ def test_an_empty_chunk_is_refused():
     "total, curvature, selection", [(1, 1, 1), (200, 200, 200), (1600, 256, 256), (8000, 500, 1000)]
 )
 def test_few_cases_are_not_made_fewer(total, curvature, selection):
-    batches = Batches(curvature=1 / 16, selection=1 / 8, fewest=256)
+    batches = Batches(curvature=1 / 16, selection=1 / 8, fewest=256, least_work=0)
     for iteration in range(3):
         draw = batches.draw(iteration, total)
         sizes = draw.gradient.size, draw.curvature.size, draw.selection.size
@@ -130,7 +132,8 @@ def test_few_cases_are_not_made_fewer(total, curvature, selection):
 @pytest.mark.parametrize("parameters, curvature", [(1, 1000), (9, 1000), (10, 1000), (30, 334),
                                                    (100, 100), (10**6, 100)])  # fmt: skip
 def test_small_problems_see_more_cases(parameters, curvature):
-    draw = Batches(curvature=0.1, selection=1, least_work=10_000).draw(2, 1000, parameters)
+    batches = Batches(curvature=0.1, selection=0.001, fewest=1, least_work=10_000)
+    draw = batches.draw(2, 1000, parameters)
     assert draw.curvature.size == curvature
     assert draw.selection.size == (curvature if parameters <= 100 else 1)
     assert draw.gradient.size == 1000
@@ -138,7 +141,7 @@ def test_small_problems_see_more_cases(parameters, curvature):
 
 @pytest.mark.parametrize("first, last", [(10, 60), (0.1, 0.6), (60, 10)])
 def test_batches_that_grow_still_go_through_the_data_in_order(first, last):
-    batches = Batches(gradient=Ramp(first, last, 3, 8), curvature=0.5, seed=2)
+    batches = Batches(gradient=Ramp(first, last, 3, 8), curvature=0.5, seed=2, **FREE)
     expected = 0
     for iteration in range(25):
         draw = batches.draw(iteration, 100)
@@ -148,6 +151,12 @@ def test_batches_that_grow_still_go_through_the_data_in_order(first, last):
         assert set(picked(draw.curvature)) <= set(picked(draw.gradient))
     sizes = [batches.draw(k, 100).gradient.size for k in (0, 3, 8, 24)]
     assert sizes == ([10, 10, 60, 60] if first < last else [60, 60, 10, 10])
+
+
+def test_a_count_of_cases_is_taken_as_it_is():
+    # The lower bounds are for fractions, which on small data would be few cases.
+    draw = Batches(gradient=500, curvature=7, selection=3).draw(0, 1000, 10)
+    assert (draw.curvature.size, draw.selection.size) == (7, 3)
 
 
 def test_batches_can_grow_to_all_data():
@@ -160,7 +169,9 @@ def test_batches_can_grow_to_all_data():
 
 @pytest.mark.parametrize("gradient, curvature", [(1.0, 0.25), (40, 1.0), (40, 10)])
 def test_cases_outside_the_curvatures_are_outside(gradient, curvature):
-    batches = Batches(gradient, curvature, selection=0.5, selection_from="outside", held_out=0.2)
+    batches = Batches(
+        gradient, curvature, selection=0.5, selection_from="outside", held_out=0.2, **FREE
+    )
     for iteration in range(30):
         draw = batches.draw(iteration, 100)
         assert draw.selection.size == draw.gradient.size // 2

@@ -94,7 +94,7 @@ def test_the_reduction_ratio(f_before, f_after, q, rho):
     ],
 )
 def test_the_rule_of_the_2012_text(rho, factor):
-    assert LevenbergMarquardt().update(0.9, rho) == 0.9 * factor
+    assert LevenbergMarquardt(lower_by=2 / 3).update(0.9, rho) == 0.9 * factor
 
 
 def test_the_rule_stays_within_its_bounds():

@@ -18,7 +18,7 @@ from rop.hf.selection import Backtracking, Every, LastIterate
 from rop.hf.vectors import norm
 from rop.nets import mlp
 
-EXACT = ConjugateGradient(max_steps=500, progress=None, residual=1e-13)
+EXACT = ConjugateGradient(max_steps=500, progress=None, residual=1e-13, rise=None)
 
 
 def classifier(cases=60, l2=1e-3, seed=0):
@@ -110,7 +110,8 @@ def algorithm3(objective, theta, data, lam, iterations):
 @pytest.mark.parametrize("lam", [1.0, 1e-4])
 def test_follows_algorithm_3_with_exact_solves(lam):
     problem = classifier(l2=0.01)
-    recipe = Recipe(damping=Tikhonov(lam), cg=EXACT, selection=LastIterate())
+    rule = LevenbergMarquardt(lower_by=2 / 3)
+    recipe = Recipe(damping=Tikhonov(lam, rule), cg=EXACT, selection=LastIterate())
     path, lams = algorithm3(*problem, lam, 12)
     optimizer = run(problem, recipe)
     for theta, lam_after in zip(path, lams, strict=True):
@@ -240,7 +241,7 @@ def test_cg_is_given_the_gradient_of_all_and_the_damped_curvature_of_some():
     recipe = Recipe(
         batches=Batches(curvature=20, seed=None),
         damping=Tikhonov(0.3),
-        preconditioner=EmpiricalFisher(),
+        preconditioner=EmpiricalFisher(cases="gradient"),
         cg=spy,
     )
     optimizer = run((objective, theta, data), recipe)
@@ -487,7 +488,7 @@ def test_arguments_that_do_not_fit_are_refused():
 
 
 def test_the_line_search_starts_from_the_chosen_iterates_known_loss():
-    optimizer = run(classifier(), Recipe(cg=ConjugateGradient(), line_search=Armijo()))
+    optimizer = run(classifier(), Recipe(cg=ConjugateGradient(rise=None), line_search=Armijo()))
     it = next(optimizer)
     assert it.step.outcome == "accepted"
     assert it.work.losses == len(it.f_stored)

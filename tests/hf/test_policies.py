@@ -33,7 +33,7 @@ from rop.hf import (
 from rop.hf.line_search import Step
 from rop.hf.vectors import norm
 
-EXACT = ConjugateGradient(max_steps=500, progress=None, residual=1e-13)
+EXACT = ConjugateGradient(max_steps=500, progress=None, residual=1e-13, rise=None)
 
 
 def start(problem, recipe, **settings):

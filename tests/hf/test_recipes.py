@@ -8,6 +8,7 @@ import pytest
 import rop
 from rop.hf import recipes
 from rop.hf.damping import Structural, Tikhonov, Undamped
+from rop.hf.levenberg_marquardt import LevenbergMarquardt
 from rop.hf.preconditioners import EmpiricalFisher, NoPreconditioner
 from rop.hf.recipe import Recipe, Settings
 from rop.hf.schedules import Ramp
@@ -24,7 +25,7 @@ def test_martens2010():
     )
     assert (recipe.damping.rule.raise_by, recipe.damping.rule.lower_by) == (3 / 2, 2 / 3)
     assert recipe.damping.rule.lowest < 1.9e-18  # the last λ of the authors' own run
-    assert recipe.preconditioner == EmpiricalFisher(exponent=0.75, kappa=0.0)
+    assert recipe.preconditioner == EmpiricalFisher(exponent=0.75, kappa=0.0, cases="gradient")
     assert recipe.decay == 0.95
     assert recipe.cg.max_steps == 250
     assert (recipe.cg.progress.tolerance, recipe.cg.progress.per_step) == (5e-4, True)
@@ -101,7 +102,8 @@ def test_basic():
     assert (recipe.cg.progress, recipe.cg.residual, recipe.decay) == (None, 1e-6, 0.0)
     assert recipe.selection == LastIterate()
     assert recipe.preconditioner == NoPreconditioner()
-    assert recipes.basic(lam=2.0).damping == Tikhonov(2.0)
+    rule = LevenbergMarquardt(lower_by=2 / 3)
+    assert recipes.basic(lam=2.0).damping == Tikhonov(2.0, rule)
     draw = recipe.batches.draw(3, 100)
     assert draw.gradient == draw.curvature
 

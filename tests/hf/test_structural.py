@@ -17,7 +17,7 @@ from rop.hf import (
 )
 from rop.hf.conjugate_gradient import ConjugateGradient
 
-EXACT = ConjugateGradient(max_steps=500, progress=None, residual=1e-13)
+EXACT = ConjugateGradient(max_steps=500, progress=None, residual=1e-13, rise=None)
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_the_update_is_that_of_g_and_both_penalties(problem, relative):
 
 
 def test_mu_is_adapted_only_where_lam_does_not_scale_it():
-    rule = LevenbergMarquardt()
+    rule = LevenbergMarquardt(lower_by=2 / 3)
     assert Structural(0.5, Tikhonov(1.0, rule)).adapt(1.0, 0.5, 0.9) == (2 / 3, 0.5)
     alone = Structural(0.5, Tikhonov(1.0, rule), relative=False)
     assert alone.adapt(1.0, 0.5, 0.9) == pytest.approx((2 / 3, 1 / 3))
