@@ -1,6 +1,6 @@
 """One number at a time: what is not named does not change, and a recipe says what it changed."""
 
-from dataclasses import fields, replace
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -49,8 +49,6 @@ NAMES = ["default", "basic", "martens2010", "momentum2012", "validated2012"]
 )
 def test_a_policy_with_one_number_changes_that_number(recipe, difference):
     assert Recipe().diff(recipe) == difference
-    place, _, value = difference.split()[0][:-1], *difference.split()[1:3]
-    assert place in difference and value
     assert Recipe().diff(Recipe()) == ""
 
 
@@ -70,7 +68,7 @@ def test_the_classes_defaults_are_the_default_recipes():
         ({"curvature": "hessian"}, "curvature: 'ggn' -> 'hessian'"),
         ({"selection": 0.5}, "batches.selection: 0.125 -> 0.5"),
         ({"selection": LastIterate()}, "selection: Backtracking() -> LastIterate()"),
-        ({"decay": Ramp(0.5, 0.9, 0, 9)}, "decay: 0.5 -> Ramp(first=0.5, last=0.9, begin=0, end=9)"),
+        ({"decay": Ramp(0, 1, 0, 9)}, "decay: 0.5 -> Ramp(first=0, last=1, begin=0, end=9)"),
         ({"cg.rise.tolerance": 0.2}, "cg.rise.tolerance: 0.01 -> 0.2"),
         ({"ratio": 2.0}, "selection.schedule.ratio: 1.3 -> 2.0"),
         ({"rise": None}, "cg.rise: ObjectiveRise() -> None"),
@@ -112,7 +110,7 @@ def test_a_printed_recipe_makes_the_same_recipe_again(name):
     names = {**vars(rop.hf), "inf": np.inf}
     assert eval(str(recipe), names) == recipe  # what is printed is Python
     assert str(Recipe()) == "Recipe()"
-    assert len(str(recipe)) < len(repr(recipe)) / 2
+    assert len(str(recipe)) < len(repr(recipe))
 
 
 def test_a_policy_prints_what_is_not_default():
@@ -155,4 +153,5 @@ def test_named_recipes_do_not_depend_on_the_defaults():
     # Numbers of the papers: whatever the default recipe does, these stay.
     recipe = recipes.martens2010()
     assert recipe.damping.rule.lower_by == 2 / 3 and recipe.cg.rise is None
-    assert replace(recipe.batches, seed=0) == Batches(0.1 * 10, 0.25, 1.0, fewest=1, least_work=0)
+    everything = Batches(1.0, 0.25, 1.0, seed=None, fewest=1, least_work=0)
+    assert recipe.batches == everything
