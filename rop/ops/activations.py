@@ -97,12 +97,12 @@ def erf(x: Operand) -> Node:
 
 
 def gelu(x: Operand) -> Node:
-    """X Φ(x), elementwise; Φ is the exact normal distribution function, not its tanh formula."""
+    """x Φ(x), elementwise; Φ is the exact normal distribution function, not its tanh formula."""
     return Gelu.of(x)
 
 
 def silu(x: Operand) -> Node:
-    """X sigmoid(x), elementwise; also called swish."""
+    """x sigmoid(x), elementwise; also called swish."""
     return multiply(x, sigmoid(x))
 
 
@@ -113,5 +113,5 @@ def softsign(x: Operand) -> Node:
 
 @checked
 def leaky_relu(x: Operand, negative_slope: float = 0.01) -> Node:
-    """X where x > 0, else negative_slope x, elementwise."""
+    """x where x > 0, else negative_slope x, elementwise."""
     return add(scale(x, negative_slope), scale(relu(x), 1.0 - negative_slope))

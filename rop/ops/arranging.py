@@ -33,7 +33,7 @@ class Pad(Linear):
 
 
 def squeeze(x: Operand, axis: int | tuple[int, ...] | None = None) -> Node:
-    """X without axes of length 1: one, several, or by default all of them."""
+    """x without axes of length 1: one, several, or by default all of them."""
     node = as_node(x)
     ones = tuple(i for i, n in enumerate(node.shape) if n == 1)
     axes = ones if axis is None else axes_of("squeeze", node, axis)
@@ -43,7 +43,7 @@ def squeeze(x: Operand, axis: int | tuple[int, ...] | None = None) -> Node:
 
 
 def expand_dims(x: Operand, axis: int | tuple[int, ...]) -> Node:
-    """X with new axes of length 1, at these positions of the result."""
+    """x with new axes of length 1, at these positions of the result."""
     node = as_node(x)
     new = integers(axis)
     rank = len(node.shape) + len(new)
@@ -54,7 +54,7 @@ def expand_dims(x: Operand, axis: int | tuple[int, ...]) -> Node:
 
 
 def swapaxes(x: Operand, axis1: int, axis2: int) -> Node:
-    """X with two axes exchanged."""
+    """x with two axes exchanged."""
     node = as_node(x)
     (first,), (second,) = axes_of("swapaxes", node, axis1), axes_of("swapaxes", node, axis2)
     order = list(range(len(node.shape)))
@@ -63,7 +63,7 @@ def swapaxes(x: Operand, axis1: int, axis2: int) -> Node:
 
 
 def flatten(x: Operand) -> Node:
-    """X as a vector, for one case."""
+    """x as a vector, for one case."""
     return reshape(x, -1)
 
 
@@ -72,7 +72,7 @@ def pad(
     pad_width: int | Sequence[int] | Sequence[Sequence[int]],
     constant_values: float = 0.0,
 ) -> Node:
-    """X with a margin of one number around it.
+    """x with a margin of one number around it.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def pad(
 
 
 def roll(x: Operand, shift: int, axis: int | None = None) -> Node:
-    """X shifted along an axis, with wrap-around; by default as a vector."""
+    """x shifted along an axis, with wrap-around; by default as a vector."""
     node = as_node(x)
     if axis is None:
         return reshape(roll(reshape(node, -1), shift, 0), node.shape)
@@ -166,7 +166,7 @@ def _square(op: str, x: Operand) -> Node:
 
 
 def outer(x: Operand, y: Operand) -> Node:
-    """X yᵀ of two vectors."""
+    """x yᵀ of two vectors."""
     left, right = as_node(x), as_node(y)
     if len(left.shape) != 1 or len(right.shape) != 1:
         raise misfit("outer", "two vectors", left.shape, right.shape)

@@ -85,7 +85,7 @@ class Where(Op):
         """Zero, as for every linear op."""
 
     def _shares(self, emit: Emit, z: Values) -> tuple[Value | None, Value]:
-        """C and 1 - c."""
+        """c and 1 - c."""
         return z[0], emit.once("1 - c", Map(_other, "1 - {0}"), z[0])
 
 
@@ -110,7 +110,7 @@ def greater_equal(x: Operand, y: Operand) -> Node:
 
 
 def where(condition: Operand, x: Operand, y: Operand) -> Node:
-    """X where the condition is not 0, else y, elementwise; shapes broadcast.
+    """x where the condition is not 0, else y, elementwise; shapes broadcast.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ def minimum(x: Operand, y: Operand) -> Node:
 
 
 def clip(x: Operand, low: Operand | None = None, high: Operand | None = None) -> Node:
-    """X with what is below `low` or above `high` replaced by these, elementwise."""
+    """x with what is below `low` or above `high` replaced by these, elementwise."""
     clipped = as_node(x)
     if low is not None:
         clipped = maximum(clipped, low)

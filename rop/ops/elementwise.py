@@ -242,7 +242,7 @@ class Reciprocal(Elementwise):
 
 
 def tanh(x: Operand) -> Node:
-    """Tanh x, elementwise."""
+    """Hyperbolic tangent of x, elementwise."""
     return Tanh.of(x)
 
 
@@ -262,12 +262,12 @@ def softplus(x: Operand) -> Node:
 
 
 def elu(x: Operand) -> Node:
-    """X where x > 0, else exp(x) - 1, elementwise."""
+    """x where x > 0, else exp(x) - 1, elementwise."""
     return Elu.of(x)
 
 
 def exp(x: Operand) -> Node:
-    """Exp x, elementwise."""
+    """Exponential of x, elementwise."""
     return Exp.of(x)
 
 
@@ -287,12 +287,12 @@ def log1p(x: Operand) -> Node:
 
 
 def sin(x: Operand) -> Node:
-    """Sin x, elementwise."""
+    """Sine of x, elementwise."""
     return Sin.of(x)
 
 
 def cos(x: Operand) -> Node:
-    """Cos x, elementwise."""
+    """Cosine of x, elementwise."""
     return Cos.of(x)
 
 

@@ -50,7 +50,7 @@ def _positive(z: Array) -> Array:
 
 
 def power(x: Operand, exponent: Operand) -> Node:
-    """X to a power, elementwise. Also ``x ** exponent``.
+    """x to a power, elementwise. Also ``x ** exponent``.
 
     Parameters
     ----------

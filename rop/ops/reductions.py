@@ -41,7 +41,7 @@ def logsumexp(x: Operand, axis: Axis = None, keepdims: bool = False) -> Node:
 
 
 def log_softmax(x: Operand, axis: int | tuple[int, ...] = -1) -> Node:
-    """X - logsumexp(x), by default over the last axis; accurate for large x too."""
+    """x - logsumexp(x), by default over the last axis; accurate for large x too."""
     below = subtract(x, max(x, axis, keepdims=True))
     return subtract(below, logsumexp(below, axis, keepdims=True))
 

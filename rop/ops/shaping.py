@@ -163,7 +163,7 @@ class PerCase(View):
 
 
 def per_case(z: Node) -> Node:
-    """Z with a case axis, every case being the same."""
+    """z with a case axis, every case being the same."""
     node = PerCase.of(z)
     node.per_case = True
     return node
@@ -201,7 +201,7 @@ def getitem(x: Operand, key: Any) -> Node:
 
 
 def reshape(x: Operand, shape: int | Sequence[int]) -> Node:
-    """X in another shape with as many elements; one axis may be -1."""
+    """x in another shape with as many elements; one axis may be -1."""
     node = as_node(x)
     to = integers(shape)
     try:
@@ -212,7 +212,7 @@ def reshape(x: Operand, shape: int | Sequence[int]) -> Node:
 
 
 def transpose(x: Operand, axes: Sequence[int] | None = None) -> Node:
-    """X with its axes permuted, by default reversed. Also ``x.T``."""
+    """x with its axes permuted, by default reversed. Also ``x.T``."""
     node = as_node(x)
     rank = len(node.shape)
     order = tuple(range(rank))[::-1] if axes is None else integers(axes)
@@ -222,7 +222,7 @@ def transpose(x: Operand, axes: Sequence[int] | None = None) -> Node:
 
 
 def broadcast_to(x: Operand, shape: int | Sequence[int]) -> Node:
-    """X repeated to a shape, by NumPy's rule."""
+    """x repeated to a shape, by NumPy's rule."""
     node = as_node(x)
     to = integers(shape)
     try:
