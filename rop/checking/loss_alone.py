@@ -71,7 +71,7 @@ class LossAlone:
 
     def correction(self, z: Array, w: Array) -> Array:
         """What convexification must add to L'' w, from the eigenvalues of each case's true L''."""
-        hessians = self._at(z).loss_hessians()
+        hessians = self._at(z).products.loss_hessians()
         eigenvalues, vectors = np.linalg.eigh((hessians + hessians.swapaxes(1, 2)) / 2)
         flat = w.reshape(len(w), -1, 1)
         if self.convexify == "shift":

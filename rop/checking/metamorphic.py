@@ -169,7 +169,7 @@ class _Identities:
     def softmax_shift(self) -> float:
         ones = np.ones_like(self.at.outputs)
         product = self.at.loss_hvp(ones) * self.at.cases
-        size = float(np.abs(self.at.loss_weight()).max()) or 1.0
+        size = float(np.abs(self.at.products.loss_weight()).max()) or 1.0
         return float(np.linalg.norm(product) / np.linalg.norm(ones)) / size
 
     def single(self) -> float:

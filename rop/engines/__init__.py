@@ -1,1 +1,44 @@
-"""Engines: each runs the steps of a program, and none has a derivative rule of its own."""
+"""Engines: what runs programs. `numpy` is there to be read, `numba` and `cuda` are fast."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rop.engines.execution import Execution, NumpyExecution
+from rop.errors import RopValueError
+
+
+def engine_named(name: str) -> Callable[..., Execution]:
+    """Import an engine.
+
+    Parameters
+    ----------
+    name : str
+        "numba", "numpy", "cuda" or "cuda-tf32".
+
+    Returns
+    -------
+    callable
+        Makes an `Execution`, and takes its arguments.
+
+    Raises
+    ------
+    RopValueError
+        If there is no such engine.
+    RopError
+        If it cannot run on this machine.
+    """
+    if name in ("cuda", "cuda-tf32"):
+        from rop.engines.cuda import driver
+
+        driver.require()
+        from rop.engines.cuda.execution import DeviceExecution
+
+        return DeviceExecution.take
+    if name == "numba":
+        from rop.engines.sharded import ShardedExecution
+
+        return ShardedExecution.take
+    if name == "numpy":
+        return NumpyExecution
+    raise RopValueError(f"engine: expected 'numba', 'numpy' or 'cuda', got {name!r}")

@@ -1,88 +1,28 @@
-"""Steps that every engine runs in Python: functions of single elements, and calls."""
+"""Steps of user-defined Python functions, which every engine runs in the same way."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
-from rop.engines.memory import Shard
 from rop.errors import RopValueError
-from rop.ops.kernels import Array, Call, Map
-from rop.ops.rules import Value
-from rop.programs.planning import Plan
+from rop.ops.kernels import Array, Call
 from rop.programs.steps import Step
 
-# Long enough that threads seldom meet at Python's lock, short enough for the cache.
-_BLOCK = 2**17
 
-
-def python_step(step: Step, layout: Plan, shard: Shard, directions: int) -> Callable[[], Any]:
-    """Make the function that runs a Map or a Call on views of the buffers."""
-    target = view(step.target, layout, shard, directions)
-    operands = [view(value, layout, shard, directions) for value in step.operands]
-    if isinstance(step.kernel, Map):
-        return _mapped(step.kernel.function, target[:, 0], [operand[:, 0] for operand in operands])
+def call(step: Step, cases: int, target: Array, *operands: Array) -> None:
+    """Add to the target what a Python function returns, for one direction after the other."""
     assert isinstance(step.kernel, Call)
-    function, many = step.kernel.function, target.shape[1] > 1 or step.target.per_direction
-
-    def call() -> None:
-        if not step.accumulate:
-            target.fill(0.0)
-        for k in range(directions if many else 1):
-            given = [operand[:, k if operand.shape[1] > 1 else 0] for operand in operands]
-            term = np.asarray(function(*given))
-            place = target[:, k]
-            if term.shape[1:] != place.shape[1:] or term.shape[:1] not in ((1,), (shard.cases,)):
-                raise RopValueError(
-                    f"{step.target.name}: the {step.rule} rule of "
-                    f"{step.node.op.name if step.node.op else step.node.name} must return "
-                    f"(cases, *{place.shape[1:]}), got {term.shape}"
-                )
-            if len(place) < len(term):
-                term = term.sum(axis=0, keepdims=True)
-            np.add(place, term, out=place, casting="same_kind")
-
-    return call
-
-
-def view(value: Value, layout: Plan, shard: Shard, directions: int) -> Array:
-    """A value as an array (cases or 1, directions or 1, *shape)."""
-    buffer, offset = shard.locate(value, layout, directions)
-    flat = shard.buffers[buffer][offset:]
-    cases = shard.cases if value.per_case else 1
-    many = directions if value.per_direction else 1
-    row = value.size
-    if value.place is not None and value.place.row is not None:
-        row = value.place.row
-    inner = np.empty(value.shape, np.int8).strides
-    size = flat.itemsize
-    strides = (row * many * size, row * size, *(s * size for s in inner))
-    return as_strided(flat, (cases, many, *value.shape), strides)
-
-
-def _mapped(
-    function: Callable[..., Array], target: Array, operands: list[Array]
-) -> Callable[[], Any]:
-    arrays = [target, *operands]
-    if (
-        target.size <= _BLOCK
-        or not all(a.flags.c_contiguous for a in arrays)
-        or len({a.size for a in arrays}) > 1
-    ):
-
-        def mapped() -> None:
-            target[...] = function(*operands)
-
-        return mapped
-
-    flat, *given = [array.reshape(-1) for array in arrays]
-
-    def in_blocks() -> None:
-        # What the function computes on its way stays in the cache.
-        for i in range(0, flat.size, _BLOCK):
-            flat[i : i + _BLOCK] = function(*[array[i : i + _BLOCK] for array in given])
-
-    return in_blocks
+    if not step.accumulate:
+        target.fill(0.0)
+    for k in range(target.shape[1]):
+        place = target[:, k]
+        term = np.asarray(step.kernel.function(*[x[:, k % x.shape[1]] for x in operands]))
+        if term.shape[1:] != place.shape[1:] or len(term) not in (1, cases):
+            raise RopValueError(
+                f"{step.target.name}: the {step.rule} rule of "
+                f"{step.node.op.name if step.node.op else step.node.name} must return "
+                f"(cases, *{place.shape[1:]}), got {term.shape}"
+            )
+        if len(place) < len(term):
+            term = term.sum(axis=0, keepdims=True)
+        np.add(place, term, out=place, casting="same_kind")

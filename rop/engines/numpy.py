@@ -1,152 +1,120 @@
-"""The NumPy engine: a Python loop over the steps, one NumPy call each; to read and to step through.
+"""The NumPy engine: a Python loop over the steps of a program, one NumPy call each.
 
-It is the reference that the other engines are tested against.
+It is there to be read, and the other engines are tested against it. A value is an array of the
+shape (N or 1, K or 1, *shape): cases, directions, and the value's own axes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from collections.abc import Mapping
+from functools import lru_cache
+from math import prod
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from rop.engines.calls import python_step
-from rop.engines.lowering import Nest, nest
-from rop.engines.memory import Shard
-from rop.ops.kernels import Array, Loops
-from rop.programs.planning import Plan
+from rop.engines.calls import call
+from rop.graph import Shape
+from rop.ops.kernels import Array, Call, Loops, Map
+from rop.ops.rules import Value
 from rop.programs.steps import Program, Step
 
-Action: TypeAlias = Callable[[], Any]
 
-
-def shards(cases: int, flops: float) -> int:
-    """One: NumPy's BLAS uses the cores itself."""
-    return 1
-
-
-def bind(
-    program: Program, layout: Plan, shard: Shard, directions: int = 1
-) -> Callable[[Array, Array], None]:
-    """Make a function that runs a program.
+def run(
+    program: Program, cases: int, K: int, given: Mapping[str, Array], cached: dict[Value, Array]
+) -> dict[Value, Array]:
+    """Run the steps in order; a value goes as soon as no later step reads it.
 
     Parameters
     ----------
     program : Program
         The program.
-    layout : Plan
-        Its plan, for the shard's cases and so many directions.
-    shard : Shard
-        The buffers.
-    directions : int
-        Number of directions.
+    cases, K : int
+        Numbers of cases and directions.
+    given : mapping of str to ndarray
+        What values are placed in: "theta", "data x", "input", "output", ...
+    cached : dict of Value to ndarray
+        What earlier programs have kept.
 
     Returns
     -------
-    callable
-        ``run(input, output)``, of flat arrays.
+    dict of Value to ndarray
+        What this program keeps.
     """
-    # The program's inputs and outputs change from run to run, the views of them must not.
-    ends = {
-        name: np.empty(_length(program, name, shard.cases, directions), shard.dtype)
-        for name in ("input", "output")
-    }
-    shard.buffers.update(ends)
-    actions = [action(step, layout, shard, directions) for step in program.steps]
-    source, result = ends["input"], ends["output"]
-
-    def run(input: Array, output: Array) -> None:
-        source[...] = input[: len(source)]
-        with np.errstate(all="ignore"):
-            for act in actions:
-                act()
-        output[: len(result)] = result
-
-    return run
+    values = dict(cached)
+    with np.errstate(all="ignore"):  # overflow shows in the values, not as a warning
+        for step, dying in zip(program.steps, program.dying, strict=True):
+            for value in (step.target, *step.operands):
+                if value not in values:
+                    values[value] = array(value, cases, K, given)
+            perform(step, cases, values[step.target], *[values[value] for value in step.operands])
+            for value in dying:
+                del values[value]
+    return {value: values[value] for value in program.keep}
 
 
-def action(step: Step, layout: Plan, shard: Shard, directions: int) -> Action:
-    """Make the NumPy call of one step, on views of the buffers."""
-    if step.kernel is not None and not isinstance(step.kernel, Loops):
-        return python_step(step, layout, shard, directions)
-    loops = nest(step, shard.cases, directions)
-    target, *operands = _views(step, loops, layout, shard, directions)
-    if step.kernel is None:
-        return lambda: target.fill(0.0)
-    c, add = step.kernel.coefficient, step.accumulate
-    summed = tuple(i for i, s in enumerate(loops.strides[0]) if s == 0 and not _inner_k(loops, i))
-    rest = [0 if i in summed else slice(None) for i in range(target.ndim)]
-    place = target[(*rest, ...)]
-    if not summed and c == 1.0 and not add:
-        return _assigning(loops, target, operands)
-
-    def accumulate() -> None:
-        term = _term(loops, operands)
-        if summed:
-            term = term.sum(axis=summed)
-        if c != 1.0:
-            term = c * term
-        if add:
-            np.add(place, term, out=place)
-        else:
-            place[...] = term
-
-    return accumulate
+def array(value: Value, cases: int, K: int, given: Mapping[str, Array]) -> Array:
+    """Where a value lies: in a part of what is given, or in memory of its own."""
+    shape = (cases if value.per_case else 1, K if value.per_direction else 1)
+    place = value.place
+    if place is None:
+        return np.empty((*shape, *value.shape), given["theta"].dtype)
+    row, start = place.row or value.size, place.offset if place.row else place.offset * shape[1]
+    flat = given[place.buffer].reshape(-1)[start:]
+    strides = np.multiply((row * shape[1], row, 1), flat.itemsize)
+    return as_strided(flat, (*shape, value.size), strides).reshape(*shape, *value.shape)
 
 
-def _assigning(loops: Nest, target: Array, operands: list[Array]) -> Action:
-    if loops.gemm:
-        return lambda: np.matmul(operands[0], operands[1], out=target)
-    if len(operands) == 2:
-        return lambda: np.multiply(operands[0], operands[1], out=target)
-    return lambda: np.copyto(target, operands[0])
+def perform(step: Step, cases: int, target: Array, *operands: Array) -> None:
+    """Make the NumPy call of one step."""
+    kernel = step.kernel
+    if kernel is None:
+        target.fill(0.0)
+    elif isinstance(kernel, Map):
+        target[...] = kernel.function(*operands)
+    elif isinstance(kernel, Call):
+        call(step, cases, target, *operands)
+    else:
+        part, *factors = [walked(x, kernel, i) for i, x in enumerate((target, *operands))]
+        term = sum_of_products(part.shape, *factors)
+        term = term if kernel.coefficient == 1.0 else kernel.coefficient * term
+        np.add(part, term, out=part) if step.accumulate else np.copyto(part, term)
 
 
-def _term(loops: Nest, operands: list[Array]) -> Array:
-    if len(operands) == 1:
-        return operands[0]
-    term: Array = (np.matmul if loops.gemm else np.multiply)(operands[0], operands[1])
-    return term
+def walked(array: Array, kernel: Loops, i: int) -> Array:
+    """The elements that a kernel's i-th walk reaches: (N or 1, K or 1, *extents or 1)."""
+    walk, leading = kernel.walks[i], array.shape[:2]
+    flat = array.reshape(*leading, -1)[..., walk.offset :]
+    if kernel.plain[i]:
+        return flat[..., : prod(kernel.extents)].reshape(*leading, *kernel.extents)
+    # Where a walk stands still, the axis has length 1.
+    shape = [e if stride else 1 for e, stride in zip(kernel.extents, walk.strides, strict=True)]
+    strides = [stride * flat.itemsize for stride in walk.strides]
+    return as_strided(flat, (*leading, *shape), (*flat.strides[:2], *strides))
 
 
-def _inner_k(loops: Nest, i: int) -> bool:
-    """Whether a loop is the k of the matrix product, which np.matmul sums itself."""
-    return loops.gemm and i == len(loops.extents) - 1
+def sum_of_products(shape: Shape, x: Array, y: Array | None = None) -> Array:
+    """x · y, summed over the axes of length 1 in a shape; as a matrix product where it is one."""
+    summed, batch, m, n, k = _axes(shape, x.shape, None if y is None else y.shape)
+    product = x if y is None else x * y if not k else None
+    if product is None:
+        assert y is not None
+        many = [x.shape[i] for i in batch]
+        X = x.transpose(batch + m + n + k).reshape(*many, -1, prod(x.shape[i] for i in k))
+        Y = y.transpose(batch + k + m + n).reshape(*many, X.shape[-1], -1)
+        lengths = [*many, *(x.shape[i] for i in m), *(y.shape[i] for i in n), *(1 for _ in k)]
+        product = (X @ Y).reshape(lengths).transpose(np.argsort(batch + m + n + k))
+    return product.sum(summed, keepdims=True) if summed else product
 
 
-def _views(step: Step, loops: Nest, layout: Plan, shard: Shard, directions: int) -> list[Array]:
-    """The target and the operands as strided arrays over the loops (for a product: matrices)."""
-    walks: tuple[Any, ...] = (None,)
-    if isinstance(step.kernel, Loops):
-        walks = step.kernel.walks
-    views = []
-    for i, (value, walk) in enumerate(zip((step.target, *step.operands), walks, strict=True)):
-        buffer, offset = shard.locate(value, layout, directions)
-        start = offset + (0 if walk is None else walk.offset)
-        extents, strides = list(loops.extents), list(loops.strides[i])
-        if loops.gemm:
-            drop = {0: -1, 1: -2, 2: -3}[i]
-            del extents[drop], strides[drop]
-            if i == 2:
-                extents[-2:], strides[-2:] = extents[:-3:-1], strides[:-3:-1]
-        flat = shard.buffers[buffer][start:]
-        size = flat.itemsize
-        views.append(as_strided(flat, extents, [s * size for s in strides]))
-    return views
-
-
-def _length(program: Program, buffer: str, cases: int, directions: int) -> int:
-    """Elements of the program's input or output."""
-    ends = 0
-    for step in program.steps:
-        for value in (step.target, *step.operands):
-            place = value.place
-            if place is not None and place.buffer == buffer:
-                many = directions if value.per_direction else 1
-                rows = cases if value.per_case else 1
-                if place.row is not None:
-                    ends = max(ends, rows * many * place.row)
-                else:
-                    ends = max(ends, place.offset * many + rows * many * value.size)
-    return ends
+@lru_cache(maxsize=4096)
+def _axes(shape: Shape, x: Shape, y: Shape | None) -> tuple[tuple[int, ...], ...]:
+    """Axes that are summed apart; of a matrix product, those of batch, rows, columns and terms."""
+    of_x = [i for i, length in enumerate(x) if length > 1]
+    of_y = [i for i, length in enumerate(y or ()) if length > 1]
+    one = [i for i, length in enumerate(shape) if length == 1]
+    k = tuple(i for i in one if i in of_x and i in of_y)
+    batch = tuple(i for i in of_x if i in of_y and i not in k)
+    n = tuple(i for i in of_y if i not in of_x)
+    m = tuple(i for i in range(len(shape)) if i not in batch + n + k)
+    return tuple(i for i in one if (i in of_x) != (i in of_y)), batch, m, n, k

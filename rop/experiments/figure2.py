@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from rop import nets
-from rop.engines.execution import Checkpoints
 from rop.experiments.pictures import draw, panels
 from rop.experiments.registry import Findings, study
 from rop.graph import data
@@ -17,6 +16,7 @@ from rop.objective.init import initialize
 from rop.objective.linearization import Linearization
 from rop.objective.objective import Objective
 from rop.ops.kernels import Loops
+from rop.programs.checkpointing import Checkpoints
 
 LENGTHS = (25, 50, 100, 200, 400, 800, 1000)
 HIDDEN, CASES = 100, 100
@@ -126,12 +126,12 @@ def _median(call: Any) -> float:
 
 
 def _segments(objective: Objective) -> int:
-    algorithms, _ = objective.with_checkpoints("sqrt")
+    algorithms = objective.with_checkpoints("sqrt")
     assert algorithms.segments is not None
     return len(algorithms.segments.steps)
 
 
 def _multiplications(objective: Objective, checkpoints: Checkpoints) -> float:
-    algorithms, _ = objective.with_checkpoints(checkpoints)
+    algorithms = objective.with_checkpoints(checkpoints)
     kernels = [step.kernel for step in algorithms.product("ggnvp").steps]
     return float(sum(np.prod(k.extents) for k in kernels if isinstance(k, Loops)))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rop import hf
-from rop.engines.execution import engine_named
+from rop.engines import engine_named
 from rop.errors import RopValueError, file_errors
 from rop.experiments.measures import measure
 from rop.experiments.registry import EXPERIMENTS, Problem

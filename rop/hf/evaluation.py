@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from rop.engines.execution import engine_named
+from rop.engines import engine_named
 from rop.errors import RopValueError
 from rop.hf.batches import Cases
 from rop.hf.preconditioners import Preconditioner

@@ -213,7 +213,7 @@ class ChapelleErhan(DiagonalPower):
         if self.distribution == "rademacher":
             draws = [at.diagonal("chapelle-erhan", rng, mu) for _ in range(self.probes)]
             return np.mean(draws, axis=0, dtype=np.float64).astype(at.dtype)
-        S, signs = root(at)
+        S, signs = root(at.products)
         if mu or (signs < 0).any():
             raise RopValueError(
                 "ChapelleErhan: Gaussian v's need a positive semidefinite L'', and no structural "
@@ -221,7 +221,7 @@ class ChapelleErhan(DiagonalPower):
             )
         shape = (*at.outputs.shape, self.probes)
         v = (rng.standard_normal(shape) / sqrt(self.probes)).astype(at.dtype)
-        estimate: Vector = at.squares(S(v)) + at.dtype.type(at.objective.l2)
+        estimate: Vector = at.products.squares(S(v)) + at.dtype.type(at.objective.l2)
         return estimate
 
 

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rop.errors import RopValueError
 from rop.losses import TableLoss
-
-if TYPE_CHECKING:
-    from rop.objective.linearization import Linearization
+from rop.objective.products import Products
 
 # So much of S is formed at once for the exact diagonal.
 _COLUMNS_BYTES = 2**26
 
 
-def diagonal(
-    at: Linearization, method: str, seed: int | np.random.Generator, mu: float
-) -> NDArray[Any]:
+def diagonal(at: Products, method: str, seed: int | np.random.Generator, mu: float) -> NDArray[Any]:
     """See `Linearization.diagonal`."""
     if mu and method != "chapelle-erhan":
         raise RopValueError(
@@ -40,13 +36,13 @@ def diagonal(
     return result
 
 
-def root(at: Linearization) -> tuple[Callable[[NDArray[Any]], NDArray[Any]], NDArray[Any]]:
+def root(at: Products) -> tuple[Callable[[NDArray[Any]], NDArray[Any]], NDArray[Any]]:
     """A root S of L'' for every case: L'' = S diag(signs) Sᵀ (erratum M61).
 
     Parameters
     ----------
-    at : Linearization
-        The linearization.
+    at : Products
+        The products at some θ and batch.
 
     Returns
     -------
@@ -77,13 +73,13 @@ def root(at: Linearization) -> tuple[Callable[[NDArray[Any]], NDArray[Any]], NDA
     return dense_root, np.where(values < 0, -1.0, 1.0).astype(at.dtype)
 
 
-def _exact(at: Linearization) -> NDArray[Any]:
+def _exact(at: Products) -> NDArray[Any]:
     """One reverse sweep for each column of S."""
     S, signs = root(at)
     shape = at.outputs.shape
     m = prod(shape[1:])
     at_once = max(1, _COLUMNS_BYTES // at.outputs.nbytes)
-    total = np.zeros(at.n, at.dtype)
+    total = np.zeros(at.objective.n, at.dtype)
     for start in range(0, m, at_once):
         stop = min(start + at_once, m)
         unit = np.zeros((m, stop - start), at.dtype)
@@ -97,7 +93,7 @@ def _exact(at: Linearization) -> NDArray[Any]:
     return total
 
 
-def _chapelle_erhan(at: Linearization, rng: np.random.Generator, mu: float) -> NDArray[Any]:
+def _chapelle_erhan(at: Products, rng: np.random.Generator, mu: float) -> NDArray[Any]:
     """One reverse sweep from S v for random signs v, drawn for each case by itself (alg. 7).
 
     With structural damping the sweep starts from hidden units as well: as their signs are drawn by

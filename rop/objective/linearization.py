@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cached_property, partial
 from math import inf
 from numbers import Real
@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rop.engines.execution import Checkpoints, mean_loss
 from rop.engines.memory import results
 from rop.errors import RopValueError
-from rop.objective.products import Products, directions_first
+from rop.objective.definition import Definition
+from rop.objective.diagonals import diagonal
+from rop.objective.operators import CurvatureOperator, gauss_newton, hessian, jacobian
+from rop.objective.products import Products
 from rop.ops.kernels import Array
+from rop.programs.checkpointing import Checkpoints
 
 if TYPE_CHECKING:
     from rop.engines.cuda.cg import Step
-    from rop.objective.objective import Objective
-    from rop.objective.operators import CurvatureOperator
 
 
 class Linearization:
@@ -33,6 +34,8 @@ class Linearization:
     ----------
     objective : Objective
         The objective.
+    products : Products
+        What it computes with.
     batch : dict of str to ndarray
         The batch.
     cases : int
@@ -47,7 +50,7 @@ class Linearization:
 
     def __init__(
         self,
-        objective: Objective,
+        objective: Definition,
         theta: Array,
         batch: Mapping[str, NDArray[Any]],
         cases: int,
@@ -58,14 +61,8 @@ class Linearization:
         self.cases, self.engine, self.dtype = cases, engine, theta.dtype
         self.n: int = objective.n
         self.checkpoints = checkpoints
-        self._algorithms, _ = objective.with_checkpoints(checkpoints)
-        # Everything that is handed out is a copy: the memory may serve the next linearization.
-        self._lease = objective.lease(cases, engine, theta.dtype, "products", checkpoints)
-        self._execution = self._lease.execution
-        self._stage = self._execution.stage
-        self._product = Products(objective, self._execution, self._algorithms, theta.dtype, engine)
-        self._output_shape = self._product.shapes["outputs"]
-        self._execution.load(theta, batch, self._algorithms.forward, objective.refuse_batch)
+        self.products = Products(objective, theta, batch, cases, engine, checkpoints)
+        self._execution, self._algorithms = self.products.execution, self.products.algorithms
 
     def __repr__(self) -> str:
         return (
@@ -75,8 +72,8 @@ class Linearization:
 
     def __reduce__(self) -> Any:
         """Pickle θ and the batch: the copy is linearized anew."""
-        where = (self.theta, self.batch, self.engine, self.dtype, self.checkpoints)
-        return self.objective.linearize, where
+        theta, batch, cases = self.theta, self.batch, self.cases
+        return type(self), (self.objective, theta, batch, cases, self.engine, self.checkpoints)
 
     @cached_property
     def theta(self) -> NDArray[Any]:
@@ -88,17 +85,17 @@ class Linearization:
     @property
     def outputs(self) -> NDArray[Any]:
         """F(θ): (N, *output shape)."""
-        return self._execution.values(self._algorithms.a[self.objective.z])
+        return self.products.outputs
 
     @property
     def value(self) -> float:
         """f(θ), penalty included."""
-        self._stage(self._algorithms.loss_value)
-        return mean_loss(self._execution, self.objective, self.cases)
+        self._execution.stage(self._algorithms.loss_value)
+        return self.objective.mean(self._execution.losses(), self.cases, self.theta)
 
     def gradient(self) -> NDArray[Any]:
         """∇f: (n,), by algorithm 1."""
-        self._stage(self._algorithms.loss_gradient)
+        self._execution.stage(self._algorithms.loss_gradient)
         result = results.empty(self.n, self.dtype)
         plus = (self.objective.l2, self._execution.theta) if self.objective.l2 else None
         nothing = np.empty(0, self.dtype)
@@ -122,7 +119,7 @@ class Linearization:
         RopTypeError, RopValueError
             If v does not fit, or is not finite.
         """
-        return self._product("jvp", v, "v", "theta", "outputs")
+        return self.products("jvp", v, "v", "theta", "outputs")
 
     def vjp(self, u: ArrayLike) -> NDArray[Any]:
         """Jᵀ u, by reverse mode, summed over the cases.
@@ -141,12 +138,11 @@ class Linearization:
         RopTypeError, RopValueError
             If u does not fit, or is not finite.
         """
-        return self._product("vjp", u, "u", "outputs", "theta")
+        return self.products("vjp", u, "u", "outputs", "theta")
 
     def loss_gradient(self) -> NDArray[Any]:
         """∇L: (N, *output shape), with the 1/N of the mean (table 2, erratum M29)."""
-        self._stage(self._algorithms.loss_gradient)
-        return self._execution.values(self._algorithms.values["loss gradient"])
+        return self.products.loss_gradient()
 
     def loss_hvp(self, w: ArrayLike) -> NDArray[Any]:
         """L'' w, with the 1/N of the mean (table 2).
@@ -165,7 +161,7 @@ class Linearization:
         RopTypeError, RopValueError
             If w does not fit, or is not finite.
         """
-        return self._product("loss_hvp", w, "w", "outputs", "outputs")
+        return self.products("loss_hvp", w, "w", "outputs", "outputs")
 
     def ggnvp(self, v: ArrayLike, mu: float = 0.0, lam: float = 0.0) -> NDArray[Any]:
         """G v = Jᵀ L'' J v + l2 v, by algorithm 5 (errata M27, M28); damped: (G + μD + λI) v.
@@ -192,11 +188,11 @@ class Linearization:
         """
         lam += self.objective.l2
         if not mu:
-            return self._product("ggnvp", v, "v", "theta", "theta", lam)
+            return self.products("ggnvp", v, "v", "theta", "theta", lam)
         self._refuse_strength(mu)
         with self._execution.lock:
             self._execution.set_strength(mu)
-            return self._product("structural", v, "v", "theta", "theta", lam)
+            return self.products("structural", v, "v", "theta", "theta", lam)
 
     def hvp(self, v: ArrayLike) -> NDArray[Any]:
         """H v, the exact Hessian product, by algorithm 4 (errata M21, M22). Not with checkpoints.
@@ -220,7 +216,7 @@ class Linearization:
                 "hvp: it needs the adjoints of all nodes, which checkpoints do not keep; use "
                 "linearize(..., checkpoints=0), fewer cases at a time, or ggnvp"
             )
-        return self._product("hvp", v, "v", "theta", "theta", self.objective.l2)
+        return self.products("hvp", v, "v", "theta", "theta", self.objective.l2)
 
     def cg_steps(
         self,
@@ -270,22 +266,18 @@ class Linearization:
         inverse = None if inverse is None else self._vector("inverse", inverse)
         damping = self._vector("damping", damping) if np.ndim(damping) else damping
         name = {"ggn": "structural" if mu else "ggnvp", "hessian": "hvp"}[curvature]
-        if self.engine not in ("cuda", "cuda-tf32") or (name == "hvp" and self.checkpoints):
+        if name == "hvp" and self.checkpoints:
             return None
-        from rop.engines.cuda.execution import DeviceExecution
-
-        execution = self._execution
-        assert isinstance(execution, DeviceExecution)
-        self._product.prepare(name)
-        solver = execution.conjugate_gradient(name)
+        self.products.prepare(name)
+        solver = self._execution.conjugate_gradient(name)
         if solver is None:
             return None
-        ready = partial(execution.set_strength, mu) if mu else None
+        ready = partial(self._execution.set_strength, mu) if mu else None
         return self._held(solver.steps(b, x0, damping + self.objective.l2, inverse, ready))
 
     def _vector(self, what: str, values: ArrayLike) -> Array:
         """Return a vector like θ, of the engine's dtype."""
-        array, many = self._product.shaped(values, what, "theta")
+        array, many = self.products.shaped(values, what, "theta")
         if many is not None:
             raise RopValueError(f"{what}: expected shape ({self.n},), got {array.shape}")
         return array
@@ -297,23 +289,17 @@ class Linearization:
     @property
     def G(self) -> CurvatureOperator:
         """The Gauss-Newton matrix as a SciPy LinearOperator, (n, n), with ``matrix()``."""
-        from rop.objective.operators import gauss_newton
-
-        return gauss_newton(self)
+        return gauss_newton(self.products, self.ggnvp)
 
     @property
     def H(self) -> CurvatureOperator:
         """The Hessian as a SciPy LinearOperator, (n, n), with ``matrix()``."""
-        from rop.objective.operators import hessian
-
-        return hessian(self)
+        return hessian(self.products, self.hvp)
 
     @property
     def J(self) -> CurvatureOperator:
         """The Jacobian as a SciPy LinearOperator, (N·m, n), with ``matrix()``."""
-        from rop.objective.operators import jacobian
-
-        return jacobian(self)
+        return jacobian(self.products, self.jvp, self.vjp)
 
     def per_case_gradients(self) -> NDArray[Any]:
         """∇f_i of every case's own loss, without 1/N and penalty.
@@ -323,7 +309,8 @@ class Linearization:
         ndarray, (N, n)
             Their mean, plus l2 θ, is the gradient. One row where the outputs have no case axis.
         """
-        return self.rows(self._output_shape[0] * self.loss_gradient()[..., None])[:, 0]
+        rows = self.products.shapes["outputs"][0]
+        return self.products.rows(rows * self.loss_gradient()[..., None])[:, 0]
 
     def diagonal(
         self,
@@ -354,11 +341,9 @@ class Linearization:
             If there is no such method, or the loss has no PSD L'' to take the root of; if there is
             a μ but no hidden units, or the method cannot take it into account.
         """
-        from rop.objective import diagonals
-
         if mu:
             self._refuse_strength(mu)
-        return diagonals.diagonal(self, method, seed, mu)
+        return diagonal(self.products, method, seed, mu)
 
     @property
     def memory(self) -> dict[str, int]:
@@ -370,94 +355,6 @@ class Linearization:
         """Bytes that the memory plans foresee, before anything is allocated: "cached", "work"."""
         return self._execution.predicted()
 
-    def rows(self, u: ArrayLike) -> NDArray[Any]:
-        """J_iᵀ u_i for every case i apart, not summed over the cases.
-
-        Parameters
-        ----------
-        u : array_like, (N, *output shape, K)
-            Vectors of the outputs' space.
-
-        Returns
-        -------
-        ndarray, (N, K, n)
-        """
-        array, many = self._product.checked(u, "u", "outputs")
-        K = many or 1
-        result = np.empty((self._output_shape[0], K, self.n), self.dtype)
-        flat = directions_first(array, many)
-        self._execution.product("rows", K, flat, result.reshape(-1), "outputs", "outputs")
-        return result
-
-    def squares(self, u: ArrayLike) -> NDArray[Any]:
-        """Sum over cases i and directions of the squared elements of J_iᵀ u_i (alg. 6 and 7).
-
-        Parameters
-        ----------
-        u : array_like, (N, *output shape, K)
-            Vectors of the outputs' space.
-
-        Returns
-        -------
-        ndarray, (n,)
-        """
-        array, many = self._product.checked(u, "u", "outputs")
-        total = np.zeros(self.n, self.dtype)
-        for start, stop in self._execution.chunks("squares", many or 1):
-            flat = directions_first(array[..., start:stop] if many else array, many)
-            part = np.empty(self.n, self.dtype)
-            self._execution.product("squares", stop - start, flat, part, "outputs", "theta")
-            total += part
-        return total
-
-    def structural_squares(self, u: ArrayLike, signs: Sequence[Array]) -> NDArray[Any]:
-        """As `squares`, of the rows that arise from u and from one array for each hidden unit.
-
-        Parameters
-        ----------
-        u : array_like, (N, *output shape)
-            A vector of the outputs' space.
-        signs : sequence of ndarray, (N, *shape of the unit)
-            Vectors of the spaces of the hidden units.
-
-        Returns
-        -------
-        ndarray, (n,)
-        """
-        array, _ = self._product.checked(u, "u", "outputs")
-        total = np.empty(self.n, self.dtype)
-        with self._execution.lock:
-            for i, given in enumerate(signs):
-                self._execution.give(f"signs {i}", given)
-            flat = array.reshape(-1)
-            self._execution.product("structural squares", 1, flat, total, "outputs", "theta")
-        return total
-
-    def hidden_weights(self) -> list[NDArray[Any]]:
-        """Second derivatives of the distance that structural damping measures (erratum M47).
-
-        Returns
-        -------
-        list of ndarray, (N, *shape of the unit)
-            For each hidden unit, with respect to that at which its term enters.
-        """
-        weights = []
-        for node in self.objective.hidden:
-            if self.objective.distance == "matching":
-                weights.append(self._execution.values(self._algorithms.slope(node)))
-            else:
-                weights.append(np.ones((self._output_shape[0], *node.shape), self.dtype))
-        return weights
-
-    def loss_hessians(self) -> NDArray[Any]:
-        """L'' of each case as a matrix, with 1/N, convex if the loss asks for it (sec. 6.3).
-
-        Returns
-        -------
-        ndarray, (N, m, m)
-        """
-        return self._product.loss_hessians("loss_hvp")
-
     def _refuse_strength(self, mu: float) -> None:
         if not (isinstance(mu, Real) and 0.0 < mu < inf):
             raise RopValueError(f"mu: expected a finite number >= 0, got {mu!r}")
@@ -466,10 +363,3 @@ class Linearization:
                 f"mu: structural damping (mu={mu:g}) needs hidden units; give them to the "
                 "objective: rop.Objective(z, loss, hidden=[h1, h2])"
             )
-
-    def loss_weight(self) -> NDArray[Any]:
-        """Weights of the loss: (N or 1, *weight shape); ones where the loss has none."""
-        weight = getattr(self.objective.loss, "weight", None)
-        if weight is None:
-            return np.ones(1, self.dtype)
-        return self._execution.values(self._algorithms.a[weight])

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator
 
 from rop.engines.memory import refuse_if_too_large
-from rop.objective import diagonals
+from rop.objective.diagonals import root
+from rop.objective.products import Products
 
-if TYPE_CHECKING:
-    from rop.objective.linearization import Linearization
-
-    Product = Callable[[NDArray[Any]], NDArray[Any]]
+Product: TypeAlias = Callable[[NDArray[Any]], NDArray[Any]]
 
 
 class CurvatureOperator(LinearOperator):
@@ -97,16 +95,16 @@ class CurvatureOperator(LinearOperator):
         return self._dense()
 
 
-def gauss_newton(at: Linearization) -> CurvatureOperator:
+def gauss_newton(at: Products, ggnvp: Product) -> CurvatureOperator:
     """G = Jᵀ L'' J + l2 I, (n, n)."""
-    n = at.n
+    n = at.objective.n
 
     def dense() -> NDArray[Any]:
-        shape = at.outputs.shape
+        shape = at.shapes["outputs"]
         if prod(shape) > n:
-            return at.ggnvp(np.eye(n, dtype=at.dtype))
+            return ggnvp(np.eye(n, dtype=at.dtype))
         # Fewer outputs than parameters: the rows SᵀJ, and one matrix product.
-        S, signs = diagonals.root(at)
+        S, signs = root(at)
         k = prod(shape[1:])
         unit = np.eye(k, dtype=at.dtype).reshape(*shape[1:], k)
         B = at.rows(S(np.broadcast_to(unit, (*shape, k))))
@@ -117,27 +115,25 @@ def gauss_newton(at: Linearization) -> CurvatureOperator:
             G[np.diag_indices(n)] += at.dtype.type(at.objective.l2)
         return G
 
-    return CurvatureOperator((n, n), at.dtype, at.ggnvp, at.ggnvp, dense)
+    return CurvatureOperator((n, n), at.dtype, ggnvp, ggnvp, dense)
 
 
-def hessian(at: Linearization) -> CurvatureOperator:
+def hessian(at: Products, hvp: Product) -> CurvatureOperator:
     """H = ∇²f, (n, n)."""
-    n = at.n
-    return CurvatureOperator(
-        (n, n), at.dtype, at.hvp, at.hvp, lambda: at.hvp(np.eye(n, dtype=at.dtype))
-    )
+    n = at.objective.n
+    return CurvatureOperator((n, n), at.dtype, hvp, hvp, lambda: hvp(np.eye(n, dtype=at.dtype)))
 
 
-def jacobian(at: Linearization) -> CurvatureOperator:
+def jacobian(at: Products, jvp: Product, vjp: Product) -> CurvatureOperator:
     """J = ∂F/∂θ, (N·m, n): the outputs of all cases, one case after the other."""
-    n, shape = at.n, at.outputs.shape
+    n, shape = at.objective.n, at.shapes["outputs"]
     m = prod(shape[1:])
 
     def product(v: NDArray[Any]) -> NDArray[Any]:
-        return at.jvp(v).reshape(-1, *v.shape[1:])
+        return jvp(v).reshape(-1, *v.shape[1:])
 
     def adjoint(u: NDArray[Any]) -> NDArray[Any]:
-        return at.vjp(u.reshape(*shape, *u.shape[1:]))
+        return vjp(u.reshape(*shape, *u.shape[1:]))
 
     def dense() -> NDArray[Any]:
         unit = np.eye(m, dtype=at.dtype).reshape(*shape[1:], m)

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rop.engines.arrays import numbers, real
 from rop.errors import RopTypeError, RopValueError
 from rop.graph import Node, Shape
 from rop.objective import init
+from rop.objective.inputs import numbers, real
 from rop.ops.kernels import Array
 
 

@@ -2,60 +2,87 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import weakref
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rop.engines.arrays import finite, on_gpu, real
-from rop.engines.execution import Execution, Space
+from rop.engines import engine_named
+from rop.engines.arrays import finite, on_gpu
+from rop.engines.execution import Space
 from rop.engines.memory import results
 from rop.errors import RopValueError
+from rop.objective.definition import Definition
+from rop.objective.inputs import real
 from rop.ops.kernels import Array
-from rop.programs.algorithms import Algorithms
-
-if TYPE_CHECKING:
-    from rop.objective.objective import Objective
+from rop.programs.checkpointing import Checkpoints
 
 
 class Products:
-    """What a `Linearization` computes its products with.
+    """What a `Linearization` computes with: an execution, and vectors that are checked.
 
     Parameters
     ----------
-    objective : Objective
+    objective : Definition
         The objective.
-    execution : Execution
-        Holds θ and the batch.
-    algorithms : Algorithms
-        The objective's programs, as the execution runs them.
-    dtype : dtype
-        float32 or float64.
+    theta : ndarray, (n,)
+        θ.
+    batch : mapping of str to ndarray
+        The batch.
+    cases : int
+        N.
     engine : str
         Name of the engine.
+    checkpoints : int or "sqrt"
+        Number of segments of the forward sweep of which only the ends are kept; 0 keeps all.
 
     Attributes
     ----------
+    objective : Definition
+        The objective.
+    algorithms : Algorithms
+        Its programs.
+    execution : Execution
+        The engine's memory, in which θ and the batch lie.
     shapes : dict of str to tuple of int
         Shape of one vector of each space, "theta" and "outputs".
     """
 
     def __init__(
         self,
-        objective: Objective,
-        execution: Execution,
-        algorithms: Algorithms,
-        dtype: np.dtype[Any],
+        objective: Definition,
+        theta: Array,
+        batch: Mapping[str, NDArray[Any]],
+        cases: int,
         engine: str,
+        checkpoints: Checkpoints,
     ) -> None:
-        self._objective, self._execution, self._algorithms = objective, execution, algorithms
-        self._dtype, self._on_gpu = dtype, engine in ("cuda", "cuda-tf32")
-        rows = execution.cases if objective.z.per_case else 1
+        self.objective, self.cases, self.dtype = objective, cases, theta.dtype
+        self.algorithms = objective.with_checkpoints(checkpoints)
+        arguments = (self.algorithms, cases, engine, theta.dtype, "products")
+        self.execution = engine_named(engine)(*arguments)
+        # Everything that is handed out is a copy: the memory may serve the next linearization.
+        weakref.finalize(self, self.execution.release).atexit = False
+        self._on_gpu = engine in ("cuda", "cuda-tf32")
+        rows = cases if objective.z.per_case else 1
         self.shapes: dict[Space, tuple[int, ...]] = {
             "theta": (objective.n,),
             "outputs": (rows, *objective.output_shape),
         }
         self._ready: set[str] = set()
+        self.execution.load(theta, batch, self.algorithms.forward, objective.refuse_batch)
+
+    @property
+    def outputs(self) -> NDArray[Any]:
+        """F(θ): (N, *output shape)."""
+        return self.execution.values(self.algorithms.a[self.objective.z])
+
+    def loss_gradient(self) -> NDArray[Any]:
+        """∇L: (N, *output shape), with the 1/N of the mean (table 2, erratum M29)."""
+        self.execution.stage(self.algorithms.loss_gradient)
+        return self.execution.values(self.algorithms.values["loss gradient"])
 
     def __call__(
         self,
@@ -96,43 +123,43 @@ class Products:
         if self._on_gpu and on_gpu(vectors):
             from rop.engines.cuda.arrays import empty, received
 
-            given = received(what, vectors, self._dtype, self.shapes[source])
-            found: NDArray[Any] = empty(shape, self._dtype)
+            given = received(what, vectors, self.dtype, self.shapes[source])
+            found: NDArray[Any] = empty(shape, self.dtype)
             plus = (lam, given) if lam else None
-            self._execution.product(name, 1, given, found.reshape(-1), source, result, plus)
+            self.execution.product(name, 1, given, found.reshape(-1), source, result, plus)
             return found
         array, many = self.shaped(vectors, what, source)
         if many is None:
-            output = results.empty(shape, self._dtype)
+            output = results.empty(shape, self.dtype)
             flat = array if array.ndim == 1 else array.reshape(-1)
             made = output if output.ndim == 1 else output.reshape(-1)
             plus = (lam, flat) if lam else None
-            if not self._execution.product(name, 1, flat, made, source, result, plus):
+            if not self.execution.product(name, 1, flat, made, source, result, plus):
                 self._refuse_if_not_finite(what, array, source)
             return output
         self._refuse_if_not_finite(what, array, source)
-        output = np.empty((*shape, many), self._dtype)
-        for start, stop in self._execution.chunks(name, many):
+        output = np.empty((*shape, many), self.dtype)
+        for start, stop in self.execution.chunks(name, many):
             self._block(name, array[..., start:stop], output[..., start:stop], source, result)
         if lam:
-            output += self._dtype.type(lam) * array
+            output += self.dtype.type(lam) * array
         return output
 
     def _block(self, name: str, block: Array, output: Array, source: Space, result: Space) -> None:
         """K directions in one sweep. Blocks of θ go parameter by parameter, as (K, size)."""
         K = block.shape[-1]
-        slices = self._objective.slices.values()
+        slices = self.objective.slices.values()
         if source == "theta":
             flat = np.concatenate([block[where].T.ravel() for where in slices])
         else:
             flat = directions_first(block, K)
         if result == "outputs":
-            out = np.empty((len(output), K, *output.shape[1:-1]), self._dtype)
-            self._execution.product(name, K, flat, out.reshape(-1), source, result)
+            out = np.empty((len(output), K, *output.shape[1:-1]), self.dtype)
+            self.execution.product(name, K, flat, out.reshape(-1), source, result)
             output[...] = np.moveaxis(out, 1, -1)
             return
-        total = np.empty(self._objective.n * K, self._dtype)
-        self._execution.product(name, K, flat, total, source, result)
+        total = np.empty(self.objective.n * K, self.dtype)
+        self.execution.product(name, K, flat, total, source, result)
         for where in slices:
             output[where] = total[where.start * K : where.stop * K].reshape(K, -1).T
 
@@ -140,15 +167,15 @@ class Products:
         """Compute what a product needs besides the forward sweep: the loss's part, and adjoints."""
         if name in self._ready:
             return
-        with self._execution.lock:
-            stage = self._execution.stage
+        with self.execution.lock:
+            stage = self.execution.stage
             if name in ("loss_hvp", "raw_loss_hvp", "ggnvp", "structural", "hvp"):
-                stage(self._algorithms.loss_gradient)
-                stage(self._algorithms.loss_curvature)
+                stage(self.algorithms.loss_gradient)
+                stage(self.algorithms.loss_curvature)
             if name == "hvp":
-                stage(self._algorithms.adjoints)
-            convexified = {"loss_hvp", "ggnvp", "structural"}
-            if name in convexified and self._algorithms.convex and not self._ready & convexified:
+                stage(self.algorithms.adjoints)
+            convex = {"loss_hvp", "ggnvp", "structural"}
+            if self.objective.loss.convexify and name in convex and not self._ready & convex:
                 self._convexify()
             self._ready.add(name)
 
@@ -161,15 +188,15 @@ class Products:
                 "convexified; use a smaller theta, or rewrite the loss so that it does not overflow"
             )
         values, vectors = np.linalg.eigh(L2)
-        if self._algorithms.convex == "shift":
+        if self.objective.loss.convexify == "shift":
             shift = np.maximum(0.0, -values[:, :1])
             L2 = L2 + shift[..., None] * np.eye(L2.shape[-1])
         else:
             L2 = (vectors * np.maximum(values, 0.0)[:, None, :]) @ np.swapaxes(vectors, 1, 2)
-        self._execution.give("convex", L2)
+        self.execution.give("convex", L2)
 
-    def loss_hessians(self, name: str) -> NDArray[Any]:
-        """L'' of each case as a matrix, with 1/N.
+    def loss_hessians(self, name: str = "loss_hvp") -> NDArray[Any]:
+        """L'' of each case as a matrix, with 1/N, convex if the loss asks for it (sec. 6.3).
 
         Parameters
         ----------
@@ -182,8 +209,94 @@ class Products:
         """
         rows, *shape = self.shapes["outputs"]
         m = int(np.prod(shape))
-        unit = np.broadcast_to(np.eye(m, dtype=self._dtype), (rows, m, m)).reshape(rows, *shape, m)
+        unit = np.broadcast_to(np.eye(m, dtype=self.dtype), (rows, m, m)).reshape(rows, *shape, m)
         return self(name, unit, "w", "outputs", "outputs").reshape(rows, m, m)
+
+    def rows(self, u: ArrayLike) -> NDArray[Any]:
+        """J_iᵀ u_i for every case i apart, not summed over the cases.
+
+        Parameters
+        ----------
+        u : array_like, (N, *output shape, K)
+            Vectors of the outputs' space.
+
+        Returns
+        -------
+        ndarray, (N, K, n)
+        """
+        array, many = self.checked(u, "u", "outputs")
+        K = many or 1
+        result = np.empty((self.shapes["outputs"][0], K, self.objective.n), self.dtype)
+        flat = directions_first(array, many)
+        self.execution.product("rows", K, flat, result.reshape(-1), "outputs", "outputs")
+        return result
+
+    def squares(self, u: ArrayLike) -> NDArray[Any]:
+        """Sum over cases i and directions of the squared elements of J_iᵀ u_i (alg. 6 and 7).
+
+        Parameters
+        ----------
+        u : array_like, (N, *output shape, K)
+            Vectors of the outputs' space.
+
+        Returns
+        -------
+        ndarray, (n,)
+        """
+        array, many = self.checked(u, "u", "outputs")
+        total = np.zeros(self.objective.n, self.dtype)
+        for start, stop in self.execution.chunks("squares", many or 1):
+            flat = directions_first(array[..., start:stop] if many else array, many)
+            part = np.empty(self.objective.n, self.dtype)
+            self.execution.product("squares", stop - start, flat, part, "outputs", "theta")
+            total += part
+        return total
+
+    def structural_squares(self, u: ArrayLike, signs: Sequence[Array]) -> NDArray[Any]:
+        """As `squares`, of the rows that arise from u and from one array for each hidden unit.
+
+        Parameters
+        ----------
+        u : array_like, (N, *output shape)
+            A vector of the outputs' space.
+        signs : sequence of ndarray, (N, *shape of the unit)
+            Vectors of the spaces of the hidden units.
+
+        Returns
+        -------
+        ndarray, (n,)
+        """
+        array, _ = self.checked(u, "u", "outputs")
+        total = np.empty(self.objective.n, self.dtype)
+        with self.execution.lock:
+            for i, given in enumerate(signs):
+                self.execution.give(f"signs {i}", given)
+            flat = array.reshape(-1)
+            self.execution.product("structural squares", 1, flat, total, "outputs", "theta")
+        return total
+
+    def hidden_weights(self) -> list[NDArray[Any]]:
+        """Second derivatives of the distance that structural damping measures (erratum M47).
+
+        Returns
+        -------
+        list of ndarray, (N, *shape of the unit)
+            For each hidden unit, with respect to that at which its term enters.
+        """
+        weights = []
+        for node in self.objective.hidden:
+            if self.objective.distance == "matching":
+                weights.append(self.execution.values(self.algorithms.slope(node)))
+            else:
+                weights.append(np.ones((self.shapes["outputs"][0], *node.shape), self.dtype))
+        return weights
+
+    def loss_weight(self) -> NDArray[Any]:
+        """Weights of the loss: (N or 1, *weight shape); ones where the loss has none."""
+        weight = getattr(self.objective.loss, "weight", None)
+        if weight is None:
+            return np.ones(1, self.dtype)
+        return self.execution.values(self.algorithms.a[weight])
 
     def checked(self, vectors: ArrayLike, what: str, space: Space) -> tuple[Array, int | None]:
         """Return finite vectors of the engine's dtype, and K if there is an axis of directions."""
@@ -192,11 +305,11 @@ class Products:
         return array, many
 
     def _refuse_if_not_finite(self, what: str, array: Array, space: Space) -> None:
-        finite(what, array, self._objective.position if space == "theta" else None)
+        finite(what, array, self.objective.position if space == "theta" else None)
 
     def shaped(self, vectors: ArrayLike, what: str, space: Space) -> tuple[Array, int | None]:
         """Return vectors of the engine's dtype, and K if there is an axis of directions."""
-        array = real(what, vectors, self._dtype)
+        array = real(what, vectors, self.dtype)
         shape = self.shapes[space]
         many: int | None = None
         if array.shape != shape:

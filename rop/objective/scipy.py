@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from rop.errors import RopValueError
 from rop.objective.linearization import Linearization
-from rop.objective.objective import Objective
 
 Vector = NDArray[np.float64]
+
+
+class Linearizable(Protocol):
+    """What the functions need of an objective."""
+
+    def linearize(
+        self,
+        theta: ArrayLike,
+        batch: Mapping[str, ArrayLike] | None = None,
+        engine: str = "numba",
+        dtype: DTypeLike | None = None,
+    ) -> Linearization:
+        """As `Objective.linearize`."""
 
 
 class ScipyFunctions:
@@ -39,7 +51,7 @@ class ScipyFunctions:
 
     def __init__(
         self,
-        objective: Objective,
+        objective: Linearizable,
         batch: Mapping[str, ArrayLike] | None = None,
         curvature: Literal["hessian", "ggn"] = "hessian",
         engine: str = "numba",
@@ -104,7 +116,7 @@ class ScipyFunctions:
 
 
 def scipy_functions(
-    objective: Objective,
+    objective: Linearizable,
     batch: Mapping[str, ArrayLike] | None = None,
     curvature: Literal["hessian", "ggn"] = "hessian",
     engine: str = "numba",

@@ -72,6 +72,11 @@ class Loops:
         return self._hash
 
     @cached_property
+    def plain(self) -> tuple[bool, ...]:
+        """For the target and each operand, whether the loops take one element after the other."""
+        return tuple(walk.strides == contiguous(self.extents) for walk in self.walks)
+
+    @cached_property
     def identity(self) -> bool:
         """Whether the kernel is a plain copy of its one operand."""
         return (

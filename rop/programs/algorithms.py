@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
-from typing import Literal
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from rop.graph import Node
 from rop.ops.kernels import Loops, einsum
 from rop.ops.rules import Place, State, Target, Value
 from rop.programs import per_case
-from rop.programs.checkpointing import Segments, cut
+from rop.programs.checkpointing import Checkpoints, Segments, cut
 from rop.programs.loss import Loss
 from rop.programs.model import Model
 from rop.programs.steps import Emitter, Program, in_order_of
@@ -65,7 +64,7 @@ class Algorithms(Model):
         parameters: Sequence[Node],
         hidden: Sequence[Node] = (),
         distance: str = "squared",
-        checkpoints: int | Literal["sqrt"] = 0,
+        checkpoints: Checkpoints = 0,
     ) -> None:
         super().__init__(z, loss, parameters, hidden, distance)
         apart = {z, *loss.given, *hidden}
@@ -105,11 +104,6 @@ class Algorithms(Model):
             self._products[name] = self._with_checkpoints(builders[name]().needed())
         return self._products[name]
 
-    @property
-    def convex(self) -> str | None:
-        """How L'' is made positive semidefinite for Gv (sec. 6.3), if it is."""
-        return self.loss.convexify
-
     @cached_property
     def flops(self) -> float:
         """Multiplications of one Gv, for one case."""
@@ -131,7 +125,7 @@ class Algorithms(Model):
             "gradient": self._vjp("gradient", self.d[z], "d", directional=False),
             "vjp": self._vjp("vjp", self.given("u", z), "d", directional=True),
             "jvp": self._jvp(),
-            "loss_hvp": self._loss_hvp("loss_hvp", self.convex is not None),
+            "loss_hvp": self._loss_hvp("loss_hvp", self.loss.convexify is not None),
             "ggnvp": self._curvature("ggnvp"),
         }
         if self.hidden:
@@ -139,7 +133,7 @@ class Algorithms(Model):
         d = State({z: self.d[z]})
         reverse(self.network, self.emit_to(self.adjoints), self.a, d, self.active)
         self._products["hvp"] = self._curvature("hvp", d)
-        if self.convex:
+        if self.loss.convexify:
             self._products["raw_loss_hvp"] = self._loss_hvp("raw_loss_hvp", False)
         self.forward.steps = in_order_of(self.nodes, self.forward.steps)
         self.adjoints.steps = in_order_of(self.nodes[::-1], self.adjoints.steps)
@@ -163,7 +157,7 @@ class Algorithms(Model):
         self.loss_gradient.steps = self.loss_gradient.needed().steps
         self.loss_curvature.steps = self.loss_curvature.needed().steps
 
-    def _cut(self, checkpoints: int | Literal["sqrt"]) -> None:
+    def _cut(self, checkpoints: Checkpoints) -> None:
         """Keep the ends of segments only, and recompute the rest within each product."""
         del self._products["hvp"]
         stages = (self.loss_value, self.loss_gradient, self.loss_curvature)
@@ -255,7 +249,7 @@ class Algorithms(Model):
         Rd = State({node: results[node] for node in self.parameters if node is not z})
         if z in R:
             loss_emit = self._loss_emit(emit.program, directional=True)
-            self._loss_curvature(loss_emit, R[z], Rd, self.convex is not None and d is None)
+            self._loss_curvature(loss_emit, R[z], Rd, self.loss.convexify is not None and d is None)
         for node in hidden:
             self._structural_damping(emit, node, R, Rd)
         active = descendants(network, self.parameters)

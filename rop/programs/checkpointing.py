@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import sqrt
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from rop.graph import Node
 from rop.ops.rules import Value
 from rop.programs.steps import Program, Step
+
+Checkpoints: TypeAlias = int | Literal["sqrt"]
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def cut(
     forward: Program,
     kept: Collection[Value],
     products: Sequence[Program],
-    count: int | Literal["sqrt"],
+    count: Checkpoints,
 ) -> Segments:
     """Cut a forward sweep into segments of about the same memory.
 

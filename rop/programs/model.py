@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rop.graph import Node, ancestors
+from rop.graph import Node, Shape, ancestors
 from rop.ops.rules import Place, State, Target, Value
 from rop.programs.loss import Loss
 from rop.programs.names import node_names
@@ -51,6 +52,8 @@ class Model:
         Values a_i and slopes s'(z_i) (once per θ and batch).
     adjoints : Program
         da_i and s''(z_i)·da_i, for Hv.
+    prepared : dict of str to object
+        What engines keep for later batches: memory plans, and memory itself.
     """
 
     def __init__(
@@ -73,8 +76,14 @@ class Model:
         self.active = descendants(self.network, parameters)
         self.forward, self.adjoints = Program("forward"), Program("adjoints")
         self._memo: dict[tuple[Node, str], Value] = {}
+        self.prepared: dict[str, Any] = {}
         self.size = 0
         self.a = self._leaves()
+
+    @cached_property
+    def data_shapes(self) -> dict[str, Shape]:
+        """Shape for one case of each entry of a batch."""
+        return {str(node.name): node.shape for node in self.nodes if node.kind == "data"}
 
     @cached_property
     def constants(self) -> NDArray[np.float64]:

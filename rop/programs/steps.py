@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import prod
 
 from rop.graph import Node, Shape
@@ -63,6 +64,28 @@ class Program:
         """Values that the steps read and that no step of this program writes."""
         written = {step.target for step in self.steps}
         return {value for step in self.steps for value in step.operands} - written
+
+    @cached_property
+    def dying(self) -> list[list[Value]]:
+        """For each step, the values of this program that are not kept and no later step needs."""
+        last = {v: i for i, step in enumerate(self.steps) for v in (step.target, *step.operands)}
+        ending: list[list[Value]] = [[] for _ in self.steps]
+        for value in {step.target for step in self.steps} - self.keep:
+            ending[last[value]].append(value)
+        return ending
+
+    def temporaries(self, cases: int, directions: int) -> int:
+        """Most elements of values that are not kept, and are alive at the same time."""
+        alive: set[Value] = set()
+        now = most = 0
+        for step, dying in zip(self.steps, self.dying, strict=True):
+            target = step.target
+            if target.place is None and target not in self.keep and target not in alive:
+                alive.add(target)
+                now += target.elements(cases, directions)
+                most = max(most, now)
+            now -= sum(v.elements(cases, directions) for v in dying if v in alive)
+        return most
 
     def needed(self) -> Program:
         """The same program without the steps whose targets nobody reads, keeps or placed."""

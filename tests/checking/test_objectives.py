@@ -100,7 +100,7 @@ def nonconvex(convexify):
 @pytest.mark.parametrize("convexify", [None, "shift", "eigen"])
 def test_losses_that_are_not_convex(convexify):
     objective, theta, batch = nonconvex(convexify)
-    hessians = objective.linearize(theta, batch)._product.loss_hessians(
+    hessians = objective.linearize(theta, batch).products.loss_hessians(
         "raw_loss_hvp" if convexify else "loss_hvp"
     )
     assert np.linalg.eigvalsh(hessians).min() < -1e-3

@@ -16,7 +16,9 @@ import rop.engines.execution
 import rop.engines.memory
 import rop.engines.numba.binding
 import rop.engines.numpy
+import rop.engines.sharded
 import rop.objective.linearization
+import rop.objective.products
 
 
 class _Watched:
@@ -60,7 +62,9 @@ def watched_memory(request):
         rop.engines.memory,
         rop.engines.numpy,
         rop.engines.execution,
+        rop.engines.sharded,
         rop.objective.linearization,
+        rop.objective.products,
     )
     watched = _Watched()
     with pytest.MonkeyPatch.context() as patch:

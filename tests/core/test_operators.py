@@ -88,13 +88,14 @@ def test_matrices_that_do_not_fit(at, monkeypatch):
 def test_rows(at):
     """J_iᵀ u_i of every case by itself; summed over the cases, Jᵀu."""
     U = RNG.standard_normal((7, 4, 3))
-    rows = at.rows(U)
+    rows = at.products.rows(U)
     assert rows.shape == (7, 3, 64)
     J = at.J.matrix().reshape(7, 4, 64)
     np.testing.assert_allclose(rows, np.einsum("nmk,nmj->nkj", U, J), rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(rows.sum(0).T, at.vjp(U), rtol=1e-12, atol=1e-14)
-    np.testing.assert_allclose(at.rows(U[..., 0])[:, 0], rows[:, 0], rtol=1e-12, atol=1e-14)
-    np.testing.assert_allclose(at.squares(U), (rows**2).sum((0, 1)), rtol=1e-12, atol=1e-14)
+    alone, squares = at.products.rows(U[..., 0])[:, 0], at.products.squares(U)
+    np.testing.assert_allclose(alone, rows[:, 0], rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(squares, (rows**2).sum((0, 1)), rtol=1e-12, atol=1e-14)
 
 
 def test_gradients_case_by_case(at):
@@ -154,11 +155,11 @@ def test_draws_do_not_depend_on_the_engine(network, sharded):
 
 def test_the_root_is_a_root(at):
     """S diag(signs) Sᵀ = L'' for every case."""
-    S, signs = diagonals.root(at)
+    S, signs = diagonals.root(at.products)
     unit = np.broadcast_to(np.eye(4), (7, 4, 4))
     roots = S(unit)
     L2 = np.einsum("nik,nk,njk->nij", roots, np.broadcast_to(signs, (7, 4)), roots)
-    np.testing.assert_allclose(L2, at.loss_hessians(), atol=1e-15)
+    np.testing.assert_allclose(L2, at.products.loss_hessians(), atol=1e-15)
 
 
 def test_diagonals_of_an_indefinite_loss(engine):

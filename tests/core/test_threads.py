@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import rop
-import rop.objective.objective
+import rop.engines
+import rop.objective.definition
 from rop.engines import threads as parallel
 
 
@@ -70,14 +71,14 @@ def test_one_objective(network, engine):
 
 def test_a_new_objective(monkeypatch, engine):
     """Its programs are made once, however many threads are the first to need them."""
-    made, original = [], rop.objective.objective.Algorithms
+    made, original = [], rop.objective.definition.Algorithms
 
     def slow(*arguments):
         made.append(threading.get_ident())
         time.sleep(0.05)
         return original(*arguments)
 
-    monkeypatch.setattr(rop.objective.objective, "Algorithms", slow)
+    monkeypatch.setattr(rop.objective.definition, "Algorithms", slow)
     x, w = rop.data("x", 3), rop.param("w", 3)
     objective = rop.Objective(rop.tanh(w * x), rop.SquaredError(np.zeros(3)))
     batch, theta = {"x": np.ones((4, 3))}, np.ones(3)
@@ -91,15 +92,19 @@ def test_what_is_computed_once_is_computed_once(network, engine):
     """Threads that need the same stage wait for the one that is at it."""
     model = network()
     at = model.objective.linearize(model.theta, model.batch, engine)
-    calls, original = [], rop.engines.execution.run_all
+    module, name = {
+        "numpy": (rop.engines.execution, "run"),
+        "numba": (rop.engines.sharded, "run_all"),
+    }[engine]
+    calls, original = [], getattr(module, name)
 
-    def counted(tasks):
-        calls.append(len(tasks))
+    def counted(*arguments):
+        calls.append(name)
         time.sleep(0.02)
-        return original(tasks)
+        return original(*arguments)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rop.engines.execution, "run_all", counted)
+        patch.setattr(module, name, counted)
         found = together(6, lambda i: at.loss_gradient())
     assert len(calls) == 1
     for result in found:

@@ -12,11 +12,10 @@ from graphs import GRAPHS, graph
 
 import rop
 from rop.engines import cuda as engine
-from rop.engines import numpy as reference
 from rop.engines.cuda import driver, kernels, launches, memory
 from rop.engines.cuda.cg import ConjugateGradient
 from rop.engines.cuda.execution import DeviceExecution
-from rop.engines.memory import Shard
+from rop.engines.numpy import run
 from rop.hf import pcg
 from rop.programs.planning import plan
 from rop.programs.steps import Program
@@ -57,14 +56,14 @@ class Beside:
         self.algorithms = model.objective.algorithms
         self.dtype = np.dtype(dtype)
         self.cases = len(model.u)
-        self.host = Shard(self.cases, slice(0, self.cases), self.dtype)
+        self.host, self.values = {}, {}
         self.device = memory.DeviceShard(self.cases, slice(0, self.cases), self.dtype)
         given = {f"data {name}": array for name, array in model.batch.items()}
         given |= {"theta": model.theta, "constants": self.algorithms.constants}
         given |= {"cases": np.full(1, 1 / self.cases), "strength": np.zeros(1)}
         for name, array in given.items():
-            self.host.buffers[name] = np.array(array, self.dtype).reshape(-1)
-            self.device.write(name, self.host.buffers[name])
+            self.host[name] = np.array(array, self.dtype).reshape(-1)
+            self.device.write(name, self.host[name])
 
     def run(self, program, given=(), directions=1, dtype=None):
         values = {step.target for step in program.steps if step.target.place is None}
@@ -72,16 +71,15 @@ class Beside:
         layout = plan(whole, self.cases, directions)
         size = memory.extent(program, "output", self.cases, directions)
         given = np.array(given, self.dtype)
-        results = []
-        for module, shard in ((reference, self.host), (engine, self.device)):
-            shard.prepare(whole, layout)
-            output = np.zeros(size, self.dtype)
-            module.bind(whole, layout, shard, directions)(given, output)
-            results.append(output)
+        results = [np.zeros(size, self.dtype), np.zeros(size, self.dtype)]
+        ends = {"input": given, "output": results[0]}
+        self.values |= run(whole, self.cases, directions, self.host | ends, self.values)
+        self.device.prepare(whole, layout)
+        engine.bind(whole, layout, self.device, directions)(given, results[1])
         for step in program.steps:
             value = step.target
             if value.place is None and not value.per_direction:
-                ours, right = self.device.array(value), self.host.array(value)
+                ours, right = self.device.array(value), self.values[value][:, 0]
                 close(ours, right, self.dtype.name, f"{program.name}: {value.name}")
         close(results[1], results[0], self.dtype.name, program.name)
 
@@ -134,7 +132,7 @@ def test_a_batch_in_pieces_gives_the_same(monkeypatch):
     """Batches that do not fit go piece by piece (sec. 7.1), here of 2, 1, 1 and 1 cases."""
     model = graph(lambda x: x @ x.T, "softmax", cases=5, weight=True)
     right = model.objective.linearize(model.theta, model.batch, "numpy")
-    monkeypatch.setattr(DeviceExecution, "_needed", lambda self, objective, cases: cases)
+    monkeypatch.setattr(DeviceExecution, "_needed", lambda self, cases: cases)
     monkeypatch.setattr(driver, "free_memory", lambda: 2.0)
     monkeypatch.setattr(driver, "empty", _empty)
     ours = model.objective.linearize(model.theta, model.batch, "cuda")
@@ -238,9 +236,9 @@ def test_bitwise_repeatable():
         at = model.objective.linearize(model.theta, model.batch, "cuda", dtype="float32")
         runs.append([at.ggnvp(model.v), at.ggnvp(model.v), at.gradient(), at.hvp(model.v)])
         del at
-    for run in runs:
-        np.testing.assert_array_equal(run[0], run[1])
-        for first, other in zip(runs[0], run, strict=True):
+    for found in runs:
+        np.testing.assert_array_equal(found[0], found[1])
+        for first, other in zip(runs[0], found, strict=True):
             np.testing.assert_array_equal(first, other)
 
 

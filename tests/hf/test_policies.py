@@ -346,7 +346,7 @@ def bounded(problem, gradient, curvature):
     least = -0.5 * np.sum(c[inside] ** 2 / values[inside])
     if norm(c[~inside]) > 1e-9 * norm(g):
         least = -inf
-    L1, L2 = at.loss_gradient(), at.loss_hessians()
+    L1, L2 = at.loss_gradient(), at.products.loss_hessians()
     bound = 0.5 * np.einsum("ni,nij,nj->", L1, np.linalg.pinv(L2, hermitian=True), L1)
     return least, bound
 

@@ -55,14 +55,9 @@ class Bound:
             driver.fetch(output, self.output)
 
 
-def shards(cases: int, flops: float) -> int:
-    """One: a GPU's cores share every launch."""
-    return 1
-
-
 def bind(
     program: Program, layout: Plan, shard: DeviceShard, directions: int = 1, tf32: bool = False
 ) -> Bound:
-    """Bind a program to buffers on the GPU; see the NumPy engine's."""
+    """Bind a program to buffers on the GPU."""
     with driver.lock:
         return Bound(program, layout, shard, directions, tf32)

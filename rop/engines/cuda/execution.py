@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,21 +18,19 @@ from rop.engines.arrays import is_finite
 from rop.engines.cuda import Bound, bind, driver, vectors
 from rop.engines.cuda.cg import ConjugateGradient
 from rop.engines.cuda.memory import DeviceShard
-from rop.engines.execution import Execution, Refuse, Space
+from rop.engines.execution import Refuse, Space
 from rop.engines.memory import Shard
+from rop.engines.sharded import ShardedExecution
 from rop.errors import RopMemoryError
 from rop.ops.kernels import Array
 from rop.ops.rules import Value
 from rop.programs.steps import Program
 
-if TYPE_CHECKING:
-    from rop.objective.objective import Objective
-
 # cuBLAS's workspace, and what the driver takes for kernels and graphs.
 _RESERVE = 2**28
 
 
-class DeviceExecution(Execution):
+class DeviceExecution(ShardedExecution):
     """Memory on the GPU for θ and a batch, or for one piece of it at a time; see `Execution`."""
 
     spare_bytes = 2**30  # to bind programs again means to capture graphs again
@@ -164,7 +162,7 @@ class DeviceExecution(Execution):
     @property
     def tf32(self) -> bool:
         """Whether matrix products may round float32 to TF32."""
-        return self.key[1] == "cuda-tf32"
+        return self.engine == "cuda-tf32"
 
     @property
     def _shard(self) -> DeviceShard:
@@ -216,14 +214,14 @@ class DeviceExecution(Execution):
         driver.upload(added, vector)
         vectors.axpy(factor, added, total, size)
 
-    def _split(self, objective: Objective) -> list[Shard]:
+    def _split(self) -> list[Shard]:
         """Cut the batch into as few pieces as fit into the GPU's free memory."""
         cases, free = self.cases, driver.free_memory()
         pieces = 1
-        while (needed := self._needed(objective, -(-cases // pieces))) > free:
+        while (needed := self._needed(-(-cases // pieces))) > free:
             if pieces == cases or not self._per_case:
                 raise RopMemoryError(
-                    f"engine {self.key[1]!r}: {needed / 2**20:,.0f} MiB are needed for one "
+                    f"engine {self.engine!r}: {needed / 2**20:,.0f} MiB are needed for one "
                     f"piece of the batch, but {free / 2**20:,.0f} MiB of the GPU's memory are "
                     "free; use engine='numba', or float32"
                 )
@@ -236,32 +234,34 @@ class DeviceExecution(Execution):
         buffers: dict[str, Any] = {}
         shards = [DeviceShard(size, slice(0, size), self._dtype, buffers) for size in sizes]
         largest = shards[0]
-        largest.room("theta", objective.n)
+        largest.room("theta", self._algorithms.size)
         for name, array in self._fixed().items():
             largest.write(name, array)
-        for name, shape in objective.data_shapes.items():
+        for name, shape in self._algorithms.data_shapes.items():
             largest.room(f"data {name}", largest.cases * prod(shape))
         largest.room("work", max(self._work(largest.cases)))
         return list(shards)
 
-    def _needed(self, objective: Objective, cases: int) -> int:
+    def _needed(self, cases: int) -> int:
         """Bytes for a piece of so many cases."""
         kept = [self._layouts(program, cases).kept for program in self._stages()]
-        data = cases * sum(map(prod, objective.data_shapes.values()))
-        ends = 6 * max(objective.n, cases * prod(objective.output_shape))
+        data = cases * sum(map(prod, self._algorithms.data_shapes.values()))
+        ends = 6 * max(self._algorithms.size, cases * self._algorithms.z.size)
         elements = data + sum(kept) + max(self._work(cases)) + ends
         return elements * self._dtype.itemsize + _RESERVE
 
     def _work(self, cases: int) -> list[int]:
         programs = self._stages()
-        if self.key[3] == "products":
-            names = ("gradient", "ggnvp") if self.key[4] else ("gradient", "ggnvp", "hvp")
+        if self._purpose == "products":
+            names = (
+                ("gradient", "ggnvp") if self._algorithms.segments else ("gradient", "ggnvp", "hvp")
+            )
             programs += [self._algorithms.product(name) for name in names]
         return [self._layouts(program, cases).work for program in programs]
 
     def _stages(self) -> list[Program]:
         a = self._algorithms
-        if self.key[3] == "value":
+        if self._purpose == "value":
             return [a.value_program]
         return [a.forward, a.loss_value, a.loss_gradient, a.loss_curvature, a.adjoints]
 

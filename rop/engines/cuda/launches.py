@@ -9,7 +9,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from rop.engines.calls import python_step
 from rop.engines.cuda import driver, kernels, products
 from rop.engines.cuda.kernels import THREADS
 from rop.engines.cuda.memory import DeviceShard
@@ -18,6 +17,7 @@ from rop.engines.cuda.rows import row_source, traced_rows
 from rop.engines.cuda.source import compiled
 from rop.engines.lowering import Nest, nest
 from rop.engines.memory import Shard
+from rop.engines.python_steps import python_step
 from rop.ops.kernels import Array, Call, Loops
 from rop.ops.rules import Value
 from rop.programs.planning import Plan

@@ -14,12 +14,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from rop.engines.calls import python_step
 from rop.engines.lowering import nest
 from rop.engines.memory import Shard
 from rop.engines.numba import tape
 from rop.engines.numba.maps import expression_of, map_rows
 from rop.engines.numba.rows import rows_of
+from rop.engines.python_steps import python_step
 from rop.engines.threads import blas_threads
 from rop.ops.expressions import Expression
 from rop.ops.kernels import Array, Loops

@@ -1,0 +1,296 @@
+"""Executions in shards, on threads: memory that is planned and used again, programs bound to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from math import isfinite, prod
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rop.engines.arrays import is_finite
+from rop.engines.execution import Execution, Refuse, Space
+from rop.engines.memory import Layouts, Shard
+from rop.engines.numba import binding
+from rop.engines.numba.tape import collect
+from rop.engines.numba.vectors import dot
+from rop.engines.threads import run_all, stretches
+from rop.errors import RopValueError
+from rop.ops.kernels import Array
+from rop.ops.rules import Value
+from rop.programs.algorithms import Algorithms
+from rop.programs.steps import Program
+
+Run: TypeAlias = Callable[[Array, Array], Any]
+
+# Executions that nobody needs any more, kept for the next linearizations.
+_SPARES = 3
+
+
+class ShardedExecution(Execution):
+    """Memory for θ and a batch in shards, and programs bound to it; see `Execution`.
+
+    It can be loaded again when nobody needs it any more: then nothing is allocated or bound.
+    """
+
+    spare_bytes = 2**28
+    """So much memory may wait for the next linearization."""
+
+    def __init__(self, algorithms: Algorithms, *key: Any) -> None:
+        super().__init__(algorithms, *key)
+        self._layouts: Layouts = algorithms.prepared.setdefault("plans", Layouts())
+        self._per_case = algorithms.z.per_case
+        self.shards = self._split()
+        self._refuse_what_does_not_fit()
+        self._runs: dict[tuple[str, int], list[Run]] = {}
+        self._parts: dict[int, Array] = {}
+        self._done: set[str] = set()
+        self._pending: dict[str, list[Run]] = {}
+
+    @classmethod
+    def take(cls, algorithms: Algorithms, *key: Any) -> Execution:
+        """Return an execution that has been released, or a new one."""
+        for spare in list(cls._spares(algorithms)):
+            if spare.key == key:
+                with suppress(ValueError):  # another thread has taken it
+                    cls._spares(algorithms).remove(spare)
+                    return spare
+        return cls(algorithms, *key)
+
+    def release(self) -> None:
+        """Keep the execution for the next batch of its size, unless it holds much memory."""
+        if sum(self.memory.values()) <= self.spare_bytes:
+            spares = self._spares(self._algorithms)
+            spares.append(self)
+            del spares[:-_SPARES]
+
+    @staticmethod
+    def _spares(algorithms: Algorithms) -> list[ShardedExecution]:
+        found: list[ShardedExecution] = algorithms.prepared.setdefault("executions", [])
+        return found
+
+    def load(
+        self,
+        theta: Array,
+        batch: Mapping[str, NDArray[Any]],
+        program: Program,
+        refuse: Refuse,
+    ) -> None:
+        """Copy a θ (n,) and a batch into the shards, and run the first program on them.
+
+        What was computed before is void. Each shard shows its part of the batch, which it has just
+        read, to `refuse`, which raises RopValueError where something is wrong with it.
+        """
+        self._done.clear()
+        self._pending.clear()
+        self.theta[...] = theta
+        self.stage(program)
+
+        def load(i: int) -> None:
+            shard = self.shards[i]
+            mine = {name: array[shard.rows] for name, array in batch.items()}
+            for name, array in mine.items():
+                shard.buffers[f"data {name}"][...] = array.reshape(-1)
+            refuse(mine)
+            self._run_stages(i)
+
+        try:
+            self._together(load)
+        except RopValueError:
+            refuse(batch)  # its message tells positions in the whole batch
+            raise
+
+    @property
+    def theta(self) -> Array:
+        """θ as the programs see it."""
+        return self.shards[0].buffers["theta"]
+
+    def stage(self, program: Program) -> None:
+        """Have a program that belongs to θ and the batch run before what follows, if it has not."""
+        with self.lock:
+            if program.name in self._done:
+                return
+            runs = self._runs.get((program.name, 1))
+            if runs is None:
+                runs = self._runs[program.name, 1] = self._bound(program, 1)
+            self._pending[program.name] = runs
+            self._done.add(program.name)
+
+    def _run_stages(self, i: int) -> None:
+        """Run on shard i what is pending."""
+        nothing = np.empty(0, self._dtype)
+        # On the present thread: overflow shows in the values, not as a warning.
+        with np.errstate(all="ignore"):
+            for runs in self._pending.values():
+                runs[i](nothing, nothing)
+
+    def _together(self, work: Callable[[int], Any]) -> None:
+        """Do a work that includes the pending stages on all shards i; what fails stays pending."""
+        run_all([partial(work, i) for i in range(len(self.shards))])
+        self._pending.clear()
+
+    def values(self, value: Value) -> NDArray[Any]:
+        """What a stage has kept, or what was given: (N, *shape) or (1, *shape)."""
+        with self.lock:
+            if self._pending:
+                self._together(self._run_stages)
+        arrays = [shard.array(value) for shard in self.shards]
+        return np.concatenate(arrays) if value.per_case else arrays[0].copy()
+
+    def give(self, buffer: str, array: Array) -> None:
+        """Hand the shards their cases of an array that programs read from a named place."""
+        for shard in self.shards:
+            rows = array[shard.rows] if self._per_case else array
+            place = shard.buffers.setdefault(buffer, np.empty(rows.size, self._dtype))
+            place[...] = rows.reshape(-1)
+
+    def set_strength(self, mu: float) -> None:
+        """Set μ of structural damping for the next products."""
+        for shard in self.shards:
+            shard.buffers["strength"][0] = mu / self.cases
+
+    def product(
+        self,
+        name: str,
+        K: int,
+        given: Array,
+        output: Array,
+        source: Space,
+        result: Space,
+        plus: tuple[float, Array] | None = None,
+    ) -> bool:
+        """Run a product on all shards, each on its own part of what has a case axis."""
+        with self.lock:
+            runs = self._runs.get((name, K))
+            if runs is None:
+                runs = self._runs[name, K] = self._bound(self._algorithms.product(name), K)
+            if len(runs) == 1:
+                if self._pending:
+                    self._together(self._run_stages)
+                if not is_finite(given):
+                    return False
+                runs[0](given, output)
+                if plus is not None:
+                    output += output.dtype.type(plus[0]) * plus[1]
+                return True
+            parts = self._parts_of(len(output)) if result == "theta" else None
+            finite = [True] * len(runs)
+
+            def work(i: int) -> None:
+                self._run_stages(i)
+                if source == "outputs":
+                    mine = to_check = self._cut(given, self.shards[i])
+                else:
+                    # All shards need all of it; each looks at its share.
+                    mine, to_check = given, given[stretches(len(given), len(runs))[i]]
+                finite[i] = isfinite(dot(to_check, to_check)) or is_finite(to_check)
+                if not finite[i]:
+                    return
+                if parts is None:
+                    made = self._cut(output, self.shards[i])
+                else:
+                    made = parts[i - 1] if i else output
+                runs[i](mine, made)
+
+            self._together(work)
+            if all(finite) and parts is not None:
+                _collect(output, parts, plus)
+            return all(finite)
+
+    def temporaries(self, name: str) -> int:
+        """Elements of the temporaries of a product with one direction."""
+        program = self._algorithms.product(name)
+        work = sum(self._layouts(program, shard.cases).work for shard in self.shards)
+        return work + self._algorithms.size * len(self.shards)
+
+    @property
+    def memory(self) -> dict[str, int]:
+        """Bytes of "theta", "batch", what is "cached" for the products, and "work" space."""
+        kinds = {
+            "forward": "cached",
+            "loss value": "cached",
+            "loss gradient": "cached",
+            "loss curvature": "cached",
+            "adjoints": "cached",
+            "convex": "cached",
+            "theta": "theta",
+            "work": "work",
+        }
+        parts = sum(part.nbytes for part in self._parts.values())
+        sizes = {"theta": 0, "batch": 0, "cached": 0, "work": parts}
+        seen: set[int] = set()
+        for shard in self.shards:
+            for name, buffer in shard.buffers.items():
+                kind = "batch" if name.startswith("data ") else kinds.get(name)
+                if kind is not None and id(buffer) not in seen:
+                    seen.add(id(buffer))
+                    sizes[kind] += buffer.nbytes
+        return sizes
+
+    def predicted(self) -> dict[str, int]:
+        """Bytes that will be "cached" for the products, and "work" space, by the memory plans."""
+        kept = work = 0
+        program, product = self._algorithms.forward, self._algorithms.product("ggnvp")
+        for shard in self.shards:
+            kept += self._layouts(program, shard.cases).kept
+            work += self._layouts(product, shard.cases).work + self._algorithms.size
+        size = self._dtype.itemsize
+        return {"cached": kept * size, "work": work * size}
+
+    def _refuse_what_does_not_fit(self) -> None:
+        if self._purpose == "products":
+            self.refuse_what_does_not_fit()
+
+    def _split(self) -> list[Shard]:
+        """Split the batch as the engine wants it, with buffers for what the shards are given."""
+        cases, algorithms = self.cases, self._algorithms
+        count = binding.shards(cases, cases * algorithms.flops) if self._per_case else 1
+        edges = np.linspace(0, cases, count + 1).astype(int).tolist()
+        fixed = self._fixed() | {"theta": np.empty(algorithms.size, self._dtype)}
+        shards = []
+        for start, stop in zip(edges, edges[1:], strict=False):
+            shard = Shard(stop - start, slice(start, stop), self._dtype)
+            shard.buffers |= fixed
+            for name, shape in algorithms.data_shapes.items():
+                shard.buffers[f"data {name}"] = np.empty((stop - start) * prod(shape), self._dtype)
+            shards.append(shard)
+        return shards
+
+    def _fixed(self) -> dict[str, Array]:
+        """What programs read besides θ and data; μ is 0 until it is set."""
+        return {
+            "constants": self._algorithms.constants.astype(self._dtype),
+            "cases": np.full(1, 1.0 / self.cases, self._dtype),
+            "strength": np.zeros(1, self._dtype),
+        }
+
+    def _bound(self, program: Program, K: int) -> list[Run]:
+        runs = []
+        for shard in self.shards:
+            layout = self._layouts(program, shard.cases, K)
+            shard.prepare(program, layout)
+            runs.append(binding.bind(program, layout, shard, K))
+        return runs
+
+    def _cut(self, flat: Array, shard: Shard) -> Array:
+        per_case = len(flat) // self.cases
+        return flat[shard.rows.start * per_case : shard.rows.stop * per_case]
+
+    def _parts_of(self, size: int) -> Array:
+        if size not in self._parts:
+            self._parts[size] = np.empty((len(self.shards) - 1, size), self._dtype)
+        return self._parts[size]
+
+
+def _collect(output: Array, parts: Array, plus: tuple[float, Array] | None) -> None:
+    """Add the other shards' parts to the first's, in a fixed order, each thread its own stretch."""
+    factor, vector = (0.0, output) if plus is None else plus
+    run_all(
+        [
+            partial(collect, output[at], parts[:, at], output.dtype.type(factor), vector[at])
+            for at in stretches(len(output), len(parts) + 1)
+        ]
+    )

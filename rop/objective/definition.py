@@ -1,0 +1,199 @@
+"""What an objective is made of: outputs, loss and penalty, refused where they make no sense."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rop.engines.arrays import finite
+from rop.engines.threads import renew_after_fork
+from rop.errors import RopTypeError, RopValueError
+from rop.graph import Node, Shape, ancestors
+from rop.losses import LossGraph
+from rop.objective.parameters import ParameterSpace
+from rop.ops.elementwise import Sigmoid, Tanh
+from rop.ops.kernels import Array
+from rop.ops.shaping import per_case
+from rop.programs.algorithms import Algorithms
+from rop.programs.checkpointing import Checkpoints
+from rop.programs.loss import Loss
+from rop.programs.sweeps import descendants
+
+
+class Definition(ParameterSpace):
+    """Outputs, loss and penalty of an objective; see `Objective` for the arguments.
+
+    Attributes
+    ----------
+    z : Node
+        The outputs, with a case axis if anything has one.
+    data_shapes : dict of str to tuple of int
+        Shape for one case of each entry of a batch.
+    output_shape : tuple of int
+        Shape of z for one case.
+    """
+
+    def __init__(
+        self,
+        z: Node,
+        loss: Loss,
+        l2: float = 0.0,
+        params: Iterable[Node] | None = None,
+        *,
+        hidden: Iterable[Node] = (),
+        distance: Literal["squared", "matching"] = "squared",
+    ) -> None:
+        if not isinstance(z, Node):
+            raise RopTypeError(f"z: expected a node, got {type(z).__name__}")
+        if not isinstance(loss, Loss):
+            raise RopTypeError(
+                f"loss: expected a loss such as rop.SquaredError(t), got {type(loss).__name__}"
+            )
+        if isinstance(l2, bool) or not isinstance(l2, float | int | np.floating | np.integer):
+            raise RopTypeError(f"l2: expected a number, got {type(l2).__name__}")
+        if not math.isfinite(l2) or l2 < 0.0:
+            raise RopValueError(f"l2: expected a finite number >= 0, got {l2!r}")
+        loss.fit(z)
+        self.hidden, self.distance = tuple(hidden), distance
+        nodes = ancestors(z, *loss.given, *self.hidden)
+        has_data = any(node.kind == "data" for node in nodes)
+        if has_data and not z.per_case and not isinstance(loss, LossGraph):
+            z = per_case(z)
+        self.z: Node = z
+        self.loss, self.l2 = loss, float(l2)
+        self.output_shape: Shape = z.shape
+        super().__init__(_ordered([node for node in nodes if node.kind == "param"], params))
+        self._data = [node for node in nodes if node.kind == "data"]
+        _refuse_duplicates([*self.parameters, *self._data])
+        self.data_shapes: dict[str, Shape] = {str(d.name): d.shape for d in self._data}
+        self._integers = {str(d.name) for d in self._data if d.integer}
+        self._refuse_hidden(nodes)
+        self._start()
+
+    def _start(self) -> None:
+        """Begin without programs."""
+        self._variants: dict[Checkpoints, Algorithms] = {}
+        self._lock = threading.RLock()
+        renew_after_fork(self, "_lock")
+
+    def __copy__(self) -> Self:
+        """Make an objective with the same programs and memory, such as for another l2."""
+        copy = object.__new__(type(self))
+        copy.__dict__.update(self.__dict__)
+        return copy
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what pickle and deepcopy keep: no programs and no memory.
+
+        The nodes come first, in their order, so that a deep graph needs no deep recursion.
+        """
+        nodes = ancestors(self.z, *self.loss.given, *self.hidden, *self.parameters)
+        own = ("_variants", "_lock")
+        return {"nodes": nodes} | {k: v for k, v in self.__dict__.items() if k not in own}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a copy, which makes its programs anew."""
+        del state["nodes"]
+        self.__dict__.update(state)
+        self._start()
+
+    def __repr__(self) -> str:
+        return (
+            f"<Objective: {self.loss.name} of {self.output_shape}, {self.n} parameters in "
+            f"{', '.join(self.shapes)}>"
+        )
+
+    def _refuse_hidden(self, nodes: list[Node]) -> None:
+        """Raise RopValueError if structural damping makes no sense at one of the hidden nodes."""
+        if self.distance not in ("squared", "matching"):
+            raise RopValueError(
+                f"distance: expected 'squared' or 'matching', got {self.distance!r}"
+            )
+        moving = descendants(nodes, self.parameters)
+        for node in self.hidden:
+            if node.op is None or node not in moving or node.per_case != self.z.per_case:
+                raise RopValueError(
+                    f"hidden: expected nodes that depend on parameters, and on data if the outputs "
+                    f"do, got {node!r}"
+                )
+            if self.distance == "matching" and not isinstance(node.op, Tanh | Sigmoid):
+                raise RopValueError(
+                    f"hidden: distance='matching' is for tanh and sigmoid units, got {node!r}; "
+                    "use distance='squared'"
+                )
+
+    @property
+    def algorithms(self) -> Algorithms:
+        """The programs of the objective."""
+        return self.with_checkpoints(0)
+
+    def with_checkpoints(self, checkpoints: Checkpoints) -> Algorithms:
+        """The programs that keep the ends of so many segments only (sec. 7.1).
+
+        Parameters
+        ----------
+        checkpoints : int or "sqrt"
+            Number of segments; 0 keeps everything.
+
+        Returns
+        -------
+        Algorithms
+        """
+        with self._lock:
+            if checkpoints not in self._variants:
+                self._variants[checkpoints] = Algorithms(
+                    self.z,
+                    self.loss,
+                    self.parameters,
+                    self.hidden,
+                    self.distance,
+                    checkpoints,
+                )
+            return self._variants[checkpoints]
+
+    def mean(self, losses: NDArray[Any], cases: int, theta: Array) -> float:
+        """f(θ) from the losses of the cases, summed in float64, and the penalty."""
+        penalty = 0.5 * self.l2 * float(np.dot(theta, theta)) if self.l2 else 0.0
+        return float(losses.sum(dtype=np.float64)) / cases + penalty
+
+    def refuse_batch(self, batch: Mapping[str, NDArray[Any]]) -> None:
+        """Raise RopValueError if an element of a batch is NaN or inf, or not as the loss needs it.
+
+        Parameters
+        ----------
+        batch : mapping of str to ndarray
+            (N, *shape) for each data node.
+        """
+        for name, array in batch.items():
+            finite(f"batch[{name!r}]", array)
+        self.loss.refuse_batch(batch)
+
+
+def _ordered(found: list[Node], params: Iterable[Node] | None) -> list[Node]:
+    chosen = found if params is None else list(params)
+    for node in chosen:
+        if not isinstance(node, Node) or node.kind != "param":
+            raise RopTypeError(f"params: expected parameters, made by rop.param, got {node!r}")
+    listed = set(chosen)
+    left_out = [node.name for node in found if node not in listed]
+    if left_out:
+        raise RopValueError(f"params: z depends on {left_out} too; list every parameter")
+    if not chosen:
+        raise RopValueError("z depends on no parameter; make one with rop.param")
+    return chosen
+
+
+def _refuse_duplicates(nodes: list[Node]) -> None:
+    names = [str(node.name) for node in nodes]
+    twice = sorted(name for name, times in Counter(names).items() if times > 1)
+    if twice:
+        raise RopValueError(
+            f"two different nodes are called {twice[0]!r}; give every parameter and data node a "
+            "name of its own (to share a parameter, use its node twice)"
+        )

@@ -1,0 +1,118 @@
+"""What users hand over as arrays: checked, named in errors, and made ready for the engines."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rop.engines.arrays import on_gpu
+from rop.errors import RopTypeError, RopValueError
+from rop.graph import Shape
+from rop.ops.kernels import Array
+
+
+def real(name: str, values: ArrayLike, dtype: np.dtype[Any]) -> Array:
+    """Make a C-contiguous array of a dtype; the array itself if it is one.
+
+    Raises
+    ------
+    RopTypeError
+        If the values are not real numbers (complex, strings, objects).
+    """
+    if isinstance(values, np.ndarray) and values.dtype == dtype and values.flags.c_contiguous:
+        return values
+    # What is too large for the dtype becomes inf, which is refused by name where it matters.
+    with np.errstate(over="ignore"):
+        return np.asarray(numbers(name, values), dtype=dtype, order="C")
+
+
+def numbers(name: str, values: ArrayLike) -> Array:
+    """Make an array of real numbers of any dtype; raises RopTypeError if they are not."""
+    if on_gpu(values):
+        from rop.engines.cuda.arrays import fetched
+
+        values = fetched(values)
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError) as error:
+        raise RopTypeError(f"{name}: expected an array of numbers, got: {error}") from None
+    if array.dtype.kind not in "fiub":
+        raise RopTypeError(
+            f"{name}: expected real numbers, got dtype {array.dtype}; convert it first"
+        )
+    return array
+
+
+def checked_batch(
+    batch: Mapping[str, ArrayLike] | None,
+    shapes: Mapping[str, Shape],
+    dtype: np.dtype[Any],
+    integers: Collection[str] = (),
+) -> tuple[dict[str, NDArray[Any]], int]:
+    """Check a batch against the data nodes of a graph.
+
+    Parameters
+    ----------
+    batch : mapping of str to array_like
+        The batch: (N, *shape) for each data node.
+    shapes : mapping of str to tuple of int
+        Shapes of the data nodes for one case.
+    dtype : dtype
+        float32 or float64.
+    integers : collection of str
+        Names of the data nodes that hold integers.
+
+    Returns
+    -------
+    dict of str to ndarray
+        C-contiguous arrays of the dtype.
+    int
+        N, the number of cases; 1 for a graph without data.
+
+    Raises
+    ------
+    RopTypeError
+        If the batch is not a mapping, or holds something else than real numbers.
+    RopValueError
+        If names are missing or unknown, a shape does not fit, the numbers of cases differ or are 0.
+    """
+    if not isinstance(batch, Mapping | None):
+        raise RopTypeError(
+            f"batch: expected a mapping of {_names(shapes)} to arrays, got {type(batch).__name__}"
+        )
+    given = dict(batch or {})
+    missing, unknown = sorted(shapes.keys() - given), sorted(given.keys() - shapes.keys())
+    if missing or unknown:
+        raise RopValueError(
+            f"batch: expected the entries {_names(shapes)}, got {_names(given)}; "
+            f"missing {_names(missing)}, unknown {_names(unknown)}"
+        )
+    arrays: dict[str, NDArray[Any]] = {}
+    cases: int | None = None
+    for name, shape in shapes.items():
+        array = real(f"batch[{name!r}]", given[name], dtype)
+        if array.ndim != len(shape) + 1 or array.shape[1:] != shape:
+            expected = ", ".join(["N", *map(str, shape)]) + ("," if not shape else "")
+            hint = "; the first axis is that of the cases" if array.shape == shape else ""
+            raise RopValueError(
+                f"batch[{name!r}]: expected shape ({expected}), got {array.shape}{hint}"
+            )
+        if cases is not None and len(array) != cases:
+            counts = {key: np.shape(given[key])[0] for key in shapes if np.ndim(given[key])}
+            raise RopValueError(f"batch: the numbers of cases differ: {counts}")
+        cases = len(array)
+        if cases == 0:
+            raise RopValueError(f"batch[{name!r}]: no cases (N = 0); a mean needs at least one")
+        if name in integers and not (array == np.rint(array)).all():
+            raise RopValueError(
+                f"batch[{name!r}]: expected integers, got {array[array != np.rint(array)][0]:g}"
+            )
+        arrays[name] = array
+    return arrays, 1 if cases is None else cases
+
+
+def _names(names: Any) -> str:
+    return ", ".join(repr(name) for name in names) or "none"
