@@ -7,7 +7,7 @@
 # with Hessian-Free Optimization* (2012). You need NumPy and the chain rule.
 #
 # We go from a number that is nudged to a graph differentiated by hand, from there to twelve lines
-# that do it automatically, and then let the same rules loose on backpropagation itself. Every
+# that do it automatically, and then apply the same rules to backpropagation itself. Every
 # chapter ends in `assert`s: run them, then break them.
 
 # %%
@@ -42,7 +42,7 @@ print(f"f(θ + εv) = {f(theta + 0.0001 * v):.12f}   for ε = 0.0001")
 #
 # $$f(\theta + \varepsilon v) = 12 + 20\,\varepsilon + 11\,\varepsilon^2 + 2\,\varepsilon^3 .$$
 #
-# What multiplies $\varepsilon$ is the *directional derivative* of $f$, here
+# The factor of $\varepsilon$ is the *directional derivative* of $f$, here
 # $\nabla f^\top v = 12 \cdot 1 + 4 \cdot 2 = 20$. The paper writes it with an R:
 #
 # $$R_v(X)
@@ -62,9 +62,9 @@ assert second_group == gradient @ v == 20
 # %% [markdown]
 # ## 1.2 A graph, and R by hand
 #
-# Digits run out (chapter 1.4 shows how soon). It is better to carry the two numbers apart: next to
-# every value $a$, what multiplies $\varepsilon$ in it, $Ra$. That needs a computation in
-# small steps, and a graph of nodes is just that. This one is $z = \sin(xy) + x$; hexagons are
+# Digits run out (chapter 1.4 shows how soon). It is better to carry two numbers: every value $a$,
+# and beside it $Ra$, the factor of $\varepsilon$ in $a$. This needs a computation in small steps,
+# and a graph of nodes is exactly that. This one is $z = \sin(xy) + x$; hexagons are
 # parameters.
 
 # %%
@@ -98,7 +98,7 @@ for node in ancestors(z):
     print(f"   {node.name}  {a[node]:7.4f}  {R[node]:7.4f}")
 
 # %% [markdown]
-# Nudging agrees. It is only less exact.
+# Nudging gives the same number, with fewer digits.
 
 
 # %%
@@ -113,7 +113,7 @@ assert abs(R[z] - nudged) < 1e-8
 # %% [markdown]
 # ## 1.3 Three rules, twelve lines
 #
-# Write $X + \varepsilon RX$ for a nudged $X$, calculate, and read off what multiplies
+# Write $X + \varepsilon RX$ for a nudged $X$, calculate, and read off the factor of
 # $\varepsilon$:
 #
 # | rule | nudged | hence | eq. |
@@ -138,8 +138,8 @@ RULES = {
 }
 
 # %% [markdown]
-# And what we did by hand becomes a loop. Nodes can only be built from nodes that exist, so
-# `ancestors(z)`, in the order of their making, has parents before children: one sweep is enough.
+# Now the work by hand becomes a loop. Nodes can only be built from nodes that exist, so
+# `ancestors(z)`, in order of creation, lists parents before children: one sweep is enough.
 
 
 # %%
@@ -164,8 +164,8 @@ automatic = forward_mode(z, {"x": 2.0, "y": 0.5}, {"x": 1.0, "y": -1.0}, RULES)
 assert automatic == by_hand
 
 # %% [markdown]
-# It works, and the table is clumsy: its right column repeats the left one, and says three things
-# five times. Each row is an instance of one of the *rules*. So let the rule write the row.
+# It works, but the table is clumsy: five rows state only three rules. Each row is an instance of
+# one rule, so let the rule write the row.
 
 
 # %%
@@ -219,8 +219,8 @@ rop.draw(objective)
 # %% [markdown]
 # All parameters together are one vector $\theta$ of length $n$, and $v$ is a vector like it.
 # `linearize` runs the forward sweep for 200 digits, keeps the activations, and offers the products.
-# The engine is the one to read, a NumPy call for each step. `jvp` is $Jv$, the R of all outputs.
-# Our twelve lines, on the first digit alone, have the first row of it.
+# The NumPy engine is the readable one: it makes one NumPy call for each step. `jvp` is $Jv$, the R
+# of all outputs. Our twelve lines, applied to the first digit, give its first row.
 
 
 # %%
@@ -245,12 +245,12 @@ assert relative_error(R[z], at.jvp(v)[0]) < 1e-13
 # %% [markdown]
 # ## 1.4 Digits run out
 #
-# Why not nudge, and be done? Because nudging has two errors. It leaves something over, as the
-# $11\,\varepsilon$ above, and that shrinks with $\varepsilon$. And it subtracts two numbers that
-# agree in ever more digits, which costs about $u / \varepsilon$, where $u$ is the precision of the
-# numbers. Nudging to both sides cancels the term in $\varepsilon$ and leaves one in
-# $\varepsilon^2$, but does nothing for the second error. We measure how far both kinds of nudging
-# are from $Jv$, in both precisions.
+# Why not simply nudge? Because nudging has two errors. The first is a remainder, like the
+# $11\,\varepsilon$ above; it shrinks with $\varepsilon$. The second is rounding: the two numbers we
+# subtract agree in more and more digits, which costs about $u / \varepsilon$, where $u$ is the
+# precision of the numbers. Nudging to both sides cancels the term in $\varepsilon$ and leaves one
+# in $\varepsilon^2$, but it does not reduce the rounding error. We measure how far both kinds of
+# nudging are from $Jv$, in both precisions.
 
 
 # %%
@@ -287,10 +287,10 @@ assert relative_error(central(F, theta, v, 1e-4), Jv) < 1e-6  # what sec. 7.2 pr
 assert min(relative_error(central(F, theta32, v32, step), Jv) for step in steps) > 10 * R_error
 
 # %% [markdown]
-# At the bottom of its U the best nudge in float32 has four or five right digits, for those who know
-# the step. The R-operator has no step. Its error is that of any forward sweep: in float32 the
-# dashed line, in float64 about $10^{-16}$, far below the frame. (Differences keep their use as an
-# independent check, central and in float64: sec. 7.2.)
+# In float32 the best nudge has four or five correct digits, if you know the best step. The
+# R-operator needs no step. Its error is that of any forward sweep: the dashed line in float32, and
+# about $10^{-16}$ in float64, far below the frame. (Central differences in float64 remain useful as
+# an independent check: sec. 7.2.)
 #
 # ## 1.5 R of backpropagation is the Hessian
 #
@@ -319,9 +319,9 @@ assert relative_error(gradient, at.gradient()) < 1e-13
 rop.explain(objective, "gradient")
 
 # %% [markdown]
-# Now apply the three rules to it, line by line. That is all there is to the paper's algorithm 4.
-# `rop` has done so already; we put every assignment of the gradient beside its R, as found in the
-# listing of `"hvp"`.
+# Now apply the three rules to it, line by line. The result is the paper's algorithm 4. `rop` has
+# done so already. We print every assignment of the gradient beside its R, taken from the listing of
+# `"hvp"`.
 
 
 # %%
@@ -346,12 +346,13 @@ for value, terms in assignments(rop.explain(objective, "gradient")).items():
 
 # %% [markdown]
 # Cover the right half and derive it. Data do not move, so $Rx = 0$. `dW2` is a product and gets two
-# terms, and so does `dy2`. In `dx2` both factors move as well: of $\tanh'(x_2)$ the chain rule
-# makes $\tanh''(x_2) \odot Rx_2$, and this is where second derivatives come in. (`s''·da(x2)` is
+# terms, and so does `dy2`. In `dx2` both factors move as well: the chain rule turns $\tanh'(x_2)$
+# into $\tanh''(x_2) \odot Rx_2$. This is where second derivatives come in. (`s''·da(x2)` is
 # $\tanh''(x_2) \odot dy_2$; it does not depend on $v$, and is computed once, like the activations.)
 #
 # With the left half cached, the right half costs at most about as much as two gradients, and no
-# matrix of $n^2$ numbers appears anywhere. Is it right? We ask the nudge, and the symmetry of $H$.
+# matrix of $n^2$ numbers appears anywhere. Is it right? We check with a nudge, and with the
+# symmetry of $H$.
 
 
 # %%
@@ -395,10 +396,10 @@ for value, terms in Hv_terms.items():
 assert len(dropped) == 3
 
 # %% [markdown]
-# Three terms, one for each product whose factor moves, make all the difference between $H$ and $G$.
-# Without them there remains R-forward, then $L''$ (here $I/N$), then the same backpropagation as
-# ever, of another vector: $Gv = J^\top(L''(Jv))$. What is gained shows along the direction in which
-# $H$ curves down most.
+# These three terms, one for each product whose factor moves, are the whole difference between $H$
+# and $G$. Without them, $Gv$ is R-forward, then $L''$ (here $I/N$), then ordinary backpropagation
+# of another vector: $Gv = J^\top(L''(Jv))$. The gain shows along the direction in which $H$ curves
+# down most.
 
 # %%
 assert relative_error(at.vjp(at.loss_hvp(at.jvp(v))), at.ggnvp(v)) < 1e-13
@@ -410,7 +411,7 @@ print(f"wᵀHw = {w @ at.hvp(w):.2f}, wᵀGw = {w @ at.ggnvp(w):.2f}")
 assert w @ at.hvp(w) < 0 <= w @ at.ggnvp(w)
 
 # %% [markdown]
-# Each dropped term contains an adjoint, `dz` or `dy2`, and those descend from the residual
+# Each dropped term contains an adjoint, `dz` or `dy2`, and these come from the residual
 # $\nabla L = (z - t)/N$. So the better the fit, the closer $G$ is to $H$. Where the targets *are*
 # the predictions, both are the same.
 
@@ -454,7 +455,7 @@ assert error > 0.01
 
 # %% [markdown]
 # **3.** Algorithm 4, $Hv$. The line for $R\,dx_{i+1}$ ends in $dy\,s'(x)\,Rx$. Its first term has
-# got lost in print, and we have put it back; but something is still wrong. The nudge knows.
+# is missing in print, and we have put it back. Something is still wrong; compare with a nudge.
 
 
 # %%
@@ -476,8 +477,8 @@ assert error > 0.01
 
 # %% [markdown]
 # **4.** Algorithm 5, $Gv$. Its last line reads $R\,dy_i \leftarrow RW_i^\top dx_{i+1}$ (our $dz$ is
-# the $dx$ of the last layer). To convict it takes no reference: a curvature matrix is symmetric,
-# so $u^\top G v = v^\top G u$.
+# the $dx$ of the last layer). You need no reference to find this error: a curvature matrix is
+# symmetric, so $u^\top G v = v^\top G u$.
 
 
 # %%
@@ -498,12 +499,12 @@ print(f"uᵀGv = {uGv:.4f}, vᵀGu = {vGu:.4f}")
 assert relative_error(uGv, vGu) > 0.01
 
 # %% [markdown]
-# Symmetry convicts many errors, but not all: twice the right product is symmetric too. What each
-# kind of check can see is the subject of section 7.2 of the paper, and of `rop.check`.
+# Symmetry finds many errors, but not all: twice the right product is symmetric too. Section 7.2 of
+# the paper and `rop.check` deal with what each kind of check can see.
 #
-# ## What to take along
+# ## Summary
 #
-# - $RX$ is what multiplies $\varepsilon$ in $X(\theta + \varepsilon v)$. Three rules carry it
+# - $RX$ is the factor of $\varepsilon$ in $X(\theta + \varepsilon v)$. Three rules carry it
 #   through any program, exactly.
 # - R of a network's outputs is $Jv$. R of backpropagation is $Hv$.
 # - Keep R on the adjoints and drop it on their factors, and $Hv$ becomes $Gv = J^\top L'' J v$,
