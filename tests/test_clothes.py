@@ -45,7 +45,7 @@ def wardrobe(tmp_path, monkeypatch):
         packed = gzip.compress(idx(array))
         (folder / name).write_bytes(packed)
         checksums[name] = clothes.Checksums(
-            hashlib.md5(packed).hexdigest(), hashlib.sha256(idx(array)).hexdigest()
+            hashlib.sha256(packed).hexdigest(), hashlib.sha256(idx(array)).hexdigest()
         )
     monkeypatch.setattr(clothes, "FILES", checksums)
     return folder, contents
@@ -136,6 +136,8 @@ def test_a_download_without_pooch_is_said(machine, monkeypatch):
         pytest.param(lambda packed: b"<html>" + packed, id="no gzip file"),
         pytest.param(lambda packed: packed[:30] + b"\0\0\0\0" + packed[34:], id="corrupted"),
         pytest.param(lambda packed: gzip.compress(idx(np.zeros((5, 28, 28)))), id="MNIST"),
+        pytest.param(lambda packed: gzip.compress(bytes(2**28)), id="bomb"),
+        pytest.param(lambda packed: b"", id="empty"),
     ],
 )
 def test_a_damaged_or_foreign_file_is_refused(machine, wardrobe, damage):
@@ -146,6 +148,11 @@ def test_a_damaged_or_foreign_file_is_refused(machine, wardrobe, damage):
     folder.rename(machine)
     with pytest.raises(RopValueError, match="train-images-idx3-ubyte.gz: it is damaged or belongs"):
         fashion_mnist()
+
+
+def test_the_download_is_encrypted_and_checked():
+    assert clothes.URL.startswith("https://")
+    assert all(len(each.packed) == len(each.unpacked) == 64 for each in clothes.FILES.values())
 
 
 def test_the_real_clothes():

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy.special import entr
 
-from rop.datasets import curves, digits, one_hot
-from rop.errors import RopTypeError, RopValueError
+from rop.datasets import curves, digits, fashion_mnist, one_hot
+from rop.errors import RopError, RopTypeError, RopValueError
 
 # ---------------------------------------------------------------- batches and targets
 
@@ -138,7 +138,31 @@ def test_curves_are_repeatable_and_do_not_depend_on_how_many_are_drawn():
 
 
 def test_curves_refuse_other_sizes_and_negative_numbers():
-    with pytest.raises(RopValueError, match="size must be one of 28, 14, got 20"):
+    with pytest.raises(RopValueError, match="size must be 28 or 14, got 20"):
         curves(1, size=20)
-    with pytest.raises(RopValueError, match="must not be negative, got -1"):
-        curves(-1)
+
+
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: curves(-1), "n must be an int >= 0 and <= 1000000, got -1"),
+        (lambda: curves(10**12), "n must be an int >= 0 and <= 1000000"),
+        (lambda: curves(2.5), "n must be an int"),
+        (lambda: curves("a"), "n must be an int"),
+        (lambda: curves(True), "n must be an int .*; for the number write 1"),
+        (lambda: curves(1, size=[28]), "size must be 28 or 14"),
+        (lambda: curves(1, size=28.0), "size must be 28 or 14"),
+        (lambda: curves(1, seed="a"), "seed must be an int >= 0 or a Generator"),
+        (lambda: curves(1, seed=-1), "seed must be an int >= 0 or a Generator"),
+        (lambda: one_hot([0], "a"), "classes must be an int >= 1"),
+        (lambda: one_hot([0], 2.5), "classes must be an int >= 1"),
+        (lambda: one_hot([0], 0), "classes must be an int >= 1"),
+        (lambda: one_hot(["a"], 2), "labels must be integers"),
+        (lambda: one_hot([[0], [0, 1]], 2), "labels must be integers"),
+        (lambda: one_hot(None, 2), "labels must be integers"),
+        (lambda: fashion_mnist("yes"), "download must be True or False"),
+    ],
+)
+def test_arguments_are_checked(call, words):
+    with pytest.raises(RopError, match=words):
+        call()

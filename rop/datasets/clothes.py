@@ -6,45 +6,48 @@ cache, and are downloaded only on request.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import os
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rop.arguments import checked
 from rop.datasets.dataset import Dataset
+from rop.datasets.npz import open_regular
 from rop.errors import RopError, RopValueError
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
-URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
+URL = "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/"
+_LARGEST = 2**26  # bytes of a file, packed or not: the largest has 47 million
 
 
 class Checksums(NamedTuple):
-    """Of one file: as the authors publish it, and what it holds however it was packed."""
+    """SHA-256 of one file: as the authors publish it, and of what it holds however packed."""
 
-    md5: str
-    unpacked_sha256: str
+    packed: str
+    unpacked: str
 
 
 # Debian packs the same bytes anew, and MNIST itself comes in files of these very names.
 FILES = {
     "train-images-idx3-ubyte.gz": Checksums(
-        "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+        "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
         "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
     ),
     "train-labels-idx1-ubyte.gz": Checksums(
-        "25c81989df183df01b3e8a0aad5dffbe",
+        "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
         "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
     ),
     "t10k-images-idx3-ubyte.gz": Checksums(
-        "bef4ecab320f06d8554ea6380940ec79",
+        "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
         "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
     ),
     "t10k-labels-idx1-ubyte.gz": Checksums(
-        "bb300cfdad3c16e7a12a480ee83cd310",
+        "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
         "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
     ),
 }
@@ -54,6 +57,7 @@ class DatasetNotFoundError(RopError, FileNotFoundError):
     """A data set is neither on this machine nor could it be downloaded."""
 
 
+@checked
 def fashion_mnist(download: bool = False) -> Dataset:
     """Pictures of clothes in ten classes, in the format and the numbers of MNIST.
 
@@ -110,7 +114,7 @@ def _folder(download: bool) -> Path:
         raise _not_found(cache, "cannot be downloaded without pooch") from error
     for name, checksums in FILES.items():
         try:
-            pooch.retrieve(URL + name, f"md5:{checksums.md5}", fname=name, path=cache)
+            pooch.retrieve(URL + name, f"sha256:{checksums.packed}", fname=name, path=cache)
         except (OSError, ValueError) as error:
             raise _not_found(cache, f"could not be downloaded from {URL} ({error})") from error
     return cache
@@ -136,12 +140,17 @@ def _labels(path: Path) -> NDArray[np.intp]:
     return np.frombuffer(_unpacked(path), np.uint8, offset=header).astype(np.intp)
 
 
+_GZIP = 16 + zlib.MAX_WBITS
+
+
 def _unpacked(path: Path) -> bytes:
-    try:
-        content = gzip.decompress(path.read_bytes())
-        intact = hashlib.sha256(content).hexdigest() == FILES[path.name].unpacked_sha256
-    except (gzip.BadGzipFile, EOFError):
-        intact = False
+    content = b""
+    with open_regular(path, _LARGEST) as file:
+        try:
+            content = zlib.decompressobj(_GZIP).decompress(file.read(), _LARGEST)
+        except zlib.error:
+            pass
+    intact = hashlib.sha256(content).hexdigest() == FILES[path.name].unpacked
     if not intact:
         raise RopValueError(
             f"{path} does not hold Fashion-MNIST's {path.name}: it is damaged or belongs to "

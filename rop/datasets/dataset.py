@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rop.arguments import Count, checked
 from rop.errors import RopTypeError, RopValueError
 
 
@@ -61,7 +62,8 @@ class Dataset:
         return {"x": self.x_test, "t": self.t_test}
 
 
-def one_hot(labels: ArrayLike, classes: int) -> NDArray[np.float32]:
+@checked
+def one_hot(labels: ArrayLike, classes: Count) -> NDArray[np.float32]:
     """Turn class numbers into targets for `rop.SoftmaxCrossEntropy`.
 
     Parameters
@@ -89,7 +91,10 @@ def one_hot(labels: ArrayLike, classes: int) -> NDArray[np.float32]:
     array([[0., 0., 1.],
            [1., 0., 0.]], dtype=float32)
     """
-    numbers = np.asarray(labels)
+    try:
+        numbers = np.asarray(labels)
+    except ValueError:  # lists of different lengths
+        numbers = np.empty(0, object)
     if not np.issubdtype(numbers.dtype, np.integer):
         raise RopTypeError(f"labels must be integers, got an array of {numbers.dtype}")
     outside = numbers[(numbers < 0) | (numbers >= classes)]
@@ -97,5 +102,6 @@ def one_hot(labels: ArrayLike, classes: int) -> NDArray[np.float32]:
         raise RopValueError(
             f"labels must lie in 0 … {classes - 1} for classes={classes}, got {outside[0]}"
         )
-    targets: NDArray[np.float32] = np.eye(classes, dtype=np.float32)[numbers]
+    targets = np.zeros((*numbers.shape, classes), np.float32)
+    np.put_along_axis(targets, numbers[..., None], np.float32(1), axis=-1)
     return targets

@@ -7,11 +7,12 @@ is calibrated on four published numbers of it, not recovered, hence the name CUR
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rop.errors import RopValueError
+from rop.arguments import OneOf, Seed, Whole, checked
 
 SAMPLES = 100  # points along a curve
 BLOCK = 64  # images drawn at a time, so that a block stays in the processor's cache
@@ -38,7 +39,12 @@ RECIPES: dict[int, tuple[float, float, Callable[[NDArray[np.float32]], NDArray[n
 }
 
 
-def curves(n: int, size: int = 28, seed: int | np.random.Generator = 0) -> NDArray[np.float32]:
+@checked
+def curves(
+    n: Annotated[int, Whole(at_least=0, at_most=1_000_000)],
+    size: Annotated[int, OneOf((28, 14))] = 28,
+    seed: Seed | np.random.Generator = 0,
+) -> NDArray[np.float32]:
     """Images of parabolas through three random points, six degrees of freedom in all.
 
     Next to what is published of CURVES: variance about the mean image 16.6 (16.9), cross-entropy
@@ -64,13 +70,9 @@ def curves(n: int, size: int = 28, seed: int | np.random.Generator = 0) -> NDArr
 
     Raises
     ------
-    RopValueError
-        If n is negative or there are no curves of this size.
+    RopTypeError, RopValueError
+        If n is negative or above a million, or there are no curves of this size.
     """
-    if n < 0:
-        raise RopValueError(f"n, the number of images, must not be negative, got {n}")
-    if size not in RECIPES:
-        raise RopValueError(f"size must be one of {', '.join(map(str, RECIPES))}, got {size!r}")
     low, high, pen = RECIPES[size]
     points = np.random.default_rng(seed).uniform(low, high, (n, 3, 2)).astype(np.float32)
     images = np.empty((n, size, size), np.float32)

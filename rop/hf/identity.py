@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rop.engines.numba.binding import threads
 from rop.graph import Node, ancestors
 from rop.hf.vectors import Vector
 from rop.objective.objective import Objective
@@ -121,6 +120,8 @@ class Environment:
     @classmethod
     def here(cls) -> Environment:
         """Return the environment of this process."""
+        from rop.engines.numba.binding import threads  # Numba takes longer to load than rop
+
         versions = {"python": f"{sys.version_info.major}.{sys.version_info.minor}"}
         for name in ("rop", "numpy", "scipy", "numba"):
             try:
