@@ -422,7 +422,11 @@ def constraint(hint: Any) -> Constraint | None:
         return Function(len(inner[0]) if isinstance(inner[0], list) else None)
     if origin in _PLAIN:
         return _PLAIN[origin]
-    if not isinstance(origin, type) or origin in _LEFT or origin.__module__.startswith("numpy."):
+    if (
+        not isinstance(origin, type)
+        or origin in _LEFT
+        or origin.__module__.startswith("numpy._typing")
+    ):
         return None
     if not inner or not issubclass(origin, Collection):
         return Instance(origin)
