@@ -12,6 +12,7 @@ from rop.bench.contestants import PEERS
 from rop.bench.processes import available_cores
 from rop.bench.workloads import WORKLOADS
 from rop.cli import PASS, UsageError, arguments
+from rop.show.waiting import Waiting
 
 _KNOWN = [*WORKLOADS, STARTUP]
 
@@ -78,7 +79,9 @@ def _run(given: argparse.Namespace) -> int:
             raise UsageError(f"rop bench: --peers {hint}")
         print(hint, file=sys.stderr)
     peers = [peer for peer in asked if peer not in missing]
-    results = run(given.workloads or _KNOWN, given.rounds, given.cores, given.engines, peers)
+    workloads = given.workloads or _KNOWN
+    with Waiting(f"rop bench {' '.join(workloads)}"):
+        results = run(workloads, given.rounds, given.cores, given.engines, peers)
     if given.json:
         text = json.dumps(results, indent=1, ensure_ascii=False)
         given.json.write_text(text + "\n", encoding="utf-8")

@@ -8,7 +8,9 @@ from pathlib import Path
 from rop.cli import PASS, arguments
 from rop.cli.options import add_options, listing
 from rop.experiments import STUDIES
-from rop.experiments.saving import save_findings
+from rop.experiments.saving import save_findings, save_rows
+from rop.experiments.watching import Watch
+from rop.show.waiting import Waiting
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,8 +47,17 @@ def _list(given: argparse.Namespace) -> int:
 def _figure(given: argparse.Namespace) -> int:
     study = STUDIES[given.study]
     options = {name: getattr(given, name) for name in study.options}
-    findings = study.run(given.seconds, given.seed, **options)
+    folder = given.out or Path("rop-figures", given.study)
+    with Watch() as watch:
+        try:
+            with Waiting(f"rop figure {given.study}", given.seconds, watch.line):
+                findings = study.run(given.seconds, given.seed, **options)
+        except KeyboardInterrupt:
+            if watch.runs:
+                file = save_rows(watch, folder)
+                print(f"{len(watch.runs)} runs, the last of them cut short: {file}")
+            raise
     print(findings.text)
-    for file in save_findings(findings, given.out or Path("rop-figures", given.study)):
+    for file in save_findings(findings, folder):
         print(f"  {file}")
     return PASS

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from rop.experiments.watching import watched
 from rop.objective.objective import Objective
 
 Gradient: TypeAlias = Callable[[NDArray[Any]], NDArray[Any]]
@@ -169,7 +170,7 @@ def run(
     list of dict
         Rows of "seconds", "steps" and "error"; it ends early where the error is not finite.
     """
-    rows: list[dict[str, float]] = []
+    rows = watched(getattr(method, "__name__", "first-order method"), [])
     steps, used, due = 0, 0.0, seconds / points
     while used < seconds:
         began = time.perf_counter()

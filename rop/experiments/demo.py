@@ -1,64 +1,61 @@
-"""`rop demo`: a network on real images, explained, verified, and trained by HF.
+"""`rop demo`: networks on real data, explained, verified, and trained by HF and by others.
 
-Beside it stand simple baselines with equal time: logistic regression by SciPy's L-BFGS, and a few
-lines of SGD with momentum on the same network.
+On the first, a classifier, first-order methods do as well; on the second, a recurrent net that has
+to remember, they hardly move from the same start.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.optimize
 from numpy.typing import NDArray
-from scipy.optimize import minimize as scipy_minimize
 
 import rop
 from rop import datasets, hf, nets
 from rop.datasets import Dataset
+from rop.experiments import baselines, sequences_runs
+from rop.experiments.pictures import lines
+from rop.experiments.registry import EXPERIMENTS
 from rop.objective.objective import Objective
 from rop.show import plot
+from rop.show.pictures.figures import save
+from rop.show.waiting import Waiting
 
-# Settings of each data set: layers, seconds of training, cases of the curvature, learning rates.
-_SETTINGS: dict[str, dict[str, Any]] = {
-    "digits": {"hidden": [100, 50], "seconds": 8.0, "curvature": 1.0, "rates": (0.1, 0.03, 0.01)},
-    "fashion-mnist": {
-        "hidden": [100],
-        "seconds": 60.0,
-        "curvature": 5000,
-        "rates": (0.1, 0.03, 0.01),
-    },
-}
-_L2 = 1e-4
-_MOMENTUM = 0.9
+_L2, _MOMENTUM, _RATES, _CASES = 1e-4, 0.9, (0.1, 0.03, 0.01), 100
+_HIDDEN: dict[str, list[int]] = {"digits": [100, 50], "fashion-mnist": [100]}
+_SECONDS = {"digits": 6.0, "fashion-mnist": 60.0}
+_LENGTH = 30
+_HF = "Hessian-free"
 
 
-@dataclass(frozen=True)
-class Trained:
-    """What a method reached.
+@dataclass
+class Table:
+    """What each method reached, row by row, as text that fits its columns.
 
     Attributes
     ----------
-    method : str
-        Its name.
-    loss : float
-        f on the training cases, penalty included.
-    accuracy : float
-        Part of the test cases that are classified right.
-    seconds : float
-        Wall time of the training.
-    work : str
-        What was done in that time.
+    heads : tuple of str
+        What the columns hold.
+    rows : list of tuple of str
+        The rows.
     """
 
-    method: str
-    loss: float
-    accuracy: float
-    seconds: float
-    work: str
+    heads: tuple[str, ...]
+    rows: list[tuple[str, ...]] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        wide = [max(map(len, column)) for column in zip(self.heads, *self.rows, strict=True)]
+        return "\n".join(
+            "   " + "  ".join([row[0].ljust(wide[0]), *map(str.rjust, row[1:], wide[1:])])
+            for row in (self.heads, *self.rows)
+        )
 
 
 def demo(dataset: str, seconds: float | None, out: Path, seed: int) -> bool:
@@ -80,11 +77,10 @@ def demo(dataset: str, seconds: float | None, out: Path, seed: int) -> bool:
     bool
         Whether every product passed its check.
     """
-    settings = _SETTINGS[dataset]
-    budget = settings["seconds"] if seconds is None else seconds
-    images = _images(dataset)
+    budget = _SECONDS[dataset] if seconds is None else seconds
+    images = datasets.digits() if dataset == "digits" else datasets.fashion_mnist(download=True)
     out.mkdir(parents=True, exist_ok=True)
-    x, z = nets.mlp([images.x_train.shape[1], *settings["hidden"], len(images.classes)])
+    _, z = nets.mlp([images.x_train.shape[1], *_HIDDEN[dataset], len(images.classes)])
     objective = Objective(z, rop.SoftmaxCrossEntropy(rop.data("t", len(images.classes))), l2=_L2)
     theta = objective.init("sparse", seed=seed)
 
@@ -97,128 +93,147 @@ def demo(dataset: str, seconds: float | None, out: Path, seed: int) -> bool:
 
     _heading("3. Is it right? Every product against finite differences, in float64")
     few = {name: array[:16] for name, array in images.train.items()}
-    report = rop.check(objective, theta, few, seed=seed)
+    with Waiting("checking the products"):
+        report = rop.check(objective, theta, few, seed=seed)
     print(report)
     report.plot(out / "verification.png")
 
-    _heading(f"4. Training by Hessian-free optimization, {budget:g} s")
-    recipe = hf.recipes.martens2010(curvature=settings["curvature"], lam=1.0)
-    run = hf.minimize(
-        objective,
-        theta,
-        images.train,
-        recipe,
-        iterations=1000,
-        seconds=budget,
-        progress=True,
-    )
-    plot.run(run.records, path=out / "hf_trace.png")
-    plot.iteration(_telling(run.records), path=out / "quadratic_model.png")
-    products = sum(it.cg.products for it in run.records)
-    trained = [
-        _score(
-            objective,
-            run.theta,
-            images,
-            "Hessian-free",
-            run.seconds,
-            f"{run.nit} updates, {products:,} products Gv",
-        )
-    ]
+    _heading(f"4. Training by Hessian-free optimization and by others, {budget:g} s each")
+    _classify(objective, theta, images, budget, out, seed)
 
-    _heading("5. Baselines with equal time")
-    trained += [_sgd(objective, theta, images, budget, rate, seed) for rate in settings["rates"]]
-    trained.append(_logistic(images, budget))
-    print(f"   {'method':34s} {'training loss':>13s} {'test accuracy':>14s} {'seconds':>8s}   work")
-    for result in trained:
-        print(
-            f"   {result.method:34s} {result.loss:13.5f} {result.accuracy:13.2%} "
-            f"{result.seconds:8.1f}   {result.work}"
-        )
+    _heading(f"5. Why curvature: a recurrent net that has to remember for {_LENGTH} steps")
+    _recall(min(budget, 6.0), out, seed)
     print(f"\nPictures: {', '.join(str(path) for path in sorted(out.glob('*.png')))}")
     return bool(report.ok)
-
-
-def _images(dataset: str) -> Dataset:
-    return datasets.digits() if dataset == "digits" else datasets.fashion_mnist(download=True)
 
 
 def _heading(text: str) -> None:
     print(f"\n{text}\n", flush=True)
 
 
-def _telling(records: list[hf.Iteration]) -> hf.Iteration:
-    """The iteration whose CG run shows most of fig. 4: the longest one with several iterates."""
-    return max(records, key=lambda it: (len(it.f_stored), it.cg.steps))
-
-
-def _score(
-    objective: Objective,
-    theta: NDArray[Any],
-    images: Dataset,
-    method: str,
-    seconds: float,
-    work: str,
-) -> Trained:
-    z = objective.linearize(theta, images.test).outputs
-    accuracy = float(np.mean(z.argmax(axis=1) == images.labels_test))
-    loss = objective.value(theta, images.train)
-    return Trained(method, loss, accuracy, seconds, work)
-
-
-def _sgd(
+def _classify(
     objective: Objective,
     theta: NDArray[Any],
     images: Dataset,
     seconds: float,
-    rate: float,
+    out: Path,
     seed: int,
-    cases: int = 100,
-) -> Trained:
-    """SGD with momentum on minibatches, from the same θ."""
-    rng = np.random.default_rng(seed)
-    theta, updates = theta.astype(np.float32), 0
-    velocity = np.zeros_like(theta)
-    began = time.perf_counter()
-    while time.perf_counter() - began < seconds:
-        chosen = rng.integers(0, len(images.x_train), cases)
-        batch = {name: array[chosen] for name, array in images.train.items()}
-        velocity *= _MOMENTUM
-        velocity -= np.float32(rate) * objective.linearize(theta, batch).gradient()
-        theta += velocity
+) -> None:
+    """Train the classifier by all methods; after Ctrl-C, what is done so far is in the table."""
+    table = Table(("method", "training loss", "test accuracy", "seconds", "work"))
+
+    def enter(f: Objective, theta: NDArray[Any], method: str, taken: float, work: str) -> None:
+        z = f.linearize(theta, images.test).outputs
+        right = float(np.mean(z.argmax(axis=1) == images.labels_test))
+        loss = f.value(theta, images.train)
+        table.rows.append((method, f"{loss:.5f}", f"{right:.2%}", f"{taken:.1f}", work))
+
+    try:
+        run = hf.minimize(
+            objective, theta, images.train, iterations=1000, seconds=seconds, progress=True
+        )
+        if run.records:
+            plot.run(run, path=out / "hf_trace.png")
+            plot.iteration(run, path=out / "quadratic_model.png")
+        work = f"{run.nit} updates, {run.nhev:,} products"
+        enter(objective, run.theta, _HF, run.seconds, work)
+        if run.reason == "interrupted":
+            raise KeyboardInterrupt
+        for rate in _RATES:
+            name = f"SGD, momentum {_MOMENTUM:g}, rate {rate:g}"
+            gradient = baselines.minibatch_gradient(objective, images.train, _CASES, seed)
+            method = baselines.nesterov(theta.astype(np.float32), gradient, rate, _MOMENTUM)
+            with Waiting(name, seconds):
+                found, taken, updates = _for(method, seconds)
+            enter(objective, found, name, taken, f"{updates:,} updates of {_CASES} cases")
+        with Waiting("logistic regression, L-BFGS", seconds):
+            f, found, taken, work = _logistic(images, seconds)
+        enter(f, found, "logistic regression, L-BFGS", taken, work)
+    finally:
+        if table.rows:
+            print(table, flush=True)
+    print(
+        "   With minibatches, SGD is as good here, and tests no worse: this is not what HF is for."
+    )
+
+
+def _for(method: Iterator[NDArray[Any]], seconds: float) -> tuple[NDArray[Any], float, int]:
+    """The last θ of a method that runs for a time, the time, and the number of updates."""
+    began, updates = time.perf_counter(), 0
+    while True:
+        theta = next(method)
         updates += 1
-    taken = time.perf_counter() - began
-    method = f"SGD, momentum {_MOMENTUM:g}, rate {rate:g}"
-    return _score(objective, theta, images, method, taken, f"{updates:,} updates of {cases} cases")
+        taken = time.perf_counter() - began
+        if taken >= seconds:
+            return theta, taken, updates
 
 
-def _logistic(images: Dataset, seconds: float) -> Trained:
+def _logistic(images: Dataset, seconds: float) -> tuple[Objective, NDArray[Any], float, str]:
     """Logistic regression by SciPy's L-BFGS: rop's objective and gradient, SciPy's optimizer."""
     _, z = nets.mlp([images.x_train.shape[1], len(images.classes)])
     t = rop.data("t", len(images.classes))
     objective = Objective(z, rop.SoftmaxCrossEntropy(t), l2=_L2)
     began = time.perf_counter()
 
-    def value_and_gradient(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        at = objective.linearize(theta, images.train)
-        return at.value, at.gradient()
-
-    found = scipy_minimize(  # type: ignore[call-overload]
-        value_and_gradient,
-        np.zeros(objective.n),
-        jac=True,
-        method="L-BFGS-B",
-        callback=_until(began + seconds),
-        options={"maxiter": 10_000},
-    )
-    taken = time.perf_counter() - began
-    work = f"{found.nit} iterations, {found.nfev} gradients"
-    return _score(objective, found.x, images, "logistic regression, L-BFGS", taken, work)
-
-
-def _until(end: float) -> Callable[[NDArray[Any]], None]:
-    def callback(theta: NDArray[Any]) -> None:
-        if time.perf_counter() > end:
+    def until(theta: NDArray[Any]) -> None:
+        if time.perf_counter() - began > seconds:
             raise StopIteration
 
-    return callback
+    functions = objective.scipy(images.train)
+    del functions["hessp"]
+    found = scipy.optimize.minimize(  # type: ignore[call-overload]
+        x0=np.zeros(objective.n),
+        method="L-BFGS-B",
+        callback=until,
+        options={"maxiter": 10_000},
+        **functions,
+    )
+    work = f"{found.nit} iterations"
+    return objective, found.x, time.perf_counter() - began, work
+
+
+def _recall(seconds: float, out: Path, seed: int) -> None:
+    """Train a recurrent net to remember; HF ends when it does, the others have twice its time."""
+    problem = EXPERIMENTS["memorization-5"].build(seed, length=_LENGTH)
+    print(
+        f"   A recurrent net of {problem.objective.n:,} parameters reads 5 bits and repeats them "
+        f"{_LENGTH} steps later.\n   All methods start from the same weights.\n"
+    )
+    table = Table(("method", "sequences wrong", "seconds", "work"))
+    curves: dict[str, list[dict[str, float]]] = {}
+
+    def enter(name: str, attempt: Callable[[], sequences_runs.Attempt]) -> float:
+        with Waiting(name):
+            rows = curves[name] = attempt().rows
+        last = rows[-1]
+        table.rows.append(
+            (
+                name,
+                f"{last['wrong']:.0%} of 32",
+                f"{last['seconds']:.1f}",
+                f"{last['update']:,.0f} updates",
+            )
+        )
+        return last["seconds"]
+
+    try:
+        taken = enter(_HF, partial(sequences_runs.hessian_free, problem, seconds))
+        for name in sequences_runs.FIRST_ORDER:
+            enter(name, partial(sequences_runs.first_order, problem, name, 2 * taken, seed))
+    finally:
+        if table.rows:
+            print(table, flush=True)
+    picture = lines(
+        {name: _line(rows) for name, rows in curves.items()},
+        f"Repeating 5 bits after {_LENGTH} steps, from the same weights",
+        "seconds of the processor",
+        "part of the sequences that are wrong",
+    )
+    save(picture, out / "recall.png")
+    print("   The gradient hardly sees the first steps from the last one; curvature rescales it.")
+
+
+def _line(
+    rows: list[dict[str, float]],
+) -> tuple[list[float], list[float]]:
+    return [row["seconds"] for row in rows], [row["wrong"] for row in rows]

@@ -10,6 +10,7 @@ import numpy as np
 from rop import nets
 from rop.experiments.pictures import draw, panels
 from rop.experiments.registry import Findings, study
+from rop.experiments.watching import watched
 from rop.graph import data
 from rop.losses import SquaredError
 from rop.objective.init import initialize
@@ -38,7 +39,7 @@ def figure2(seconds: float, seed: int) -> Findings:
     Findings
     """
     began = perf_counter()
-    rows: list[dict[str, Any]] = []
+    rows = watched("checkpointing", [])
     for steps in LENGTHS:
         if rows and perf_counter() - began > seconds:
             break

@@ -10,6 +10,7 @@ from rop import hf
 from rop.experiments.pictures import draw, panels
 from rop.experiments.registry import EXPERIMENTS, Findings, study
 from rop.experiments.runs import small_curves, train_for
+from rop.experiments.watching import watched
 from rop.objective.linearization import Linearization
 
 _EXPONENTS = (0.25, 0.5, 0.75, 1.0)
@@ -54,7 +55,7 @@ def preconditioning(
         theta, lam = problem.theta.astype(np.float32), problem.recipe.damping.lam
     at = problem.objective.linearize(theta, batch)
     figure, axes = panels(2)
-    rows: list[dict[str, Any]] = []
+    rows = watched("CG", [])
     said = []
     for ax, strength in zip(axes, (lam, _LOWER * lam), strict=True):
         runs = _runs(at, strength, steps, seed)

@@ -12,6 +12,7 @@ from rop import hf
 from rop.experiments.measures import measure
 from rop.experiments.problems import curves
 from rop.experiments.registry import Problem
+from rop.experiments.watching import watched
 from rop.hf.recipes import Recipe
 
 
@@ -103,7 +104,7 @@ def train_for(
         dtype=dtype,
     )
     used, steps = 0.0, 0
-    rows = [_row(0, used, steps, error(problem, optimizer.theta))]
+    rows = watched("HF", [_row(0, used, steps, error(problem, optimizer.theta))])
     records: list[hf.Iteration] = []
     while used < seconds and len(records) < iterations:
         it = next(optimizer, None)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
-from rop.experiments.registry import Findings
+from rop.experiments.registry import Findings, Row
+from rop.experiments.watching import Watch
 
 
 def save_findings(findings: Findings, folder: Path) -> list[Path]:
@@ -30,13 +32,35 @@ def save_findings(findings: Findings, folder: Path) -> list[Path]:
     files = [folder / f"{name}.png" for name in findings.pictures]
     for file, picture in zip(files, findings.pictures.values(), strict=True):
         save(picture, file)
-    for name, rows in findings.tables.items():
-        files.append(folder / f"{name}.csv")
-        with open(files[-1], "w", newline="", encoding="utf-8") as table:
-            writer = csv.DictWriter(table, dict.fromkeys(key for row in rows for key in row))
-            writer.writeheader()
-            writer.writerows(rows)
+    files += [_write(folder / f"{name}.csv", rows) for name, rows in findings.tables.items()]
     files.append(folder / "numbers.json")
     numbers = {"text": findings.text, **findings.tables}
     files[-1].write_text(json.dumps(numbers, indent=1, ensure_ascii=False), encoding="utf-8")
     return files
+
+
+def save_rows(watch: Watch, folder: Path) -> Path:
+    """Write what the runs of an interrupted study have done so far, as CSV.
+
+    Parameters
+    ----------
+    watch : Watch
+        Has seen the runs.
+    folder : Path
+        Where to; made if it does not exist.
+
+    Returns
+    -------
+    Path
+        The file.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    return _write(folder / "interrupted.csv", watch.rows())
+
+
+def _write(path: Path, rows: Sequence[Row]) -> Path:
+    with open(path, "w", newline="", encoding="utf-8") as table:
+        writer = csv.DictWriter(table, dict.fromkeys(key for row in rows for key in row))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path

@@ -14,6 +14,7 @@ from rop.experiments.baselines import Gradient, adam, nesterov
 from rop.experiments.measures import measure
 from rop.experiments.registry import Problem
 from rop.experiments.sequences_task import SUCCESS
+from rop.experiments.watching import watched
 from rop.hf.optimizer import HessianFree
 from rop.hf.streams import Stream
 
@@ -110,7 +111,8 @@ def hessian_free(problem: Problem, seconds: float, updates: int = 10**9) -> Atte
         dtype=np.float32,
     )
     used, products = 0.0, 0
-    rows = [{"update": 0.0, "seconds": 0.0, "wrong": wrong(problem, run.state.theta)}]
+    at_start = {"update": 0.0, "seconds": 0.0, "wrong": wrong(problem, run.state.theta)}
+    rows = watched("HF", [at_start])
     while used < seconds and len(rows) <= updates and rows[-1]["wrong"] >= SUCCESS:
         began = time.process_time()
         it = next(run, None)
@@ -157,7 +159,8 @@ def first_order(
     theta = problem.theta.astype(np.float32)
     steps = FIRST_ORDER[method](theta, minibatch_gradient(problem, seed))
     used, count = 0.0, 0
-    rows = [{"update": 0.0, "seconds": 0.0, "wrong": wrong(problem, theta)}]
+    at_start = {"update": 0.0, "seconds": 0.0, "wrong": wrong(problem, theta)}
+    rows = watched(method, [at_start])
     while used < seconds and np.isfinite(theta).all() and rows[-1]["wrong"] >= SUCCESS:
         until = len(rows) * seconds / points
         while used < until and np.isfinite(theta).all():

@@ -18,6 +18,7 @@ from rop.experiments.metering import Metered
 from rop.experiments.problems import autoencoder
 from rop.experiments.registry import Findings, Problem, study
 from rop.experiments.reparameterized import scaled_digits
+from rop.experiments.watching import watched
 from rop.graph import data, param
 from rop.hf.recipes import Recipe, martens2010
 from rop.losses import SoftmaxCrossEntropy, SquaredError
@@ -130,7 +131,7 @@ def _run(
     batch = {name: np.asarray(array, np.float64) for name, array in _data(problem).items()}
     cases = len(next(iter(batch.values()))) if batch else 1
     metered = Metered(problem.objective, cases)
-    path: list[dict[str, float]] = []
+    path = watched(method, [])
     began = time.perf_counter()
 
     def note(f: float) -> None:

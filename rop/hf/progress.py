@@ -42,9 +42,8 @@ class Progress:
 
     def __enter__(self) -> Self:
         self._began = perf_counter()
-        layout = "{desc} {percentage:3.0f}%|{bar:20}| {postfix}"
-        self._bar = tqdm(total=1.0, desc="HF", bar_format=layout)
-        self._bar.set_postfix_str(f"{self._done} of {self._iterations} iterations")
+        self._bar = tqdm(total=1.0, bar_format="HF {percentage:3.0f}%|{bar:20}| {desc}")
+        self._bar.set_description_str(f"{self._done} of {self._iterations} iterations")
         return self
 
     def __exit__(
@@ -71,7 +70,7 @@ class Progress:
             self._events[event] += 1
         used = perf_counter() - self._began
         self._bar.n = min(1.0, max(self._parts(it, used)))
-        self._bar.set_postfix_str(", ".join(self._words(it, used)))
+        self._bar.set_description_str(", ".join(self._words(it, used)))
 
     def _parts(self, it: Iteration, used: float) -> list[float]:
         """The part that is done of each of the things that may end the run."""

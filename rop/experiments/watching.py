@@ -1,0 +1,76 @@
+"""What the runs of a study have done so far, for the line of progress and for Ctrl-C."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar, Token
+from types import TracebackType
+from typing import Any, Self
+
+Rows = list[dict[str, Any]]
+
+
+class Watch:
+    """Knows the rows of all runs that begin inside of its ``with``.
+
+    Attributes
+    ----------
+    runs : list of (str, list of dict)
+        Name and rows of each run, in the order of their beginnings; the rows grow as the run goes.
+    """
+
+    def __init__(self) -> None:
+        self.runs: list[tuple[str, Rows]] = []
+
+    def __enter__(self) -> Self:
+        self._token: Token[Watch | None] = _CURRENT.set(self)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        _CURRENT.reset(self._token)
+
+    def line(self) -> str:
+        """Return the latest numbers of the run that is going on."""
+        if not self.runs:
+            return ""
+        name, rows = self.runs[-1]
+        last = rows[-1] if rows else {}
+        numbers = [f"{key} {value:.4g}" for key, value in last.items() if key in _TOLD]
+        return ", ".join([f"run {len(self.runs)} ({name})", *numbers])
+
+    def rows(self) -> Rows:
+        """Return all rows so far, each with the number and the name of its run."""
+        return [
+            {"run": number, "method": name, **row}
+            for number, (name, rows) in enumerate(self.runs, 1)
+            for row in rows
+        ]
+
+
+_TOLD = ("iteration", "update", "steps", "error", "wrong", "f")
+_CURRENT: ContextVar[Watch | None] = ContextVar("watch", default=None)
+
+
+def watched(name: str, rows: Rows) -> Rows:
+    """Let a watch see the rows of a run, if there is one.
+
+    Parameters
+    ----------
+    name : str
+        The method.
+    rows : list of dict
+        The rows, to which the run appends.
+
+    Returns
+    -------
+    list of dict
+        The rows themselves.
+    """
+    watch = _CURRENT.get()
+    if watch is not None:
+        watch.runs.append((name, rows))
+    return rows
