@@ -10,6 +10,7 @@ from rop.checking.lines import Array
 from rop.checking.report import Identity
 from rop.checking.session import Session
 from rop.losses import LossGraph, SoftmaxCrossEntropy
+from rop.objective.diagonals import loss_weight
 from rop.objective.linearization import Linearization
 from rop.objective.objective import Objective
 
@@ -169,7 +170,7 @@ class _Identities:
     def softmax_shift(self) -> float:
         ones = np.ones_like(self.at.outputs)
         product = self.at.loss_hvp(ones) * self.at.cases
-        size = float(np.abs(self.at.products.loss_weight()).max()) or 1.0
+        size = float(np.abs(loss_weight(self.at.products)).max()) or 1.0
         return float(np.linalg.norm(product) / np.linalg.norm(ones)) / size
 
     def single(self) -> float:

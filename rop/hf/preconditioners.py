@@ -17,6 +17,7 @@ from rop.hf.vectors import Vector
 from rop.objective.diagonals import root
 from rop.objective.linearization import Linearization
 from rop.objective.objective import Objective
+from rop.objective.per_case import squares
 
 
 class Preconditioner(Protocol):
@@ -221,7 +222,7 @@ class ChapelleErhan(DiagonalPower):
             )
         shape = (*at.outputs.shape, self.probes)
         v = (rng.standard_normal(shape) / sqrt(self.probes)).astype(at.dtype)
-        estimate: Vector = at.products.squares(S(v)) + at.dtype.type(at.objective.l2)
+        estimate: Vector = squares(at.products, S(v)) + at.dtype.type(at.objective.l2)
         return estimate
 
 

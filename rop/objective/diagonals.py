@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rop.errors import RopValueError
 from rop.losses import TableLoss
+from rop.objective.per_case import hidden_weights, squares, structural_squares
 from rop.objective.products import Products
 
 # So much of S is formed at once for the exact diagonal.
@@ -28,7 +29,7 @@ def diagonal(at: Products, method: str, seed: int | np.random.Generator, mu: flo
         "exact": lambda: _exact(at),
         "chapelle-erhan": lambda: _chapelle_erhan(at, np.random.default_rng(seed), mu),
         # ∇L has the 1/N of the mean: (1/N) Σ sq(∇f_i) = N Σ sq(∇f_i / N), erratum M59.
-        "empirical-fisher": lambda: len(at.outputs) * at.squares(at.loss_gradient()[..., None]),
+        "empirical-fisher": lambda: len(at.outputs) * squares(at, at.loss_gradient()[..., None]),
     }
     if method not in methods:
         raise RopValueError(f"diagonal: expected one of {list(methods)}, got {method!r}")
@@ -54,7 +55,7 @@ def root(at: Products) -> tuple[Callable[[NDArray[Any]], NDArray[Any]], NDArray[
     outputs, loss = at.outputs, at.objective.loss
     m = prod(outputs.shape[1:])
     if isinstance(loss, TableLoss):
-        c = loss.aligned(at.loss_weight(), outputs.ndim) / at.cases
+        c = loss.aligned(loss_weight(at), outputs.ndim) / at.cases
         if (c >= 0.0).all():
             p, scale = loss.prediction(outputs), np.sqrt(c).astype(at.dtype)
 
@@ -73,6 +74,14 @@ def root(at: Products) -> tuple[Callable[[NDArray[Any]], NDArray[Any]], NDArray[
     return dense_root, np.where(values < 0, -1.0, 1.0).astype(at.dtype)
 
 
+def loss_weight(at: Products) -> NDArray[Any]:
+    """Weights of the loss: (N or 1, *weight shape); ones where the loss has none."""
+    weight = getattr(at.objective.loss, "weight", None)
+    if weight is None:
+        return np.ones(1, at.dtype)
+    return at.execution.values(at.algorithms.a[weight])
+
+
 def _exact(at: Products) -> NDArray[Any]:
     """One reverse sweep for each column of S."""
     S, signs = root(at)
@@ -89,7 +98,7 @@ def _exact(at: Products) -> NDArray[Any]:
             chosen = (signs[:, start:stop] == sign).reshape(
                 -1, *(1,) * (len(shape) - 1), stop - start
             )
-            total += sign * at.squares(S(np.broadcast_to(unit, (*shape, stop - start))) * chosen)
+            total += sign * squares(at, S(np.broadcast_to(unit, (*shape, stop - start))) * chosen)
     return total
 
 
@@ -108,7 +117,7 @@ def _chapelle_erhan(at: Products, rng: np.random.Generator, mu: float) -> NDArra
     one = np.array([-1.0, 1.0], at.dtype)
     v = rng.choice(one, size=(*at.outputs.shape, 1))
     if not mu:
-        return at.squares(S(v))
+        return squares(at, S(v))
     scale = at.dtype.type(np.sqrt(mu / at.cases))
-    hidden = [scale * np.sqrt(w) * rng.choice(one, size=w.shape) for w in at.hidden_weights()]
-    return at.structural_squares(S(v)[..., 0], hidden)
+    hidden = [scale * np.sqrt(w) * rng.choice(one, size=w.shape) for w in hidden_weights(at)]
+    return structural_squares(at, S(v)[..., 0], hidden)

@@ -16,6 +16,7 @@ from rop.errors import RopValueError
 from rop.objective.definition import Definition
 from rop.objective.diagonals import diagonal
 from rop.objective.operators import CurvatureOperator, gauss_newton, hessian, jacobian
+from rop.objective.per_case import rows
 from rop.objective.products import Products
 from rop.ops.kernels import Array
 from rop.programs.checkpointing import Checkpoints
@@ -309,8 +310,8 @@ class Linearization:
         ndarray, (N, n)
             Their mean, plus l2 θ, is the gradient. One row where the outputs have no case axis.
         """
-        rows = self.products.shapes["outputs"][0]
-        return self.products.rows(rows * self.loss_gradient()[..., None])[:, 0]
+        cases = self.products.shapes["outputs"][0]
+        return rows(self.products, cases * self.loss_gradient()[..., None])[:, 0]
 
     def diagonal(
         self,

@@ -12,6 +12,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from rop.engines.memory import refuse_if_too_large
 from rop.objective.diagonals import root
+from rop.objective.per_case import rows
 from rop.objective.products import Products
 
 Product: TypeAlias = Callable[[NDArray[Any]], NDArray[Any]]
@@ -107,7 +108,7 @@ def gauss_newton(at: Products, ggnvp: Product) -> CurvatureOperator:
         S, signs = root(at)
         k = prod(shape[1:])
         unit = np.eye(k, dtype=at.dtype).reshape(*shape[1:], k)
-        B = at.rows(S(np.broadcast_to(unit, (*shape, k))))
+        B = rows(at, S(np.broadcast_to(unit, (*shape, k))))
         left = B if (signs > 0.0).all() else B * signs[..., None]
         # Of BᵀB, NumPy computes one triangle.
         G: NDArray[Any] = left.reshape(-1, n).T @ B.reshape(-1, n)
@@ -137,6 +138,6 @@ def jacobian(at: Products, jvp: Product, vjp: Product) -> CurvatureOperator:
 
     def dense() -> NDArray[Any]:
         unit = np.eye(m, dtype=at.dtype).reshape(*shape[1:], m)
-        return at.rows(np.broadcast_to(unit, (*shape, m))).reshape(-1, n)
+        return rows(at, np.broadcast_to(unit, (*shape, m))).reshape(-1, n)
 
     return CurvatureOperator((shape[0] * m, n), at.dtype, product, adjoint, dense)

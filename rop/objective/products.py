@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -211,92 +211,6 @@ class Products:
         m = int(np.prod(shape))
         unit = np.broadcast_to(np.eye(m, dtype=self.dtype), (rows, m, m)).reshape(rows, *shape, m)
         return self(name, unit, "w", "outputs", "outputs").reshape(rows, m, m)
-
-    def rows(self, u: ArrayLike) -> NDArray[Any]:
-        """J_iᵀ u_i for every case i apart, not summed over the cases.
-
-        Parameters
-        ----------
-        u : array_like, (N, *output shape, K)
-            Vectors of the outputs' space.
-
-        Returns
-        -------
-        ndarray, (N, K, n)
-        """
-        array, many = self.checked(u, "u", "outputs")
-        K = many or 1
-        result = np.empty((self.shapes["outputs"][0], K, self.objective.n), self.dtype)
-        flat = directions_first(array, many)
-        self.execution.product("rows", K, flat, result.reshape(-1), "outputs", "outputs")
-        return result
-
-    def squares(self, u: ArrayLike) -> NDArray[Any]:
-        """Sum over cases i and directions of the squared elements of J_iᵀ u_i (alg. 6 and 7).
-
-        Parameters
-        ----------
-        u : array_like, (N, *output shape, K)
-            Vectors of the outputs' space.
-
-        Returns
-        -------
-        ndarray, (n,)
-        """
-        array, many = self.checked(u, "u", "outputs")
-        total = np.zeros(self.objective.n, self.dtype)
-        for start, stop in self.execution.chunks("squares", many or 1):
-            flat = directions_first(array[..., start:stop] if many else array, many)
-            part = np.empty(self.objective.n, self.dtype)
-            self.execution.product("squares", stop - start, flat, part, "outputs", "theta")
-            total += part
-        return total
-
-    def structural_squares(self, u: ArrayLike, signs: Sequence[Array]) -> NDArray[Any]:
-        """As `squares`, of the rows that arise from u and from one array for each hidden unit.
-
-        Parameters
-        ----------
-        u : array_like, (N, *output shape)
-            A vector of the outputs' space.
-        signs : sequence of ndarray, (N, *shape of the unit)
-            Vectors of the spaces of the hidden units.
-
-        Returns
-        -------
-        ndarray, (n,)
-        """
-        array, _ = self.checked(u, "u", "outputs")
-        total = np.empty(self.objective.n, self.dtype)
-        with self.execution.lock:
-            for i, given in enumerate(signs):
-                self.execution.give(f"signs {i}", given)
-            flat = array.reshape(-1)
-            self.execution.product("structural squares", 1, flat, total, "outputs", "theta")
-        return total
-
-    def hidden_weights(self) -> list[NDArray[Any]]:
-        """Second derivatives of the distance that structural damping measures (erratum M47).
-
-        Returns
-        -------
-        list of ndarray, (N, *shape of the unit)
-            For each hidden unit, with respect to that at which its term enters.
-        """
-        weights = []
-        for node in self.objective.hidden:
-            if self.objective.distance == "matching":
-                weights.append(self.execution.values(self.algorithms.slope(node)))
-            else:
-                weights.append(np.ones((self.shapes["outputs"][0], *node.shape), self.dtype))
-        return weights
-
-    def loss_weight(self) -> NDArray[Any]:
-        """Weights of the loss: (N or 1, *weight shape); ones where the loss has none."""
-        weight = getattr(self.objective.loss, "weight", None)
-        if weight is None:
-            return np.ones(1, self.dtype)
-        return self.execution.values(self.algorithms.a[weight])
 
     def checked(self, vectors: ArrayLike, what: str, space: Space) -> tuple[Array, int | None]:
         """Return finite vectors of the engine's dtype, and K if there is an axis of directions."""

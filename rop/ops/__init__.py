@@ -36,7 +36,8 @@ from rop.ops.elementwise import (
     square,
     tanh,
 )
-from rop.ops.families import Bilinear, Elementwise, General, Linear, Op
+from rop.ops.families import Bilinear, Elementwise, Linear, Op
+from rop.ops.general import General
 from rop.ops.powers import power
 from rop.ops.products import dot, matmul, multiply
 from rop.ops.reductions import (

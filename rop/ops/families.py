@@ -15,8 +15,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-import numpy as np
-
 from rop.errors import RopTypeError, RopValueError
 from rop.graph import Node, Operand, Shape, as_node, user_line
 from rop.ops.kernels import Array, Call, Kernel, Map, product, wanted
@@ -279,77 +277,3 @@ class Elementwise(Op):
     ) -> None:
         if self.d2s is not None and Rz[0] is not None:
             emit(Rdz[0], self.times, self.bend(emit, da, a, z), Rz[0])
-
-
-class General(Op):
-    """a = s(z_1, ..., z_k), an op of no family: all four rules are Python functions of arrays.
-
-    Allowed, and slower: every engine leaves its compiled code for each of the rules. A subclass
-    supplies `output_shape` and, as functions of arrays with the cases as axis 0,
-
-    - ``s(self, *z)``, the value a;
-    - ``Rs(self, z, Rz)``, the R rule: Ra = Σ_i (∂s/∂z_i) Rz_i, where a zero direction comes as an
-      array of zeros;
-    - ``sT(self, z, da)``, the reverse rule: dz_i = (∂s/∂z_i)ᵀ da, one array for each operand;
-    - ``RsT(self, z, Rz, da)``, the curvature rule: R((∂s/∂z_i)ᵀ da) with da held fixed, likewise.
-    """
-
-    s: Callable[..., Array]
-    Rs: Callable[..., Array]
-    sT: Callable[..., tuple[Array, ...]]
-    RsT: Callable[..., tuple[Array, ...]]
-    operands: ClassVar[int | None] = None
-
-    def __init__(self, *shapes: Shape) -> None:
-        super().__init__(*shapes)
-        self._refuse_without(
-            "s(self, *z)", "Rs(self, z, Rz)", "sT(self, z, da)", "RsT(self, z, Rz, da)"
-        )
-
-    def value(self, emit: Emit, a: Target, z: Values) -> None:
-        emit(a, Call(self.s, self._text("", len(z))), *z)
-
-    def R(self, emit: Emit, Ra: Target, a: Value, z: Values, Rz: Values) -> None:
-        given, k = _present(Rz), len(z)
-
-        def rule(*arrays: Array) -> Array:
-            return self.Rs(arrays[:k], _with_zeros(arrays[:k], given, arrays[k:]))
-
-        emit(Ra, Call(rule, self._text("R", k)), *z, *[Rz[i] for i in given])
-
-    def reverse(self, emit: Emit, da: Value, a: Value, z: Values, dz: Targets) -> None:
-        for i, dz_i in enumerate(dz):
-
-            def rule(*arrays: Array, i: int = i) -> Array:
-                return self.sT(arrays[:-1], arrays[-1])[i]
-
-            emit(dz_i, Call(rule, self._text(f"∂{i + 1}ᵀ", len(z))), *z, da)
-
-    def curvature(
-        self, emit: Emit, da: Value, a: Value, z: Values, Rz: Values, Rdz: Targets
-    ) -> None:
-        given, k = _present(Rz), len(z)
-        for i, Rdz_i in enumerate(Rdz if given else ()):
-
-            def rule(*arrays: Array, i: int = i) -> Array:
-                Rz_arrays = _with_zeros(arrays[:k], given, arrays[k:-1])
-                return self.RsT(arrays[:k], Rz_arrays, arrays[-1])[i]
-
-            kernel = Call(rule, self._text(f"R∂{i + 1}ᵀ", k))
-            emit(Rdz_i, kernel, *z, *[Rz[j] for j in given], da)
-
-    def _text(self, rule: str, k: int) -> str:
-        return f"{rule}{self.name}({', '.join(f'{{{i}}}' for i in range(k))})"
-
-
-def _present(values: Values) -> list[int]:
-    return [i for i, value in enumerate(values) if value is not None]
-
-
-def _with_zeros(
-    z: tuple[Array, ...], given: list[int], directions: tuple[Array, ...]
-) -> tuple[Array, ...]:
-    Rz = [np.zeros_like(z_i) for z_i in z]
-    for i, direction in zip(given, directions, strict=True):
-        Rz[i] = direction
-    return tuple(Rz)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from rop.graph import Node, Operand, Shape, as_node
-from rop.ops.families import General, misfit
+from rop.ops.families import misfit
+from rop.ops.general import General
 from rop.ops.kernels import Array
 
 

@@ -5,7 +5,8 @@ import random_graphs
 
 import rop
 from rop.graph import ancestors
-from rop.ops.families import Bilinear, Elementwise, General, Linear, Op
+from rop.ops.families import Bilinear, Elementwise, Linear, Op
+from rop.ops.general import General
 
 
 def catalogue() -> set[type[Op]]:

@@ -6,7 +6,7 @@ from scipy.sparse.linalg import LinearOperator, cg, eigsh, lsqr
 
 import rop
 import rop.engines.memory
-from rop.objective import diagonals
+from rop.objective import diagonals, per_case
 
 
 @pytest.fixture(params=["squared", "sigmoid", "softmax"])
@@ -88,12 +88,12 @@ def test_matrices_that_do_not_fit(at, monkeypatch):
 def test_rows(at):
     """J_iᵀ u_i of every case by itself; summed over the cases, Jᵀu."""
     U = RNG.standard_normal((7, 4, 3))
-    rows = at.products.rows(U)
+    rows = per_case.rows(at.products, U)
     assert rows.shape == (7, 3, 64)
     J = at.J.matrix().reshape(7, 4, 64)
     np.testing.assert_allclose(rows, np.einsum("nmk,nmj->nkj", U, J), rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(rows.sum(0).T, at.vjp(U), rtol=1e-12, atol=1e-14)
-    alone, squares = at.products.rows(U[..., 0])[:, 0], at.products.squares(U)
+    alone, squares = per_case.rows(at.products, U[..., 0])[:, 0], per_case.squares(at.products, U)
     np.testing.assert_allclose(alone, rows[:, 0], rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(squares, (rows**2).sum((0, 1)), rtol=1e-12, atol=1e-14)
 

@@ -1,0 +1,106 @@
+"""Products that keep the cases apart: rows of J, and sums of their squares (sec. 11.2-11.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rop.objective.products import Products, directions_first
+from rop.ops.kernels import Array
+
+
+def rows(products: Products, u: ArrayLike) -> NDArray[Any]:
+    """J_iᵀ u_i for every case i apart, not summed over the cases.
+
+    Parameters
+    ----------
+    products : Products
+        The products at some θ and batch.
+    u : array_like, (N, *output shape, K)
+        Vectors of the outputs' space.
+
+    Returns
+    -------
+    ndarray, (N, K, n)
+    """
+    array, many = products.checked(u, "u", "outputs")
+    K = many or 1
+    result = np.empty((products.shapes["outputs"][0], K, products.objective.n), products.dtype)
+    flat = directions_first(array, many)
+    products.execution.product("rows", K, flat, result.reshape(-1), "outputs", "outputs")
+    return result
+
+
+def squares(products: Products, u: ArrayLike) -> NDArray[Any]:
+    """Sum over cases i and directions of the squared elements of J_iᵀ u_i (alg. 6 and 7).
+
+    Parameters
+    ----------
+    products : Products
+        The products at some θ and batch.
+    u : array_like, (N, *output shape, K)
+        Vectors of the outputs' space.
+
+    Returns
+    -------
+    ndarray, (n,)
+    """
+    array, many = products.checked(u, "u", "outputs")
+    total = np.zeros(products.objective.n, products.dtype)
+    for start, stop in products.execution.chunks("squares", many or 1):
+        flat = directions_first(array[..., start:stop] if many else array, many)
+        part = np.empty(products.objective.n, products.dtype)
+        products.execution.product("squares", stop - start, flat, part, "outputs", "theta")
+        total += part
+    return total
+
+
+def structural_squares(products: Products, u: ArrayLike, signs: Sequence[Array]) -> NDArray[Any]:
+    """As `squares`, of the rows that arise from u and from one array for each hidden unit.
+
+    Parameters
+    ----------
+    products : Products
+        The products at some θ and batch.
+    u : array_like, (N, *output shape)
+        A vector of the outputs' space.
+    signs : sequence of ndarray, (N, *shape of the unit)
+        Vectors of the spaces of the hidden units.
+
+    Returns
+    -------
+    ndarray, (n,)
+    """
+    array, _ = products.checked(u, "u", "outputs")
+    total = np.empty(products.objective.n, products.dtype)
+    with products.execution.lock:
+        for i, given in enumerate(signs):
+            products.execution.give(f"signs {i}", given)
+        flat = array.reshape(-1)
+        products.execution.product("structural squares", 1, flat, total, "outputs", "theta")
+    return total
+
+
+def hidden_weights(products: Products) -> list[NDArray[Any]]:
+    """Second derivatives of the distance that structural damping measures (erratum M47).
+
+    Parameters
+    ----------
+    products : Products
+        The products at some θ and batch.
+
+    Returns
+    -------
+    list of ndarray, (N, *shape of the unit)
+        For each hidden unit, with respect to that at which its term enters.
+    """
+    weights = []
+    for node in products.objective.hidden:
+        if products.objective.distance == "matching":
+            weights.append(products.execution.values(products.algorithms.slope(node)))
+        else:
+            weights.append(np.ones((products.shapes["outputs"][0], *node.shape), products.dtype))
+    return weights
