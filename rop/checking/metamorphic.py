@@ -9,6 +9,7 @@ import numpy.typing as npt
 from rop.checking.lines import Array
 from rop.checking.report import Identity
 from rop.checking.session import Session
+from rop.engines import DEFAULT_ENGINE
 from rop.losses import LossGraph, SoftmaxCrossEntropy
 from rop.objective.diagonals import loss_weight
 from rop.objective.linearization import Linearization
@@ -88,7 +89,7 @@ class _Identities:
             yield "parts of the batch", REORDERED, self.of_parts
         for name in ("jvp", "vjp", "loss_hvp", "ggnvp", "hvp"):
             yield f"{name} of a block", REORDERED, partial(self.of_a_block, name)
-        other = "numpy" if self.engine == "numba" else "numba"
+        other = "numpy" if self.engine == "numba" else DEFAULT_ENGINE
         yield f"{other} engine", REORDERED, lambda: self.other_engine(other)
         if at.cases * at.n <= PER_CASE_ELEMENTS:
             yield "mean of per-case gradients", REORDERED, self.per_case

@@ -18,6 +18,7 @@ from rop.checking.power import measure_power
 from rop.checking.products import as_vector, summarize
 from rop.checking.report import Report
 from rop.checking.session import Session
+from rop.engines import DEFAULT_ENGINE
 from rop.errors import RopTypeError, RopValueError
 from rop.objective.objective import Objective
 
@@ -27,7 +28,7 @@ def check(
     theta: npt.ArrayLike,
     batch: Mapping[str, npt.ArrayLike] | None = None,
     *,
-    engine: str = "numba",
+    engine: str = DEFAULT_ENGINE,
     full: bool = False,
     power: bool = False,
     seed: int = 0,

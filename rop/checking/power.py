@@ -9,6 +9,7 @@ from rop.checking.lines import Array
 from rop.checking.mutations import Mutation, mutations
 from rop.checking.report import Power
 from rop.checking.trials import Batch, Trials
+from rop.engines import DEFAULT_ENGINE
 from rop.objective.objective import Objective
 
 # Seconds for the bugs, and for looking for a better θ.
@@ -21,7 +22,7 @@ def measure_power(
     objective: Objective,
     theta: Array,
     batch: Batch,
-    engine: str = "numba",
+    engine: str = DEFAULT_ENGINE,
     seed: int = 0,
     seconds: float = SECONDS,
 ) -> Power:

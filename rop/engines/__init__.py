@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 from rop.engines.execution import Execution, NumpyExecution
-from rop.errors import RopValueError
+from rop.errors import RopError, RopValueError
+
+_COMPILES = os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0")
+
+DEFAULT_ENGINE = "numba" if _COMPILES else "numpy"
+"""The engine for those who name none: Numba's, unless Numba is told not to compile."""
 
 
 def engine_named(name: str) -> Callable[..., Execution]:
@@ -36,6 +42,11 @@ def engine_named(name: str) -> Callable[..., Execution]:
 
         return DeviceExecution.take
     if name == "numba":
+        if not _COMPILES:
+            raise RopError(
+                "engine 'numba': NUMBA_DISABLE_JIT is set, but Numba has to compile this engine; "
+                "unset it, or use engine='numpy'"
+            )
         from rop.engines.sharded import ShardedExecution
 
         return ShardedExecution.take

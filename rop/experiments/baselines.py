@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from rop.engines import DEFAULT_ENGINE
 from rop.experiments.watching import watched
 from rop.objective.objective import Objective
 
@@ -114,7 +115,7 @@ def minibatch_gradient(
     data: Mapping[str, NDArray[Any]],
     cases: int,
     seed: int,
-    engine: str = "numba",
+    engine: str = DEFAULT_ENGINE,
 ) -> Gradient:
     """Return θ ↦ ∇f(θ) on a random minibatch, another one at each call.
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rop.engines import DEFAULT_ENGINE
 from rop.experiments.registry import Measure
 from rop.objective.objective import Objective
 
@@ -58,7 +59,7 @@ def measure(
     theta: NDArray[Any],
     batch: Mapping[str, ArrayLike],
     measures: Mapping[str, Measure],
-    engine: str = "numba",
+    engine: str = DEFAULT_ENGINE,
 ) -> dict[str, float]:
     """Return f and the measures at θ, as means over all cases of a batch.
 

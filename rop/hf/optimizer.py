@@ -11,6 +11,7 @@ from math import inf, isfinite, nan
 import numpy as np
 import numpy.typing as npt
 
+from rop.engines import DEFAULT_ENGINE
 from rop.errors import RopValueError
 from rop.hf.evaluation import Along, Clock, Data, Evaluator
 from rop.hf.levenberg_marquardt import reduction_ratio
@@ -92,7 +93,7 @@ class HessianFree(Iterator[Iteration]):
         data: Data | Stream,
         recipe: Recipe | str | None = None,
         *,
-        engine: str = "numba",
+        engine: str = DEFAULT_ENGINE,
         dtype: npt.DTypeLike = np.float32,
         gradient_norm: float = 0.0,
     ) -> None:

@@ -9,6 +9,7 @@ from time import perf_counter
 import numpy as np
 import numpy.typing as npt
 
+from rop.engines import DEFAULT_ENGINE
 from rop.hf.evaluation import Data
 from rop.hf.interrupts import remembered
 from rop.hf.journal import Journal, Resume
@@ -36,7 +37,7 @@ def minimize(
     progress: bool = False,
     folder: str | Path | None = None,
     resume: Resume = False,
-    engine: str = "numba",
+    engine: str = DEFAULT_ENGINE,
     dtype: npt.DTypeLike = np.float32,
 ) -> Result:
     """Minimise an objective by Hessian-free optimization, algorithm 3.

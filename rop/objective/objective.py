@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from rop.engines import engine_named
+from rop.engines import DEFAULT_ENGINE, engine_named
 from rop.engines.arrays import finite
 from rop.errors import RopMemoryError, RopTypeError, RopValueError
 from rop.objective.definition import Definition
@@ -62,7 +62,7 @@ class Objective(Definition):
         self,
         theta: ArrayLike,
         batch: Mapping[str, ArrayLike] | None = None,
-        engine: str = "numba",
+        engine: str = DEFAULT_ENGINE,
         dtype: DTypeLike | None = None,
         checkpoints: Checkpoints | None = None,
     ) -> Linearization:
@@ -113,7 +113,7 @@ class Objective(Definition):
         self,
         theta: ArrayLike,
         batch: Mapping[str, ArrayLike] | None = None,
-        engine: str = "numba",
+        engine: str = DEFAULT_ENGINE,
         dtype: DTypeLike | None = None,
     ) -> float:
         """f(θ) alone: a forward sweep that keeps nothing; see `linearize` for the arguments.

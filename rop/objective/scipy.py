@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from rop.engines import DEFAULT_ENGINE
 from rop.errors import RopValueError
 from rop.objective.linearization import Linearization
 
@@ -54,7 +55,7 @@ class ScipyFunctions:
         objective: Linearizable,
         batch: Mapping[str, ArrayLike] | None = None,
         curvature: Literal["hessian", "ggn"] = "hessian",
-        engine: str = "numba",
+        engine: str = DEFAULT_ENGINE,
     ) -> None:
         if curvature not in ("hessian", "ggn"):
             raise RopValueError(f'curvature must be "hessian" or "ggn", got {curvature!r}')
@@ -119,7 +120,7 @@ def scipy_functions(
     objective: Linearizable,
     batch: Mapping[str, ArrayLike] | None = None,
     curvature: Literal["hessian", "ggn"] = "hessian",
-    engine: str = "numba",
+    engine: str = DEFAULT_ENGINE,
 ) -> dict[str, Callable[..., Any]]:
     """Return an objective as arguments of ``scipy.optimize.minimize``: fun, jac and hessp.
 

@@ -143,3 +143,62 @@ def test_blocks_larger_than_the_room_for_temporaries(network, engine, short_of_r
     whole = at.hvp(V)
     with short_of_room(True):
         np.testing.assert_allclose(at.hvp(V), whole, rtol=1e-12, atol=1e-14)
+
+
+def system(root, files):
+    """A folder with files of proc and sys."""
+    for path, text in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text)
+    return root
+
+
+MEMINFO = {"proc/meminfo": "MemTotal: 64000000 kB\nMemAvailable: 32000000 kB\n"}
+
+
+def group(version, path, limit, used, inactive):
+    """The files of a control group of version 1 or 2."""
+    if version == 1:
+        folder = f"sys/fs/cgroup/memory{path}"
+        names = "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"
+    else:
+        folder = f"sys/fs/cgroup{path}"
+        names = "memory.max", "memory.current", "inactive_file"
+    return {
+        f"{folder}/{names[0]}": f"{limit}\n",
+        f"{folder}/{names[1]}": f"{used}\n",
+        f"{folder}/memory.stat": f"anon 12\n{names[2]} {inactive}\n",
+    }
+
+
+def test_memory_of_a_machine_without_limits(tmp_path):
+    root = system(tmp_path, {**MEMINFO, "proc/self/cgroup": "0::/\n"})
+    assert rop.engines.memory.available(root) == 32_000_000 * 1024
+    unlimited = system(tmp_path, group(2, "", "max", 10**9, 0) | group(1, "", 2**63 - 4096, 10, 0))
+    assert rop.engines.memory.available(unlimited) == 32_000_000 * 1024
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize(
+    ("shown", "limited"),
+    [("/", ""), ("/jobs/7", "/jobs/7"), ("/jobs/7", "/jobs"), ("/docker/abc", "")],
+)
+def test_memory_of_a_control_group(tmp_path, version, shown, limited):
+    """Its own limit or that of one above it; containers may see the host's path."""
+    line = f"0::{shown}\n" if version == 2 else f"11:cpu:/x\n4:memory:{shown}\n0::/\n"
+    files = {**MEMINFO, "proc/self/cgroup": line}
+    files |= group(version, limited, 1_500_000_000, 700_000_000, 200_000_000)
+    root = system(tmp_path, files)
+    assert rop.engines.memory.available(root) == 1_000_000_000
+
+
+def test_a_control_group_that_is_full(tmp_path):
+    files = {"proc/self/cgroup": "0::/\n"} | group(2, "", 1000, 1200, 0)
+    assert rop.engines.memory.available(system(tmp_path, files)) == 0
+
+
+def test_files_that_are_not_as_expected(tmp_path):
+    files = {"proc/meminfo": "nonsense\n", "proc/self/cgroup": "0::/\n"} | group(2, "", "", "", "")
+    found = rop.engines.memory.available(system(tmp_path, files))
+    assert found is None or found > 0
+    assert rop.engines.memory.available() > 0

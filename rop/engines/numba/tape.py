@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import get_cython_function_address, intrinsic
 
+from rop.engines.numba.compiling import compiled
 from rop.engines.threads import BEFORE, FORKING, GET, INSIDE, PUT
 
 # Columns of the table.
@@ -36,13 +37,6 @@ BLOCK = 4096
 
 INPUT, OUTPUT = 0, 1
 """The first two buffers are the product's input and output, which change from run to run."""
-
-_COMPILE: dict[str, Any] = {
-    "nogil": True,
-    "cache": True,
-    "error_model": "numpy",
-    "fastmath": {"reassoc", "contract", "nsz"},
-}
 
 
 @cache
@@ -163,7 +157,7 @@ def _put(typingctx, function, number):
     return types.void(types.int64, types.int32), codegen
 
 
-@njit(**_COMPILE)
+@compiled
 def _enter_blas(blas):
     """Hold BLAS to one thread; see `rop.engines.threads`."""
     if blas[PUT] == 0:
@@ -184,7 +178,7 @@ def _enter_blas(blas):
     _exchange(blas.ctypes.data, 0)
 
 
-@njit(**_COMPILE)
+@compiled
 def _leave_blas(blas):
     """Give BLAS its threads back, unless another run is inside."""
     if blas[PUT] == 0:
@@ -198,7 +192,7 @@ def _leave_blas(blas):
     _exchange(blas.ctypes.data, 0)
 
 
-@njit(**_COMPILE)
+@compiled
 def _map(rows, n, base, size):
     """Run APPLY rows on n elements, block by block.
 
@@ -225,7 +219,7 @@ def _map(rows, n, base, size):
             )
 
 
-@njit(**_COMPILE)
+@compiled
 def _multiply(add, c, t, x, y, n1, t1, x1, y1, n0, t0, x0, y0):
     """t[i t1 + j t0] = or += c · x[i x1 + j x0] · y[i y1 + j y0] for i < n1, j < n0.
 
@@ -265,7 +259,7 @@ def _multiply(add, c, t, x, y, n1, t1, x1, y1, n0, t0, x0, y0):
                 t[at + j * t0] = c * x[ax + j * x0] * y[ay + j * y0]
 
 
-@njit(**_COMPILE)
+@compiled
 def _copy(add, c, t, x, n1, t1, x1, n0, t0, x0):
     """t[i t1 + j t0] = or += c · x[i x1 + j x0] for i < n1, j < n0."""
     for i in range(n1):
@@ -294,7 +288,7 @@ def _copy(add, c, t, x, n1, t1, x1, n0, t0, x0):
                 t[at + j * t0] = c * x[ax + j * x0]
 
 
-@njit(**_COMPILE)
+@compiled
 def _zero(t, n1, t1, n0, t0):
     """t[i t1 + j t0] = 0 for i < n1, j < n0."""
     for i in range(n1):
@@ -302,7 +296,7 @@ def _zero(t, n1, t1, n0, t0):
             t[i * t1 + j * t0] = 0
 
 
-@njit(**_COMPILE)
+@compiled
 def run(table, coefficients, addresses, input, output, gemm, blas):
     """Run every row of a table, with BLAS on one thread.
 
@@ -390,7 +384,7 @@ def run(table, coefficients, addresses, input, output, gemm, blas):
     _leave_blas(blas)
 
 
-@njit(**_COMPILE)
+@compiled
 def collect(result, parts, factor, v):
     """Result += sum of the parts + factor · v, block by block: in one pass over memory."""
     for start in range(0, len(result), BLOCK):

@@ -4,20 +4,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numba import njit
 
-_COMPILE: dict[str, Any] = {
-    "nogil": True,
-    "cache": True,
-    "error_model": "numpy",
-    "fastmath": {"reassoc", "contract", "nsz"},
-}
+from rop.engines.numba.compiling import compiled
 
 
-@njit(**_COMPILE)
+@compiled
 def dot(a, b):
     """Return aᵀb, summed in float64."""
     total = 0.0
@@ -26,14 +18,14 @@ def dot(a, b):
     return total
 
 
-@njit(**_COMPILE)
+@compiled
 def axpy(scalar, x, y):
     """Add scalar · x to y."""
     for i in range(len(y)):
         y[i] += scalar * x[i]
 
 
-@njit(**_COMPILE)
+@compiled
 def descend(alpha, p, Ap, x, r):
     """Add αp to x and αAp to r; returns rᵀr."""
     total = 0.0
@@ -44,7 +36,7 @@ def descend(alpha, p, Ap, x, r):
     return total
 
 
-@njit(**_COMPILE)
+@compiled
 def turn(beta, y, p):
     """Make p = βp - y."""
     for i in range(len(p)):
