@@ -4,7 +4,9 @@ A model is an explicit graph; from rules that stand side by side for each op com
 Gv and Hv, checkers that tell whether such products are right, and a Hessian-free optimizer.
 """
 
+from importlib import import_module
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from rop import datasets, hf, nets, ops
 from rop.checking import check, check_products, museum
@@ -87,6 +89,17 @@ from rop.ops import (
 from rop.show import plot
 from rop.show.drawing import draw
 from rop.show.listing import explain
+
+if TYPE_CHECKING:
+    from rop import sklearn as sklearn
+else:
+
+    def __getattr__(name):
+        # Only who uses it needs scikit-learn, and waits for its import.
+        if name == "sklearn":
+            return import_module("rop.sklearn")
+        raise AttributeError(f"module 'rop' has no attribute {name!r}")
+
 
 __version__ = version("rop")
 
