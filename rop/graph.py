@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rop.display import Displayed
 from rop.errors import RopTypeError, RopValueError
 
 Shape: TypeAlias = tuple[int, ...]
@@ -37,7 +38,7 @@ class Operation(Protocol):
         """The op's value as a formula of its parents' names."""
 
 
-class Node:
+class Node(Displayed):
     """One node of a graph: an op applied to its parents (the paper's P_i), or a leaf.
 
     Nodes can only be built from nodes that exist, so the order of their creation is a topological

@@ -9,10 +9,12 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rop import display
 from rop.checking.blame import Localization
 from rop.checking.findings import ProductReport
 from rop.checking.lines import Array
 from rop.checking.tolerance import Verdict
+from rop.display import Displayed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -133,8 +135,8 @@ class Power:
         return lines
 
 
-@dataclass(frozen=True)
-class Report:
+@dataclass(frozen=True, repr=False)
+class Report(Displayed):
     """Everything that a check found.
 
     Attributes
@@ -189,6 +191,10 @@ class Report:
         """0 for pass, 1 for fail, 2 for inconclusive."""
         return {"pass": 0, "fail": 1, "inconclusive": 2}[self.verdict]
 
+    def __repr__(self) -> str:
+        verdicts = ", ".join(f"{p.symbol} {p.verdict}" for p in self.products.values())
+        return f"<Report: {self.verdict.upper()}, n = {self.n:,}, seed {self.seed}; {verdicts}>"
+
     def __str__(self) -> str:
         lines = [
             f"rop.check  {self.verdict.upper()}  n = {self.n:,}, "
@@ -219,12 +225,7 @@ class Report:
 
     def plot(self, path: str | Path | None = None) -> Figure:
         """A matplotlib figure of errors against steps and of block ratios, also saved to a path."""
-        from rop.checking.figures import draw
-
-        title = f"rop.check: {self.verdict.upper()}, n = {self.n:,}"
-        tests = {} if self.localization is None else self.localization.tests
-        rules = {} if self.power is None else self.power.rules
-        figure = draw(title, list(self.products.values()), tests, rules)
+        figure: Figure = display.figure(self)
         if path is not None:
             figure.savefig(path, dpi=150)
         return figure

@@ -52,7 +52,7 @@ class CGRun:
     multiplier: float | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Iteration:
     """One iteration of HF: every decision, and the numbers behind it.
 
@@ -243,6 +243,9 @@ class Iteration:
             seconds=clock.seconds,
             work=clock.work,
         )
+
+    def __repr__(self) -> str:
+        return f"<Iteration {' '.join(str(self).split())}>"
 
     def __str__(self) -> str:
         radius = "" if self.radius_before is None else f"r {self.radius_before:.3g}  "

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from rop.display import Displayed
 from rop.hf.recipes import Recipe
 from rop.hf.record import Iteration
 from rop.hf.vectors import Vector
@@ -24,8 +25,15 @@ MESSAGES = {
 }
 
 
+class Records(list[Iteration], Displayed):
+    """The iterations of a run, in their order; a notebook shows them as a table."""
+
+    def __repr__(self) -> str:
+        return f"<Records: {len(self)} iterations>"
+
+
 @dataclass(frozen=True)
-class Result:
+class Result(Displayed):
     """What a run of HF found, in the manner of SciPy's OptimizeResult.
 
     Attributes
@@ -43,7 +51,7 @@ class Result:
         "callback", "interrupted", "not finite" or "rejected".
     message : str
         The reason in words.
-    records : list of Iteration
+    records : Records
         Every decision of every iteration.
     lam : float
         The last λ.
@@ -59,7 +67,7 @@ class Result:
     success: bool
     reason: str
     message: str
-    records: list[Iteration] = field(repr=False)
+    records: Records = field(repr=False)
     lam: float
     recipe: Recipe = field(repr=False)
     seconds: float

@@ -17,7 +17,7 @@ from rop.hf.log import Header
 from rop.hf.optimizer import HessianFree
 from rop.hf.recipes import Recipe, named
 from rop.hf.record import Iteration
-from rop.hf.result import MESSAGES, Result
+from rop.hf.result import MESSAGES, Records, Result
 from rop.hf.streams import Stream
 from rop.hf.vectors import Vector
 from rop.objective.objective import Objective
@@ -171,7 +171,7 @@ def minimize(
         success=success,
         reason=reason,
         message=message,
-        records=records,
+        records=Records(records),
         lam=state.lam,
         recipe=recipe,
         seconds=perf_counter() - began,

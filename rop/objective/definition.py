@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from rop.display import Displayed
 from rop.engines.arrays import finite
 from rop.engines.threads import renew_after_fork
 from rop.errors import RopTypeError, RopValueError
@@ -25,8 +26,10 @@ from rop.programs.checkpointing import Checkpoints
 from rop.programs.loss import Loss
 from rop.programs.sweeps import descendants
 
+_NAMED = 20  # parameters that repr names
 
-class Definition(ParameterSpace):
+
+class Definition(ParameterSpace, Displayed):
     """Outputs, loss and penalty of an objective; see `Objective` for the arguments.
 
     Attributes
@@ -104,9 +107,11 @@ class Definition(ParameterSpace):
         self._start()
 
     def __repr__(self) -> str:
+        names = [*self.shapes]
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         return (
             f"<Objective: {self.loss.name} of {self.output_shape}, {self.n} parameters in "
-            f"{', '.join(self.shapes)}>"
+            f"{', '.join(names[:_NAMED])}{more}>"
         )
 
     def _refuse_hidden(self, nodes: list[Node]) -> None:

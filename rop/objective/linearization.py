@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rop.display import Displayed
 from rop.engines.memory import results
 from rop.errors import RopValueError
 from rop.objective.definition import Definition
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from rop.engines.cuda.cg import Step
 
 
-class Linearization:
+class Linearization(Displayed):
     """F, its Jacobian J and the curvature of f at one θ and one batch of N cases.
 
     Made by `Objective.linearize`. Vectors of θ's space have the shape (n,), vectors of the outputs'

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from rop.display import Displayed
 from rop.errors import RopTypeError, RopValueError
 from rop.graph import Node
 from rop.objective.objective import Objective
@@ -69,7 +70,7 @@ class Line:
 
 
 @dataclass(frozen=True, repr=False)
-class Listing:
+class Listing(Displayed):
     """A product's program in words: what runs once per θ and batch, and what runs for each vector.
 
     Attributes
@@ -106,7 +107,9 @@ class Listing:
                     text.append(f"    {formula:<{wide}}   {shape:>{shapes}}   {rules}")
         return "\n".join(text)
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        lines = f"{len(self.once)} lines once, {len(self.each)} for each product"
+        return f"<Listing: {self.title}, {lines}; print it>"
 
 
 def _rows(entry: tuple[str, ...] | Loop) -> list[tuple[str, ...]]:

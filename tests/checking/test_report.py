@@ -72,7 +72,7 @@ def test_the_picture_shows_curves_slopes_noise_and_blocks(wrong_report, tmp_path
     path = tmp_path / "report.png"
     figure = wrong_report.plot(path)
     assert path.stat().st_size > 10_000
-    titles = {axes.get_title(): axes for axes in figure.axes}
+    titles = {axes.get_title(loc="left"): axes for axes in figure.axes}
     assert {"Jv: PASS, slope 2.00", "Hv: FAIL", "Hv: ratio to the true product"} <= set(titles)
     curve = titles["Jv: PASS, slope 2.00"].lines[0]
     h, error = curve.get_xdata(), curve.get_ydata()
@@ -116,7 +116,9 @@ def graph(op):
 
 def test_the_picture_of_a_graph_shows_the_rules_of_its_nodes(tmp_path):
     figure = rop.check(*graph(HalfCurvature.of)).plot(tmp_path / "report.png")
-    (panel,) = [a for a in figure.axes if a.get_title() == "errors of the rules, node by node"]
+    (panel,) = [
+        a for a in figure.axes if a.get_title(loc="left") == "errors of the rules, node by node"
+    ]
     rows = [label.get_text() for label in panel.get_yticklabels()]
     columns = [label.get_text().replace("\n", " ") for label in panel.get_xticklabels()]
     (wrong,) = [text for text in panel.texts if text.get_text().startswith("WRONG")]
@@ -134,7 +136,7 @@ def test_the_picture_shows_the_power_by_op_and_rule(tmp_path):
         power=measure_power(objective, theta, batch, seconds=1.0),
     )
     figure = report.plot(tmp_path / "report.png")
-    titles = [axes.get_title() for axes in figure.axes]
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
     panel = figure.axes[titles.index("injected bugs that the check would see")]
     counts = [list(map(int, t.get_text().split("/"))) for t in panel.texts if t.get_text()]
     assert sum(tried for _, tried in counts) == report.power.tried

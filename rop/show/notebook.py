@@ -1,0 +1,147 @@
+"""What notebooks show of graphs, objectives, linearizations, listings, reports and runs.
+
+Importing this module enters the functions where `rop.display` looks for them.
+"""
+
+from __future__ import annotations
+
+import io
+from base64 import b64encode
+from collections.abc import Iterable, Sequence
+from html import escape
+from math import prod
+from typing import TYPE_CHECKING
+
+from rop import display
+from rop.checking.report import Report
+from rop.graph import Node
+from rop.hf.record import Iteration
+from rop.hf.result import Records, Result
+from rop.objective.linearization import Linearization
+from rop.objective.objective import Objective
+from rop.ops.kernels import Loops
+from rop.programs.steps import Step
+from rop.show import checks, plot
+from rop.show.drawing import draw
+from rop.show.listing import Listing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["checks"]  # enters the pictures of reports
+
+_LAST = 20  # rows of a long table
+_COSTED = ("gradient", "ggnvp", "hvp")
+
+
+@display.svg.register
+def _node(node: Node) -> str:
+    return _svg(draw(node))
+
+
+@display.html.register
+def _objective(objective: Objective) -> str:
+    rows = [
+        (name, " × ".join(map(str, shape)) or "scalar", f"{prod(shape):,}")
+        for name, shape in objective.shapes.items()
+    ]
+    penalty = f", l2 = {objective.l2:g}" if objective.l2 else ""
+    return (
+        f"<p>{escape(objective.loss.name)} of {objective.output_shape}{penalty}, "
+        f"{objective.n:,} parameters</p>{_svg(draw(objective))}"
+        + _table(("parameter", "shape", "elements"), rows)
+    )
+
+
+@display.html.register
+def _linearization(at: Linearization) -> str:
+    sizes = [(name, f"{size / 2**20:,.2f} MiB") for name, size in at.memory.items()]
+    programs = {name: at.objective.algorithms.product(name).steps for name in _COSTED}
+    work = [(name, len(steps), f"{_multiplications(steps):,}") for name, steps in programs.items()]
+    return (
+        f"<p>{escape(repr(at)[1:-1])}</p>"
+        + _table(("memory", ""), sizes)
+        + _table(("product", "steps", "multiplications for a case"), work)
+    )
+
+
+@display.html.register
+def _listing(listing: Listing) -> str:
+    return f"<pre>{escape(str(listing))}</pre>"
+
+
+@display.html.register
+def _report(report: Report) -> str:
+    first, *rest = str(report).splitlines()
+    wrong = [line for line in rest if "FAIL" in line or "INCONCLUSIVE" in line]
+    details = escape("\n".join(rest))
+    return (
+        f"<p><b>{escape(first)}</b></p>"
+        + "".join(f"<pre>{escape(line)}</pre>" for line in wrong[:8])
+        + f"<details><summary>details</summary><pre>{details}</pre></details>"
+    )
+
+
+@display.html.register
+def _records(records: Records) -> str:
+    heads = ("", "f", "‖∇f‖", "λ", "ρ", "CG", "α", "events")
+    shown = records[-_LAST:]
+    earlier = len(records) - len(shown)
+    note = f"<p>the last {_LAST} of {len(records)} iterations</p>" if earlier else ""
+    return note + _table(heads, map(_row, shown))
+
+
+@display.html.register
+def _result(result: Result) -> str:
+    said = (
+        f"<p>{escape(result.message)}: f = {result.fun:.6g} after {result.nit} iterations, "
+        f"{result.nhev:,} products and {result.seconds:.1f} s</p>"
+    )
+    if not result.records:
+        return said
+    events = [(it.number, event) for it in result.records for event in it.events][-5:]
+    table = _table(("iteration", "event"), events) if events else ""
+    return said + _png(plot.run(result)) + table
+
+
+@display.figure.register(Records)
+def _run(records: Records) -> Figure:
+    return plot.run(records)
+
+
+def _row(it: Iteration) -> tuple[object, ...]:
+    return (
+        it.number,
+        f"{it.f_before:.5g} → {it.f_after:.5g}",
+        f"{it.gradient_norm:.2e}",
+        f"{it.lam_before:.3g}",
+        f"{it.rho:.2f}",
+        f"{it.chosen} of {it.cg.steps}, {it.cg.reason}",
+        f"{it.step.alpha:.2g}",
+        "; ".join(it.events),
+    )
+
+
+def _multiplications(steps: Iterable[Step]) -> int:
+    return sum(prod(step.kernel.extents) for step in steps if isinstance(step.kernel, Loops))
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    head = "".join(f"<th>{escape(text)}</th>" for text in heads)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _svg(figure: Figure) -> str:
+    file = io.StringIO()
+    figure.savefig(file, format="svg", metadata={"Date": None})
+    text = file.getvalue()
+    return text[text.index("<svg") :]
+
+
+def _png(figure: Figure) -> str:
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=80)
+    return f'<img src="data:image/png;base64,{b64encode(file.getvalue()).decode()}">'
