@@ -13,7 +13,7 @@ from math import prod
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from rop.engines.calls import call
+from rop.engines.calls import apply, call
 from rop.graph import Shape
 from rop.ops.kernels import Array, Call, Loops, Map
 from rop.ops.rules import Value
@@ -71,7 +71,7 @@ def perform(step: Step, cases: int, target: Array, *operands: Array) -> None:
     if kernel is None:
         target.fill(0.0)
     elif isinstance(kernel, Map):
-        target[...] = kernel.function(*operands)
+        apply(step, target, *operands)
     elif isinstance(kernel, Call):
         call(step, cases, target, *operands)
     else:

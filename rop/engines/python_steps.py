@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from rop.engines.calls import call
+from rop.engines.calls import apply, call
 from rop.engines.memory import Shard
 from rop.ops.kernels import Array, Map
 from rop.ops.rules import Value
@@ -25,7 +25,7 @@ def python_step(step: Step, layout: Plan, shard: Shard, directions: int) -> Call
     target = view(step.target, layout, shard, directions)
     operands = [view(value, layout, shard, directions) for value in step.operands]
     if isinstance(step.kernel, Map):
-        return _mapped(step.kernel.function, target[:, 0], [operand[:, 0] for operand in operands])
+        return _mapped(step, target[:, 0], [operand[:, 0] for operand in operands])
     return partial(call, step, shard.cases, target, *operands)
 
 
@@ -44,26 +44,19 @@ def view(value: Value, layout: Plan, shard: Shard, directions: int) -> Array:
     return as_strided(flat, (cases, many, *value.shape), strides)
 
 
-def _mapped(
-    function: Callable[..., Array], target: Array, operands: list[Array]
-) -> Callable[[], Any]:
+def _mapped(step: Step, target: Array, operands: list[Array]) -> Callable[[], Any]:
     arrays = [target, *operands]
     if (
         target.size <= _BLOCK
         or not all(a.flags.c_contiguous for a in arrays)
         or len({a.size for a in arrays}) > 1
     ):
-
-        def mapped() -> None:
-            target[...] = function(*operands)
-
-        return mapped
-
-    flat, *given = [array.reshape(-1) for array in arrays]
+        return partial(apply, step, target, *operands)
+    flat = [array.reshape(-1) for array in arrays]
 
     def in_blocks() -> None:
         # What the function computes on its way stays in the cache.
-        for i in range(0, flat.size, _BLOCK):
-            flat[i : i + _BLOCK] = function(*[array[i : i + _BLOCK] for array in given])
+        for i in range(0, target.size, _BLOCK):
+            apply(step, *[array[i : i + _BLOCK] for array in flat])
 
     return in_blocks

@@ -22,7 +22,7 @@ def real(name: str, values: ArrayLike, dtype: np.dtype[Any]) -> Array:
     RopTypeError
         If the values are not real numbers (complex, strings, objects).
     """
-    if isinstance(values, np.ndarray) and values.dtype == dtype and values.flags.c_contiguous:
+    if type(values) is np.ndarray and values.dtype == dtype and values.flags.c_contiguous:
         return values
     # What is too large for the dtype becomes inf, which is refused by name where it matters.
     with np.errstate(over="ignore"):
@@ -35,6 +35,11 @@ def numbers(name: str, values: ArrayLike) -> Array:
         from rop.engines.cuda.arrays import fetched
 
         values = fetched(values)
+    if isinstance(values, np.ma.MaskedArray):
+        raise RopTypeError(
+            f"{name}: got a masked array, and no product knows what to do with masked elements; "
+            "fill them first (its method filled), or give them weight 0 in the loss"
+        )
     try:
         array = np.asarray(values)
     except (TypeError, ValueError) as error:

@@ -392,3 +392,14 @@ def test_more_sizes_than_plans_are_kept_for(model, engine):
             first = single
         np.testing.assert_allclose(single, first, rtol=1e-12, atol=1e-14)
     np.testing.assert_array_equal(at.hvp(model.v), before)
+
+
+def test_masked_arrays_are_refused(model, engine):
+    """Whatever is masked: no product leaves it out."""
+    theta, x = np.ma.masked_less(model.theta, 0.0), np.ma.masked_array(model.batch["x"])
+    at = model.objective.linearize(model.theta, model.batch, engine)
+    fails(lambda: model.objective.linearize(theta, model.batch), rop.RopTypeError, "theta", "fill")
+    fails(lambda: model.objective.value(theta, model.batch), rop.RopTypeError, "theta", "fill")
+    batch = model.batch | {"x": x}
+    fails(lambda: model.objective.linearize(model.theta, batch), rop.RopTypeError, "'x'", "fill")
+    fails(lambda: at.hvp(np.ma.masked_array(model.v)), rop.RopTypeError, "v", "masked", "fill")

@@ -121,7 +121,7 @@ def test_a_rule_of_the_wrong_shape(engine):
     with pytest.raises(rop.RopValueError) as caught:
         at.gradient()
     message = str(caught.value)
-    assert all(word in message for word in ("wrong", "reverse", "(3,)", "1)")), message
+    assert all(word in message for word in ("wrong", "reverse", "(cases, 3)", "1)")), message
     # And nothing has been changed by the failure.
     np.testing.assert_allclose(at.jvp(np.ones(3)), 2.0)
 
@@ -301,3 +301,81 @@ def test_nodes_that_are_not_used():
     objective = rop.Objective(W * x, rop.SquaredError(np.zeros(3)))
     assert list(objective.shapes) == ["W"] and list(objective.data_shapes) == ["x"]
     assert aside.shape == (3,)
+
+
+def linear(**rules):
+    """An op of the family Linear, some of whose rules are others."""
+    kept = {"A": lambda self, z: 2.0 * z, "AT": lambda self, da: 2.0 * da}
+    return type("Mine", (rop.ops.Linear,), kept | rules)
+
+
+def elementwise(**functions):
+    """An elementwise op, some of whose functions are others."""
+    kept = {
+        "s": lambda z: np.tanh(z),
+        "ds": lambda z, a: 1 - a * a,
+        "d2s": lambda z, a, ds: -2 * a * ds,
+    }
+    static = {name: staticmethod(f) for name, f in (kept | functions).items()}
+    return type("Mine", (rop.ops.Elementwise,), static)
+
+
+def raises(z=None):
+    raise ZeroDivisionError("as told")
+
+
+def masked(z):
+    return np.ma.masked_less(np.tanh(z), 0.0)
+
+
+WRONG = {
+    "s, one column": (elementwise(s=lambda z: np.tanh(z)[..., :1]), "value"),
+    "s, one more axis": (elementwise(s=lambda z: np.tanh(z)[..., None]), "value"),
+    "s, None": (elementwise(s=lambda z: None), "value"),
+    "s, text": (elementwise(s=lambda z: np.full(z.shape, "a")), "value"),
+    "s, complex": (elementwise(s=lambda z: np.tanh(z) * 1j), "value"),
+    "s, objects": (elementwise(s=lambda z: np.asarray(z).astype(object)), "value"),
+    "s, masked": (elementwise(s=masked), "value"),
+    "s, raises": (elementwise(s=raises), "value"),
+    "s, branches": (elementwise(s=lambda z: z if z > 0 else -z), "value"),
+    "ds, another shape": (elementwise(ds=lambda z, a: np.ones((2, 2))), "s'"),
+    "ds, None": (elementwise(ds=lambda z, a: None), "s'"),
+    "d2s, another shape": (elementwise(d2s=lambda z, a, ds: np.ones((2, 2))), "s''"),
+    "A, one column": (linear(A=lambda self, z: z[..., :1]), "value"),
+    "A, one number": (linear(A=lambda self, z: 2.0), "value"),
+    "A, a list": (linear(A=lambda self, z: [1.0, 2.0]), "value"),
+    "A, None": (linear(A=lambda self, z: None), "value"),
+    "A, complex": (linear(A=lambda self, z: 2j * z), "value"),
+    "A, raises": (linear(A=lambda self, z: raises()), "value"),
+    "AT, one column": (linear(AT=lambda self, da: da[..., :1]), "reverse"),
+    "AT, None": (linear(AT=lambda self, da: None), "reverse"),
+    "AT, one case": (linear(AT=lambda self, da: da[:2]), "reverse"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_what_a_rule_returns_is_checked(engine, wrong):
+    """The error names the op and the rule, in every engine."""
+    op, rule = WRONG[wrong]
+    x, w = rop.data("x", 3), rop.param("w", (3, 3))
+    objective = rop.Objective(op.of(rop.sin(w @ x)), rop.SquaredError(np.zeros(3)))
+    batch = {"x": np.random.default_rng(0).standard_normal((40, 3))}
+    with pytest.raises(rop.RopError, match=f"the {rule} rule of mine"):
+        objective.linearize(np.ones(9), batch, engine).hvp(np.ones(9))
+
+
+def test_what_a_rule_raises_keeps_its_class(engine):
+    x, w = rop.data("x", 3), rop.param("w", 3)
+    objective = rop.Objective(elementwise(s=raises).of(w * x), rop.SquaredError(np.zeros(3)))
+    with pytest.raises(ZeroDivisionError, match="value rule of mine .* as told") as caught:
+        objective.linearize(np.ones(3), {"x": np.ones((4, 3))}, engine)
+    assert isinstance(caught.value, rop.RopError)
+
+
+def test_a_derivative_that_is_one_number(engine):
+    """It is the same everywhere: that is no mistake."""
+    op = elementwise(s=lambda z: 2 * z, ds=lambda z, a: 2.0, d2s=lambda z, a, ds: 0.0)
+    x, w = rop.data("x", 3), rop.param("w", 3)
+    objective = rop.Objective(op.of(w * x), rop.SquaredError(np.zeros(3)))
+    at = objective.linearize(np.ones(3), {"x": np.ones((4, 3))}, engine)
+    np.testing.assert_allclose(at.hvp(np.ones(3)), np.full(3, 4.0))
