@@ -3,14 +3,49 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from math import isfinite, log
 from time import perf_counter
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from tqdm.auto import tqdm
-
+from rop import display
+from rop.errors import RopValueError
 from rop.hf.record import ORDINARY, Iteration
+from rop.hf.result import Records
+
+_REDRAW = 2.0  # seconds between two pictures
+
+
+@contextmanager
+def watching(progress: Progress | None, live: bool) -> Iterator[Callable[[Iteration], None]]:
+    """Give a function that shows an iteration in all ways asked for.
+
+    Parameters
+    ----------
+    progress : Progress or None
+        The line of progress.
+    live : bool
+        Whether to redraw the plot of the run in a notebook.
+
+    Yields
+    ------
+    callable, Iteration -> None
+        Shows an iteration.
+    """
+    with ExitStack() as stack:
+        shown: list[Callable[[Iteration], None]] = []
+        if progress is not None:
+            shown.append(stack.enter_context(progress))
+        if live:
+            shown.append(stack.enter_context(Live()))
+
+        def show(it: Iteration) -> None:
+            for each in shown:
+                each(it)
+
+        yield show
 
 
 class Progress:
@@ -41,6 +76,8 @@ class Progress:
         self._first: float | None = None
 
     def __enter__(self) -> Self:
+        from tqdm.auto import tqdm  # takes a while to import
+
         self._began = perf_counter()
         self._bar = tqdm(total=1.0, bar_format="HF {percentage:3.0f}%|{bar:20}| {desc}")
         self._bar.set_description_str(f"{self._done} of {self._iterations} iterations")
@@ -96,3 +133,63 @@ class Progress:
             f"CG {it.chosen}/{it.cg.steps}",
             f"alpha {it.step.alpha:.2g}",
         ]
+
+
+class Live:
+    """The plot of a run in a notebook, redrawn every few seconds and at the end.
+
+    Raises
+    ------
+    RopValueError
+        If this is no notebook.
+    """
+
+    def __init__(self) -> None:
+        try:
+            from IPython import get_ipython
+        except ImportError:
+            shell = None
+        else:
+            shell = get_ipython()
+        if shell is None or not hasattr(shell, "kernel"):
+            raise RopValueError(
+                "live: expected a notebook, where the plot can be redrawn; progress=True shows a "
+                "line anywhere"
+            )
+        self._records = Records()
+        self._picture: Any = None
+        self._drawn = perf_counter()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._records:
+            self._draw()
+
+    def __call__(self, it: Iteration) -> None:
+        """Take an iteration into the plot.
+
+        Parameters
+        ----------
+        it : Iteration
+            The latest one.
+        """
+        self._records.append(it)
+        if perf_counter() - self._drawn >= _REDRAW:
+            self._draw()
+
+    def _draw(self) -> None:
+        from IPython.display import display as show
+
+        picture = display.figure(self._records)
+        if self._picture is None:
+            self._picture = show(picture, display_id=True)
+        else:
+            self._picture.update(picture)
+        self._drawn = perf_counter()

@@ -1,7 +1,6 @@
 """A whole run of HF: `minimize` and its stops."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
@@ -15,6 +14,7 @@ from rop.hf.interrupts import remembered
 from rop.hf.journal import Journal, Resume
 from rop.hf.log import Header
 from rop.hf.optimizer import HessianFree
+from rop.hf.progress import Progress, watching
 from rop.hf.recipes import Recipe, named
 from rop.hf.record import Iteration
 from rop.hf.result import MESSAGES, Records, Result
@@ -35,6 +35,7 @@ def minimize(
     gradient_norm: float = 0.0,
     callback: Callable[[Iteration, Vector], object] | None = None,
     progress: bool = False,
+    live: bool = False,
     folder: str | Path | None = None,
     resume: Resume = False,
     engine: str = DEFAULT_ENGINE,
@@ -70,6 +71,8 @@ def minimize(
         Called after every iteration; it ends the run by raising StopIteration.
     progress : bool
         Show how near the run is to its end, and what is unusual.
+    live : bool
+        Redraw `rop.plot.run` in a notebook as the run goes on.
     folder : str or Path, optional
         Keep the run there, in ``log.jsonl`` and ``state.npz``; see `read_log` and `replay`. It can
         be killed at any moment and resumed.
@@ -129,20 +132,15 @@ def minimize(
     state = run.state
     reason = "target" if records and reached(records[-1]) else ""
     limit = 0 if reason else max(0, iterations - state.iteration)
-    bar: AbstractContextManager[Callable[[Iteration], None] | None] = nullcontext()
-    if progress:
-        from rop.hf.progress import Progress  # tqdm takes a while to import
-
-        bar = Progress(iterations, state.iteration, seconds, target)
+    bar = Progress(iterations, state.iteration, seconds, target) if progress else None
     try:
-        with remembered() as interrupted, bar as show:
+        with remembered() as interrupted, watching(bar, live) as show:
             for it in islice(run, limit):
                 if journal is not None:
                     journal.commit(it, run.state, run.ended)
                 records.append(it)
                 state = run.state
-                if show is not None:
-                    show(it)
+                show(it)
                 if callback is not None:
                     callback(it, state.theta)
                 if reached(it):

@@ -76,3 +76,42 @@ def test_events_are_words_a_user_understands():
     said = {event for it in trained(recipe=basic(), iterations=30).records for event in it.events}
     assert said
     assert not any(re.search(r"erratum|rho = |M\d\d", event) for event in said)
+
+
+class Notebook:
+    kernel = None
+
+
+class Handle:
+    def __init__(self, pictures):
+        self.pictures = pictures
+
+    def update(self, picture):
+        self.pictures.append(picture)
+
+
+def test_live_redraws_the_plot_in_a_notebook(monkeypatch):
+    import IPython
+    import IPython.display
+
+    pictures = []
+
+    def show(picture, display_id):
+        pictures.append(picture)
+        return Handle(pictures)
+
+    monkeypatch.setattr(IPython, "get_ipython", lambda: Notebook())
+    monkeypatch.setattr(IPython.display, "display", show)
+    monkeypatch.setattr("rop.hf.progress._REDRAW", 0.0)
+    trained(iterations=3, live=True)
+    said = [picture.get_suptitle() for picture in pictures]
+    assert ["in 1 iterations" in said[0], "in 3 iterations" in said[-1], len(said)] == [
+        True,
+        True,
+        4,
+    ]
+
+
+def test_live_elsewhere_is_refused():
+    with pytest.raises(rop.RopValueError, match="live: expected a notebook.*progress=True"):
+        trained(iterations=1, live=True)
