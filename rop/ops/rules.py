@@ -137,7 +137,7 @@ class Emit(Protocol):
         """
 
     def end(self, target: Target) -> None:
-        """Close a target that was put together from pieces: what no piece reaches is zero."""
+        """Close a target that was put together from parts: what no part reaches is zero."""
 
     def once(
         self, label: str, kernel: Kernel, *operands: Value | None, shape: Shape | None = None

@@ -32,8 +32,8 @@ class Step:
 
 
 @dataclass(slots=True)
-class Pieces:
-    """How much of a value that is put together from pieces is written, and since which step."""
+class Parts:
+    """How much of a value that is put together from parts is written, and since which step."""
 
     start: int
     covered: int = 0
@@ -51,14 +51,14 @@ class Program:
         The steps.
     keep : set of Value
         Values that other programs read: they stay in memory when the program has ended.
-    written : dict of Value to Pieces
+    written : dict of Value to Parts
         What its steps have begun to write.
     """
 
     name: str
     steps: list[Step] = field(default_factory=list)
     keep: set[Value] = field(default_factory=set)
-    written: dict[Value, Pieces] = field(default_factory=dict)
+    written: dict[Value, Parts] = field(default_factory=dict)
 
     def reads(self) -> set[Value]:
         """Values that the steps read and that no step of this program writes."""
@@ -159,9 +159,9 @@ class Emitter:
         value = made or self._make(target)
         target.state[target.node] = value
         first = value not in self._written
-        pieces = self._written.setdefault(value, Pieces(len(self.program.steps)))
-        if isinstance(kernel, Loops) and kernel.disjoint and (first or pieces.covered):
-            pieces.covered += prod(kernel.extents)
+        parts = self._written.setdefault(value, Parts(len(self.program.steps)))
+        if isinstance(kernel, Loops) and kernel.disjoint and (first or parts.covered):
+            parts.covered += prod(kernel.extents)
             self._step(kernel, value, values, False)
             return
         if first and isinstance(kernel, Loops) and not kernel.whole:
@@ -170,15 +170,15 @@ class Emitter:
         self._step(kernel, value, values, not first)
 
     def end(self, target: Target) -> None:
-        """Close a target that was put together from pieces: what no piece reaches is zero."""
+        """Close a target that was put together from parts: what no part reaches is zero."""
         value = target.state.get(target.node)
-        pieces = self._written.get(value) if value is not None else None
-        if value is None or pieces is None or not pieces.covered:
+        parts = self._written.get(value) if value is not None else None
+        if value is None or parts is None or not parts.covered:
             return
-        if pieces.covered < value.size:
+        if parts.covered < value.size:
             zero = Step(None, value, (), False, target.node, self.rule)
-            self.program.steps.insert(pieces.start, zero)
-        pieces.covered = 0
+            self.program.steps.insert(parts.start, zero)
+        parts.covered = 0
 
     def _step(
         self, kernel: Kernel | None, value: Value, operands: tuple[Value, ...], accumulate: bool
