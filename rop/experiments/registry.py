@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from numpy.typing import NDArray
 
 from rop.errors import RopValueError
-from rop.hf.evaluation import Data
 from rop.hf.recipes import Recipe
-from rop.hf.streams import Stream
+from rop.hf.streams import Batch, Data
 from rop.objective.objective import Objective
 
 if TYPE_CHECKING:
@@ -55,8 +54,8 @@ class Problem:
 
     objective: Objective
     theta: NDArray[Any]
-    train: Data | Stream
-    test: Data
+    train: Data
+    test: Batch
     recipe: Recipe
     settings: Mapping[str, Any] = field(default_factory=dict)
     measures: Mapping[str, Measure] = field(default_factory=dict)

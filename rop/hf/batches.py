@@ -178,10 +178,24 @@ class Batches(Policy):
 
     def _seen(self, iteration: int, total: int) -> int:
         """Return the number of cases in all earlier gradients."""
-        changing = self.gradient.end if isinstance(self.gradient, Ramp) else 0
-        ramp = sum(_size(self.gradient, total, k) for k in range(min(iteration, changing)))
-        constant = _size(self.gradient, total, changing)
-        return ramp + max(iteration - changing, 0) * constant
+        if not isinstance(self.gradient, Ramp):
+            return iteration * _size(self.gradient, total, iteration)
+        ramp = self.gradient
+        before = min(iteration, ramp.begin) * _size(ramp, total, 0)
+        after = max(iteration - ramp.end, 0) * _size(ramp, total, ramp.end)
+        # From the iteration asked for last: a run that draws one after the other adds one each.
+        last = _last_sum(ramp, total)
+        changing = min(max(iteration, ramp.begin), ramp.end)
+        begin, cases = last[0] if last[0][0] <= changing else (ramp.begin, 0)
+        cases += sum(_size(ramp, total, k) for k in range(begin, changing))
+        last[0] = changing, cases
+        return before + cases + after
+
+
+@lru_cache(maxsize=8)
+def _last_sum(ramp: Ramp, total: int) -> list[tuple[int, int]]:
+    """Where `Batches.draw` keeps up to which iteration it has summed a ramp, and the sum."""
+    return [(ramp.begin, 0)]
 
 
 @dataclass(frozen=True)

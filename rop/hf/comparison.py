@@ -6,7 +6,8 @@ from itertools import zip_longest
 from math import isclose, isnan
 from typing import Any
 
-from rop.hf.record import Iteration
+from rop.arguments import NotNegative, checked
+from rop.hf.record import Iteration, only_iterations
 from rop.hf.storage import encode
 
 # The order of the algorithm, where it is not that of the record's fields.
@@ -39,8 +40,9 @@ class Difference:
         return f"iteration {self.iteration}, {self.field}: {self.first!r} against {self.second!r}"
 
 
+@checked
 def compare(
-    first: Iterable[Iteration], second: Iterable[Iteration], *, rtol: float = 0.0
+    first: Iterable[Iteration], second: Iterable[Iteration], *, rtol: NotNegative = 0.0
 ) -> Difference | None:
     """Find the first iteration and in it the first field, by the algorithm's order, that differ.
 
@@ -58,7 +60,8 @@ def compare(
     Difference or None
         None if the runs are the same.
     """
-    for position, (a, b) in enumerate(zip_longest(first, second)):
+    pairs = zip_longest(only_iterations("first", first), only_iterations("second", second))
+    for position, (a, b) in enumerate(pairs):
         if a is None or b is None:
             numbers = [None if it is None else it.number for it in (a, b)]
             return Difference(position, "number", *numbers)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,11 +17,11 @@ from rop.errors import RopValueError
 from rop.hf.batches import Cases
 from rop.hf.preconditioners import Preconditioner
 from rop.hf.solution import Iterate
+from rop.hf.streams import Batch
 from rop.hf.vectors import Vector, axpy, dot
+from rop.objective.inputs import numbers
 from rop.objective.linearization import Linearization
 from rop.objective.objective import Objective
-
-Data: TypeAlias = Mapping[str, npt.ArrayLike]
 
 
 @dataclass(frozen=True)
@@ -67,14 +68,14 @@ class Evaluator:
     def __init__(
         self,
         objective: Objective,
-        data: Data,
+        data: Batch,
         *,
         engine: str,
         chunk: int,
     ) -> None:
         engine_named(engine)  # complains before a run begins
         self.objective = objective
-        self.data = {name: np.asarray(array) for name, array in data.items()}
+        self.data = {name: numbers(f"data[{name!r}]", array) for name, array in data.items()}
         self.engine = engine
         self.chunk = chunk
         self.cases = _cases(self.data)
@@ -102,12 +103,12 @@ class Evaluator:
             The mean loss plus the l2 penalty.
         """
         self.losses += 1
-        return sum(
-            piece.size
-            / cases.size
-            * self.objective.value(theta, self._batch(piece), engine=self.engine)
-            for piece in cases.pieces(self.chunk)
-        )
+        total = 0.0
+        for piece in cases.pieces(self.chunk):
+            with self._located(piece):
+                f = self.objective.value(theta, self._batch(piece), engine=self.engine)
+            total += piece.size / cases.size * f
+        return total
 
     def penalise(self, l2: float | None) -> None:
         """Set the strength of the penalty l2/2 ‖θ‖² (sec. 13); None leaves it as it is."""
@@ -182,13 +183,32 @@ class Evaluator:
         if self._last is not None and self._last[0] is theta and self._last[1] == cases:
             return self._last[2]
         self._last = None  # frees its memory before more is taken
-        at = self.objective.linearize(theta, self._batch(cases), engine=self.engine)
+        with self._located(cases):
+            at = self.objective.linearize(theta, self._batch(cases), engine=self.engine)
         self._last = theta, cases, at
         return at
 
     def _batch(self, cases: Cases) -> dict[str, npt.NDArray[Any]]:
         index = cases.index
         return {name: array[index] for name, array in self.data.items()}
+
+    @contextmanager
+    def _located(self, cases: Cases) -> Iterator[None]:
+        """Say of a number that is not finite where it is in the user's array, not in the batch."""
+        try:
+            yield
+        except RopValueError as error:
+            rows = np.arange(cases.total)[cases.index]
+            for name, array in self.data.items():
+                bad = np.argwhere(~np.isfinite(array[cases.index]))
+                if len(bad):
+                    bad[:, 0] = rows[bad[:, 0]]
+                    place = tuple(map(int, min(bad.tolist())))
+                    raise RopValueError(
+                        f"data[{name!r}]: expected finite numbers, got {array[place]} at "
+                        f"{list(place)}"
+                    ) from error
+            raise
 
 
 class Clock:

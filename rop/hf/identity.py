@@ -8,7 +8,7 @@ import sys
 import zlib
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -22,7 +22,7 @@ from rop.objective.objective import Objective
 # Arrays up to this size are read whole: at about 1 GB/s, a quarter of a second.
 _WHOLE = 2**28
 _BLOCK = 2**20
-_RULES = "s", "ds", "d2s"
+_KNOWN = "rop", "abc", "builtins"
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def _graph(objective: Objective, nodes: list[Node]) -> Iterator[str]:
     ops: dict[int, str] = {}  # many nodes share one op
     for node in nodes:
         if id(node.op) not in ops:
-            ops[id(node.op)] = _described(node.op)
+            ops[id(node.op)] = _op(node.op)
         parents = [position[parent] for parent in node.parents]
         name = node.name if node.op is None else ""
         constant = _described(node.constant)
@@ -152,28 +152,30 @@ def _graph(objective: Objective, nodes: list[Node]) -> Iterator[str]:
     yield f"{objective.loss.name} {objective.loss.convexify} {objective.distance} {given} {order}"
 
 
-def _described(value: Any, depth: int = 6) -> str:
-    """Describe a setting of an op by its numbers and names; texts for listings do not count."""
+def _op(op: Any) -> str:
+    """Describe an op by what it was made of; one of the user's own by its functions too."""
+    cls, shapes, options = op.__reduce__()[1] if op is not None else (None, (), {})
+    if not isinstance(options, dict):  # no op of the catalogue, and not made by `of`
+        cls, options = type(op), {}
+    classes = [each for each in type(op).__mro__ if each.__module__.split(".")[0] not in _KNOWN]
+    rules = [_described(member) for each in classes for member in vars(each).values()]
+    return f"{getattr(cls, '__qualname__', '')} {shapes} {_described(options)} {rules}"
+
+
+def _described(value: Any, depth: int = 4) -> str:
+    """Describe a value by its numbers, a function by its names and numbers."""
     if value is None or isinstance(value, bool | int | float | str | slice | np.generic):
         return repr(value)
     if isinstance(value, np.ndarray):
         return f"{value.dtype}{value.shape}{zlib.crc32(value.tobytes()):08x}"
-    if depth == 0:
-        return type(value).__qualname__
-    if isinstance(value, tuple | list):
+    if depth and isinstance(value, tuple | list):
         return f"({', '.join(_described(each, depth - 1) for each in value)})"
-    code = getattr(getattr(value, "__func__", value), "__code__", None)
-    if code is not None:
+    if depth and isinstance(value, dict):
+        return _described(list(value.items()), depth)
+    function = getattr(value, "__func__", value)
+    code = getattr(function, "__code__", None)
+    if depth and code is not None:
         numbers = [each for each in code.co_consts if isinstance(each, float)]
-        cells = [cell.cell_contents for cell in getattr(value, "__closure__", None) or ()]
-        return f"{value.__qualname__}{code.co_names}{numbers}{_described(cells, depth - 1)}"
-    if is_dataclass(value):
-        settings = {f.name: getattr(value, f.name) for f in fields(value)}
-    else:
-        settings = {name: getattr(value, name, None) for name in _RULES} | vars(value)
-    inside = ", ".join(
-        f"{name}={_described(setting, depth - 1)}"
-        for name, setting in settings.items()
-        if name not in ("text", "part")
-    )
-    return f"{type(value).__qualname__}({inside})"
+        cells = [cell.cell_contents for cell in function.__closure__ or ()]
+        return f"{code.co_name}{code.co_names}{numbers}{_described(cells, depth - 1)}"
+    return type(value).__qualname__

@@ -7,28 +7,43 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from math import inf, isfinite, nan
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from rop.arguments import NotNegative, checked, shown
 from rop.engines import DEFAULT_ENGINE
-from rop.errors import RopValueError
-from rop.hf.evaluation import Along, Clock, Data, Evaluator
+from rop.engines.arrays import finite
+from rop.errors import RopTypeError, RopValueError
+from rop.hf.evaluation import Along, Clock, Evaluator
 from rop.hf.levenberg_marquardt import reduction_ratio
 from rop.hf.products import CurvatureProduct
 from rop.hf.recipe import Recipe
 from rop.hf.recipes import named
 from rop.hf.record import Iteration
 from rop.hf.state import Ended, State
-from rop.hf.streams import Stream
+from rop.hf.streams import Data, Stream
 from rop.hf.subproblem import Subproblem
 from rop.hf.vectors import Vector, dot, norm
+from rop.objective.inputs import numbers
 from rop.objective.objective import Objective
 
 __all__ = ["Ended", "HessianFree", "State"]
 
 # λ · 1.5⁶⁰ = 4e10 λ: if so many updates in a row fail, more damping does not help.
 _MOST_REJECTED = 60
+
+
+def _float(owner: str, dtype: npt.DTypeLike) -> np.dtype[Any]:
+    """Return float32 or float64; raises RopTypeError for all else, NumPy's meaning of None too."""
+    try:
+        kind = np.dtype(dtype)
+    except TypeError:
+        kind = np.dtype(object)
+    if dtype is None or kind not in (np.float32, np.float64):
+        raise RopTypeError(f"{owner}: dtype must be float32 or float64, got {shown(dtype)}")
+    return kind
 
 
 class HessianFree(Iterator[Iteration]):
@@ -86,27 +101,26 @@ class HessianFree(Iterator[Iteration]):
     ...         break
     """
 
+    @checked
     def __init__(
         self,
         objective: Objective,
         theta: npt.ArrayLike,
-        data: Data | Stream,
+        data: Data,
         recipe: Recipe | str | None = None,
         *,
         engine: str = DEFAULT_ENGINE,
         dtype: npt.DTypeLike = np.float32,
-        gradient_norm: float = 0.0,
+        gradient_norm: NotNegative = 0.0,
     ) -> None:
-        if np.dtype(dtype) not in (np.float32, np.float64):
-            raise RopValueError(
-                f"HessianFree: dtype must be float32 or float64, got {np.dtype(dtype)}"
-            )
-        first: Vector = np.array(theta, dtype)
+        with np.errstate(over="ignore"):  # infinity is refused by name
+            first = numbers("theta", theta).astype(_float("HessianFree", dtype))
         if first.shape != (objective.n,):
             raise RopValueError(
                 f"HessianFree: theta must have the objective's shape ({objective.n},), got "
                 f"{first.shape}; objective.pack makes one of named arrays"
             )
+        finite("theta", first)
         self.recipe = named(recipe)
         self.gradient_norm = gradient_norm
         self._stream, self._drawn = data if isinstance(data, Stream) else None, 0
@@ -124,7 +138,7 @@ class HessianFree(Iterator[Iteration]):
                 f"the curvature uses one case of {cases}: its rank is at most the number of "
                 "outputs, and only damping bounds the update elsewhere; for all cases give "
                 "curvature=1.0, not 1",
-                stacklevel=2,
+                stacklevel=3,
             )
 
     @property

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import inf, isfinite
 
+from rop.arguments import shown
+from rop.errors import RopTypeError
 from rop.hf.batches import Draw
 from rop.hf.evaluation import Along, Clock, Evaluator, Work
 from rop.hf.levenberg_marquardt import LevenbergMarquardt
@@ -287,3 +290,26 @@ def _events(
     if held_out is not None and not held_out[1] <= held_out[0]:
         said.append("f rose on held-out cases: the update overfits its minibatch (sec. 12.2)")
     return tuple(said)
+
+
+def only_iterations(name: str, records: Iterable[Iteration]) -> Iterator[Iteration]:
+    """Yield records; raise RopTypeError if one is no `Iteration`.
+
+    Parameters
+    ----------
+    name : str
+        The argument, for the message.
+    records : iterable of Iteration
+        The records.
+
+    Yields
+    ------
+    Iteration
+        The records, in order.
+    """
+    for i, record in enumerate(records):
+        if not isinstance(record, Iteration):
+            raise RopTypeError(
+                f"{name}: expected records as in result.records, got {shown(record)} at place {i}"
+            )
+        yield record

@@ -8,11 +8,10 @@ import numpy.typing as npt
 from rop.arguments import checked
 from rop.errors import RopError, RopValueError
 from rop.hf.comparison import compare
-from rop.hf.evaluation import Data
 from rop.hf.log import Header, read_log
 from rop.hf.optimizer import HessianFree
 from rop.hf.record import Iteration
-from rop.hf.streams import Stream
+from rop.hf.streams import Data
 from rop.objective.objective import Objective
 
 
@@ -22,7 +21,7 @@ class ReplayError(RopError, AssertionError):
 
 @checked
 def replay(
-    log: str | Path, objective: Objective, theta: npt.ArrayLike, data: Data | Stream
+    log: str | Path, objective: Objective, theta: npt.ArrayLike, data: Data
 ) -> Iterator[Iteration]:
     """Do a run again and assert that each iteration is that of the log, times aside.
 

@@ -1,15 +1,19 @@
 """A whole run of HF: `minimize` and its stops."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 
+from rop.arguments import NotNegative, Whole, checked
 from rop.engines import DEFAULT_ENGINE
-from rop.hf.evaluation import Data
+from rop.errors import RopValueError
 from rop.hf.interrupts import remembered
 from rop.hf.journal import Journal, Resume
 from rop.hf.log import Header
@@ -18,21 +22,22 @@ from rop.hf.progress import Progress, watching
 from rop.hf.recipes import Recipe, named
 from rop.hf.record import Iteration
 from rop.hf.result import MESSAGES, Records, Result
-from rop.hf.streams import Stream
+from rop.hf.streams import Data
 from rop.hf.vectors import Vector
 from rop.objective.objective import Objective
 
 
+@checked
 def minimize(
     objective: Objective,
     theta: npt.ArrayLike,
-    data: Data | Stream,
+    data: Data,
     recipe: Recipe | str | None = None,
     *,
-    iterations: int = 100,
-    seconds: float | None = None,
+    iterations: Annotated[int, Whole(at_least=0)] = 100,
+    seconds: NotNegative | None = None,
     target: float | None = None,
-    gradient_norm: float = 0.0,
+    gradient_norm: NotNegative = 0.0,
     callback: Callable[[Iteration, Vector], object] | None = None,
     progress: bool = False,
     live: bool = False,
@@ -93,10 +98,12 @@ def minimize(
 
     Raises
     ------
+    RopTypeError
+        If an argument has a wrong type or dtype.
     RopValueError
-        If θ does not fit the objective, the data differ in their number of cases, the dtype is
-        not float32 or float64; or if the folder holds a run that is not to be resumed, one of
-        something else, or a damaged one (see `repair`).
+        If a number is out of its bounds; if θ is not finite or does not fit the objective; if the
+        data differ in their number of cases; or if the folder holds a run that is not to be
+        resumed, one of something else, or a damaged one (see `repair`).
     FolderInUseError
         If another process uses the folder.
     RopFileError
@@ -109,6 +116,8 @@ def minimize(
     >>> print(result.message, result.fun)  # doctest: +SKIP
     """
     began = perf_counter()
+    if resume and folder is None:
+        raise RopValueError("minimize: resume needs folder=, where the run is kept")
     recipe = named(recipe)
     run = HessianFree(
         objective,
@@ -142,7 +151,7 @@ def minimize(
                 state = run.state
                 show(it)
                 if callback is not None:
-                    callback(it, state.theta)
+                    callback(it, _read_only(state.theta))
                 if reached(it):
                     reason = "target"
                 elif interrupted():
@@ -174,3 +183,10 @@ def minimize(
         recipe=recipe,
         seconds=perf_counter() - began,
     )
+
+
+def _read_only(theta: Vector) -> Vector:
+    """Return a view that cannot be written to."""
+    view = theta.view()
+    view.flags.writeable = False
+    return view

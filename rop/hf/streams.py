@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
+from typing import Annotated, TypeAlias
 
 import numpy.typing as npt
 
+from rop.arguments import Constraint, Fault, checked, shown
 from rop.errors import RopTypeError, RopValueError
 
-Batch = Mapping[str, npt.ArrayLike]
+Batch: TypeAlias = Mapping[str, npt.ArrayLike]
 
 
 class Stream:
@@ -38,12 +40,8 @@ class Stream:
     >>> rop.hf.minimize(objective, theta, rop.hf.Stream(sample))  # doctest: +SKIP
     """
 
+    @checked
     def __init__(self, source: Callable[[int], Batch] | Iterable[Batch]) -> None:
-        if not callable(source) and not isinstance(source, Iterable):
-            raise RopTypeError(
-                "Stream: expected a function of the iteration's number, or an iterable of "
-                f"batches, got {type(source).__name__}"
-            )
         self._draw = source if callable(source) else _InOrder(source)
         self._last: tuple[int, Batch] | None = None
 
@@ -67,7 +65,13 @@ class Stream:
         """
         if self._last is None or self._last[0] != iteration:
             self._last = None  # frees its memory before more is taken
-            self._last = iteration, self._draw(iteration)
+            drawn = self._draw(iteration)
+            if not isinstance(drawn, Mapping):
+                raise RopTypeError(
+                    f"Stream: the data of iteration {iteration} must be a dict of arrays by the "
+                    f"names of the objective's data, got {shown(drawn)}"
+                )
+            self._last = iteration, drawn
         return self._last[1]
 
     def first(self) -> Batch:
@@ -97,3 +101,21 @@ class _InOrder:
         skipped = iteration - self._next
         self._next = iteration + 1
         return next(islice(self._iterator, skipped, None))
+
+
+class _NamedArrays(Constraint):
+    """A dict of arrays, or a `Stream` of such dicts."""
+
+    def fault(self, value: object) -> Fault | None:
+        return None if isinstance(value, Mapping | Stream) else RopTypeError
+
+    def remedy(self, value: object) -> str:
+        if value is None:
+            return "write {} for an objective without data"
+        return 'write {"x": X, "t": T}, with the names given to rop.data'
+
+    def __str__(self) -> str:
+        return "a dict of arrays by the names of the objective's data, or a Stream"
+
+
+Data: TypeAlias = Annotated[Batch | Stream, _NamedArrays()]

@@ -3,10 +3,12 @@
 from collections.abc import Iterable
 from typing import Any
 
-from rop.hf.record import Iteration
+from rop.arguments import checked
+from rop.hf.record import Iteration, only_iterations
 from rop.hf.storage import encode
 
 
+@checked
 def table(records: Iterable[Iteration]) -> list[dict[str, Any]]:
     """Flatten records for ``pandas.DataFrame``, ``csv.DictWriter`` and the like.
 
@@ -27,9 +29,10 @@ def table(records: Iterable[Iteration]) -> list[dict[str, Any]]:
     >>> import pandas  # doctest: +SKIP
     >>> pandas.DataFrame(rop.hf.table(result.records)).plot("number", "f_after")  # doctest: +SKIP
     """
-    return [dict(_cells("", encode(record))) for record in records]
+    return [dict(_cells("", encode(record))) for record in only_iterations("records", records)]
 
 
+@checked
 def columns(records: Iterable[Iteration]) -> dict[str, list[Any]]:
     """Flatten records column by column.
 

@@ -123,3 +123,146 @@ def test_compiled_code_never_sees_vectors_of_two_lengths(n):
     ):
         with pytest.raises(rop.RopError, match="expected vectors of one length"):
             call()
+
+
+def minimize(problem, **arguments):
+    objective, theta, data = problem
+    given = {"objective": objective, "theta": theta, "data": data, **arguments}
+    return hf.minimize(**{"engine": "numpy", "iterations": 1, **given})
+
+
+BAD_ARGUMENTS = [
+    ("objective", 5, "objective must be an Objective, got 5"),
+    ("objective", rop.Objective, "objective must be an Objective"),
+    ("theta", None, "theta: expected real numbers"),
+    ("theta", "a", "theta: expected real numbers"),
+    ("theta", 1.0, "theta must have the objective's shape"),
+    ("theta", lambda theta: theta + 1j, "theta: expected real numbers, got dtype complex128"),
+    ("theta", lambda theta: theta[None], "theta must have the objective's shape"),
+    ("theta", lambda theta: theta * nan, "theta: .* NaN or inf"),
+    ("theta", lambda theta: theta + 1e300, "theta: .* NaN or inf"),  # in float32
+    ("data", None, "data must be a dict of arrays .*; write {} for an objective without data"),
+    ("data", 5, "data must be a dict of arrays by the names of the objective's data"),
+    ("data", (b, b), r'data must be a dict .*; write {"x": X, "t": T}'),
+    ("data", hf.Stream, "data must be a dict .*, or a Stream"),
+    ("data", {}, "batch"),
+    ("data", {"x": "a", "t": b}, r"data\['x'\]: expected real numbers"),
+    ("data", {"x": None, "t": b}, r"data\['x'\]: expected real numbers"),
+    ("data", {"x": np.ones((2, 4)), "t": b}, "the same number of at least one"),
+    ("data", {"x": np.ones((0, 4)), "t": np.ones((0, 3))}, "the same number of at least one"),
+    ("data", hf.Stream(lambda k: None), "Stream: the data of iteration 0 must be a dict .* None"),
+    ("data", hf.Stream([5]), "Stream: the data of iteration 0 must be a dict of arrays"),
+    ("data", hf.Stream([]), "the stream has no batches"),
+    ("recipe", 5, "recipe must be"),
+    ("recipe", hf.Recipe, r"Recipe is a class: write Recipe\(\)"),
+    ("recipe", "martens", 'did you mean "martens2010"'),
+    ("iterations", -1, "iterations must be an int >= 0, got -1"),
+    ("iterations", "a", "iterations must be an int >= 0, got 'a'"),
+    ("iterations", nan, "iterations must be an int >= 0, got nan"),
+    ("iterations", inf, "iterations must be an int >= 0, got inf"),
+    ("iterations", 2.0, "iterations must be an int >= 0, got 2.0 .*; write 2"),
+    ("iterations", True, "iterations must be an int"),
+    ("iterations", None, "iterations must be an int .* leave it out for the default"),
+    ("seconds", -1, "seconds must be a finite number >= 0 or None, got -1"),
+    ("seconds", nan, "seconds must be a finite number"),
+    ("seconds", "a", "seconds must be a finite number"),
+    ("target", nan, "target must be a finite number or None"),
+    ("target", "a", "target must be a finite number or None"),
+    ("gradient_norm", nan, "gradient_norm must be a finite number >= 0"),
+    ("gradient_norm", -1, "gradient_norm must be a finite number >= 0"),
+    ("gradient_norm", "a", "gradient_norm must be a finite number >= 0"),
+    ("callback", 5, "callback must be a function of 2 arguments or None, got 5"),
+    ("callback", lambda: 0, "callback must be a function of 2 arguments"),
+    ("callback", lambda it: 0, "callback must be a function of 2 arguments"),
+    ("progress", "no", "progress must be True or False"),
+    ("folder", 5, "folder must be a str, a Path or None, got 5"),
+    ("folder", "\0", "cannot make the folder"),
+    ("folder", "/dev/null/run", "cannot make the folder"),
+    ("resume", True, "resume needs folder="),
+    ("resume", "yes", 'resume must be True or False or "anyway"'),
+    ("engine", "numbda", "numbda"),
+    ("engine", 5, "engine must be a str"),
+    ("dtype", None, "dtype must be float32 or float64, got None"),
+    ("dtype", int, "dtype must be float32 or float64"),
+    ("dtype", "what", "dtype must be float32 or float64, got 'what'"),
+    ("dtype", np.float16, "dtype must be float32 or float64"),
+]
+
+
+@pytest.mark.parametrize("name, value, words", BAD_ARGUMENTS)
+def test_minimize_checks_its_arguments(problem, name, value, words):
+    if name == "theta" and callable(value):
+        value = value(problem[1])
+    with pytest.raises(rop.RopError, match=words):
+        minimize(problem, **{name: value})
+
+
+@pytest.mark.parametrize(
+    "name, value, words",
+    [each for each in BAD_ARGUMENTS if each[0] in "objective theta data recipe engine dtype"],
+)
+def test_the_iterator_checks_its_arguments(problem, name, value, words):
+    objective, theta, data = problem
+    if name == "theta" and callable(value):
+        value = value(theta)
+    given = {"objective": objective, "theta": theta, "data": data, "engine": "numpy", name: value}
+    with pytest.raises(rop.RopError, match=words):
+        next(hf.HessianFree(**given))
+
+
+def test_what_fits_is_accepted(problem):
+    objective, theta, data = problem
+    for arguments in (
+        {"theta": list(theta)},
+        {"data": {name: array.tolist() for name, array in data.items()}},
+        {"data": [data]},
+        {"recipe": "martens2010"},
+        {"iterations": np.int64(1), "seconds": np.float32(9), "target": 0, "progress": np.False_},
+        {"callback": print},
+        {"dtype": "f8"},
+    ):
+        if isinstance(arguments.get("data"), list):
+            arguments["data"] = hf.Stream(arguments["data"])
+        assert minimize(problem, **arguments).nit == 1
+
+
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda q: hf.Stream(5), "source must be a function of 1 argument or an Iterable"),
+        (lambda q: hf.Stream(lambda: 0), "source must be a function of 1 argument"),
+        (lambda q: hf.Stream(None), "source must be"),
+        (lambda q: hf.read_log(5), "path must be a str or a Path, got 5"),
+        (lambda q: hf.read_log(None), "path must be a str or a Path, got None"),
+        (lambda q: hf.read_log("/nonexistent"), "cannot read /nonexistent: No such file"),
+        (lambda q: hf.read_log("\0"), "cannot read"),
+        (lambda q: hf.replay(5, None, b, {}), "log must be a str or a Path"),
+        (lambda q: hf.replay("x", 5, b, {}), "objective must be an Objective"),
+        (lambda q: hf.replay("x", None, b, (b, b)), "replay: "),
+        (lambda q: hf.repair(5), "folder must be a str or a Path"),
+        (lambda q: hf.repair("/nonexistent"), "/nonexistent is no folder"),
+        (lambda q: hf.compare(5, 5), "first must be an Iterable, got 5"),
+        (lambda q: hf.compare(q, [1]), "second: expected records .* got 1 at place 0"),
+        (lambda q: hf.compare(q, q, rtol=nan), "rtol must be a finite number >= 0"),
+        (lambda q: hf.compare(q, q, rtol=-1), "rtol must be a finite number >= 0"),
+        (lambda q: hf.table(5), "records must be an Iterable"),
+        (lambda q: hf.table([1]), "records: expected records as in result.records, got 1"),
+        (lambda q: hf.columns(None), "records must be an Iterable, got None"),
+        (lambda q: hf.columns("ab"), "records: expected records"),
+    ],
+)
+def test_functions_on_records_and_files_check_their_arguments(problem, call, words):
+    with pytest.raises(rop.RopError, match=words):
+        call(minimize(problem).records)
+
+
+@pytest.mark.parametrize("place", [(0, 0), (41, 2), (59, 3)])
+@pytest.mark.parametrize("bad", [nan, inf])
+def test_a_bad_number_is_located_in_the_users_array(problem, place, bad):
+    objective, theta, data = problem
+    X = data["x"].copy()
+    X[place] = bad
+    recipe = hf.Recipe(batches=hf.Batches(gradient=20, seed=3, chunk=7))
+    words = rf"data\['x'\]: expected finite numbers, got {bad} at \[{place[0]}, {place[1]}\]"
+    with pytest.raises(rop.RopValueError, match=words):
+        minimize(problem, data={**data, "x": X}, recipe=recipe, iterations=9)

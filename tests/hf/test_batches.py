@@ -192,3 +192,35 @@ def test_there_must_be_cases_outside():
         Batches(gradient=Ramp(10, 0, 0, 5))
     with pytest.raises(rop.RopError, match="Batches: held_out must be a number of cases"):
         Batches(held_out=0)
+
+
+@pytest.mark.parametrize("first, last", [(10, 90), (0.1, 1.0), (90, 10)])
+@pytest.mark.parametrize("begin, end", [(0, 0), (0, 30), (7, 7), (7, 30)])
+def test_a_ramp_starts_where_the_batches_before_it_end(first, last, begin, end):
+    batches = Batches(gradient=Ramp(first, last, begin, end), curvature=1.0, selection=1.0)
+    seen = 0
+    expected = []
+    for k in range(45):
+        draw = batches.draw(k, 100)
+        assert draw.gradient.start == seen % 100
+        seen += draw.gradient.size
+        expected.append(draw)
+    order = np.random.default_rng(0).permutation(45)
+    assert [batches.draw(int(k), 100) for k in order] == [expected[k] for k in order]
+
+
+def test_a_draw_of_a_ramp_costs_no_more_the_longer_the_ramp():
+    batches = Batches(gradient=Ramp(10, 90, 0, 10**9))
+    sizes = []
+    counted = Ramp.at
+
+    def at(self, iteration):
+        sizes.append(iteration)
+        return counted(self, iteration)
+
+    for k in range(10_000, 10_003):
+        batches.draw(k, 1000)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Ramp, "at", at)
+        batches.draw(10_003, 1000)
+    assert len(sizes) < 10

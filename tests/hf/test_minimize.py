@@ -88,7 +88,15 @@ def test_the_callback_sees_every_iteration_and_can_end_the_run():
     result = short(callback=callback)
     assert (result.reason, result.success, result.nit) == ("callback", True, 4)
     assert [number for number, _ in seen] == [0, 1, 2, 3]
-    assert seen[-1][1] is result.theta
+    np.testing.assert_array_equal(seen[-1][1], result.theta)
+
+
+def test_the_callback_cannot_change_theta():
+    def callback(it, theta):
+        theta *= 0
+
+    with pytest.raises(ValueError, match="read-only"):
+        short(callback=callback)
 
 
 def test_ctrl_c_between_iterations_keeps_the_last():
@@ -124,7 +132,7 @@ def test_ctrl_c_within_an_iteration_keeps_the_last_complete_one(monkeypatch, cal
 def test_progress_is_a_line(capsys):
     short(iterations=3, progress=True)
     line = capsys.readouterr().err
-    assert "HF" in line and "3/3" in line and "rho=" in line
+    assert "HF" in line and "3 of 3 iterations" in line and "rho" in line
 
 
 def test_no_progress_no_output(capsys):

@@ -78,7 +78,7 @@ def test_a_function_is_asked_once_for_an_iteration():
 
 
 def test_what_is_no_source_is_refused():
-    with pytest.raises(RopTypeError, match="got int"):
+    with pytest.raises(RopTypeError, match="got 5"):
         Stream(5)
 
 
