@@ -13,7 +13,7 @@ from rop.errors import RopValueError
 from rop.hf.curvature import Operator
 from rop.hf.damping_matrices import DampingMatrix, DiagonalMatrix, GramMatrix, Identity, Jacobian
 from rop.hf.levenberg_marquardt import LevenbergMarquardt
-from rop.hf.policy import Policy
+from rop.hf.policy import Policy, UndefinedError
 from rop.hf.vectors import Vector, dot
 from rop.objective.linearization import Linearization
 
@@ -148,8 +148,19 @@ class ScaleSensitive(_Adapted):
     relative_kappa: NotNegative = 0.0
 
     def matrix(self, at: Linearization, mu: float, seed: int, /) -> DampingMatrix:
-        """Return D; see `Damping`."""
+        """Return D; see `Damping`.
+
+        Raises
+        ------
+        UndefinedError
+            If diag(G) has a negative entry.
+        """
         d = at.diagonal(self.method, seed)
+        if not d.min() >= 0:
+            raise UndefinedError(
+                f"ScaleSensitive: diag(G) has the entry {d.min():.3g}, as L'' is not positive "
+                'semidefinite; give the loss convexify="eigen", or use Tikhonov()'
+            )
         kappa = self.relative_kappa * float(d.mean(dtype=np.float64))
         return DiagonalMatrix(((d + d.dtype.type(kappa)) ** self.exponent).astype(d.dtype))
 

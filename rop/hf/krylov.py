@@ -192,6 +192,8 @@ class _Search:
         def f(z: Any) -> tuple[float, Any]:
             if len(self.q) == evaluations:
                 raise _Spent
+            if not np.isfinite(z).all():  # L-BFGS-B proposes NaN where a number overflows
+                return inf, np.zeros_like(z)
             value, slope = self._try(z / self._metric)
             if not (isfinite(value) and np.isfinite(slope).all()):
                 return 1e10 * (1 + abs(self._lowest)), np.zeros_like(z)

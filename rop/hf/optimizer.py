@@ -15,9 +15,10 @@ import numpy.typing as npt
 from rop.arguments import NotNegative, checked, shown
 from rop.engines import DEFAULT_ENGINE
 from rop.engines.arrays import finite
-from rop.errors import RopTypeError, RopValueError
+from rop.errors import RopError, RopTypeError, RopValueError
 from rop.hf.evaluation import Along, Clock, Evaluator
 from rop.hf.levenberg_marquardt import reduction_ratio
+from rop.hf.policy import UndefinedError
 from rop.hf.products import CurvatureProduct
 from rop.hf.recipe import Recipe
 from rop.hf.recipes import named
@@ -26,8 +27,10 @@ from rop.hf.state import Ended, State
 from rop.hf.streams import Data, Stream
 from rop.hf.subproblem import Subproblem
 from rop.hf.vectors import Vector, dot, norm
+from rop.losses import TableLoss
 from rop.objective.inputs import numbers
 from rop.objective.objective import Objective
+from rop.programs.loss import Loss
 
 __all__ = ["Ended", "HessianFree", "State"]
 
@@ -52,8 +55,9 @@ class HessianFree(Iterator[Iteration]):
     The iterator stops when no further iteration makes sense. ``ended`` then says why: "gradient"
     (‖∇f‖ is small enough), "precision" (the predicted gain is below the rounding error of f, and
     less than a quarter of it came true), "not finite" (f or ∇f at θ), "rejected" (60 updates in a
-    row). θ changes only when an iteration is complete, and never to a point where f on the
-    gradient's cases is larger or not a number.
+    row), "undefined" (damping or preconditioner at θ; ``error`` says what). θ changes only when an
+    iteration is complete, and never to a point where f on the gradient's cases is larger or not a
+    number.
 
     Anything less serious is handled and listed in the record's ``events``. If f rises or is not a
     number at the full update, ρ = -inf, which raises λ. If no α is acceptable, or the update is
@@ -86,6 +90,9 @@ class HessianFree(Iterator[Iteration]):
         What the next iteration begins with. Set it to continue from another state.
     ended : str or None
         Why no further iteration is possible.
+    error : RopError or None
+        What is wrong with damping or preconditioner if ``ended`` is "undefined". At the first
+        iteration the error is raised instead.
 
     Raises
     ------
@@ -132,6 +139,7 @@ class HessianFree(Iterator[Iteration]):
         radius = None if region is None else region.radius
         self.state = State(0, first, damping.lam, damping.mu, radius, None, 0, nan)
         self.ended: Ended | None = None
+        self.error: RopError | None = None
         cases = self.evaluator.cases
         if self.recipe.batches.draw(0, cases, first.size).curvature.size == 1 < cases:
             warnings.warn(
@@ -150,10 +158,21 @@ class HessianFree(Iterator[Iteration]):
     def __next__(self) -> Iteration:
         if self.ended is not None:
             raise StopIteration
-        recipe, state = self.recipe, self.state
+        state = self.state
         if self._stream is not None and state.iteration != self._drawn:
             self.evaluator = self._evaluator_of(self._stream(state.iteration))
             self._drawn = state.iteration
+        try:
+            return self._iterate()
+        except UndefinedError as error:
+            if state.iteration == 0:
+                raise
+            self.ended, self.error = "undefined", error
+            raise StopIteration from None
+
+    def _iterate(self) -> Iteration:
+        """Do one iteration: each line of algorithm 3 is a comment."""
+        recipe, state = self.recipe, self.state
         evaluator, clock = self.evaluator, Clock(self.evaluator)
         theta, lam, mu = state.theta, state.lam, state.mu  # θ_{k-1}, λ, and μ of sec. 8.4
         now = recipe.settings(state.iteration)
@@ -206,7 +225,7 @@ class HessianFree(Iterator[Iteration]):
             x_0,
             P,
             radius=inf if state.radius is None else state.radius,
-            semidefinite=recipe.curvature == "ggn",
+            semidefinite=recipe.curvature == "ggn" and _convex(evaluator.objective.loss),
             max_steps=now.max_steps,
             store=recipe.selection.wanted(now.max_steps),
             f=at.value,
@@ -248,7 +267,8 @@ class HessianFree(Iterator[Iteration]):
 
         # Update λ with the Levenberg-Marquardt method: sec. 8.5. After α, as a rejected update
         # raises λ whatever ρ is.
-        rule, region = recipe.damping.rule, recipe.cg.region
+        region = recipe.cg.region
+        rule = region.rule if region is not None else recipe.damping.rule
         rho_judged = rho_damped if rule is not None and rule.model == "damped" else rho
         rho_judged = rho_judged if alpha else -inf
         lam, mu = recipe.damping.adapt(lam, mu, rho_judged)
@@ -286,6 +306,7 @@ class HessianFree(Iterator[Iteration]):
             rhos=(rho, rho_damped, rho_judged),
             step=step,
             step_norm=norm(update),
+            preconditioner=P,
             evaluator=evaluator,
             clock=clock,
         )
@@ -303,6 +324,11 @@ class HessianFree(Iterator[Iteration]):
         if not cut_off and -q <= rounding and f_before - f_after < -q / 4:
             return "precision"
         return "rejected" if self.state.rejected >= _MOST_REJECTED else None
+
+
+def _convex(loss: Loss) -> bool:
+    """Whether L'' is known to be positive semidefinite, so that G is."""
+    return isinstance(loss, TableLoss) or getattr(loss, "convexify", None) is not None
 
 
 def scaled(factor: float, x: Vector) -> Vector:

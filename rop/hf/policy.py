@@ -13,6 +13,10 @@ from rop.errors import RopValueError
 P = TypeVar("P", bound="Policy")
 
 
+class UndefinedError(RopValueError):
+    """A policy that is not defined at a θ, such as a damping matrix with negative entries."""
+
+
 class Policy:
     """A frozen dataclass that settles one open choice of algorithm 3.
 

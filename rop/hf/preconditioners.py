@@ -12,7 +12,7 @@ import numpy as np
 from rop.arguments import Count, NotNegative, Real
 from rop.errors import RopValueError
 from rop.hf.curvature import Diagonal, Operator
-from rop.hf.policy import Policy
+from rop.hf.policy import Policy, UndefinedError
 from rop.hf.vectors import Vector
 from rop.objective.diagonals import root
 from rop.objective.linearization import Linearization
@@ -127,15 +127,17 @@ class DiagonalPower(Policy):
 
         Raises
         ------
+        UndefinedError
+            If P has an entry that is not positive.
         RopValueError
-            If P has an entry that is not positive, or ``scale`` names no parameter.
+            If ``scale`` names no parameter.
         """
         assert diagonal is not None
         d = diagonal + damping
         kappa = self.kappa + self.relative_kappa * float(d.mean(dtype=np.float64))
         P = d + kappa * self._scale(d.size, objective)
         if not P.min() > 0:
-            raise RopValueError(
+            raise UndefinedError(
                 f"{type(self).__name__}: d + κ must be positive, but its least entry is "
                 f"{P.min():.3g}; give kappa > 0, or a damping with a positive lower bound"
             )
@@ -174,12 +176,13 @@ class EmpiricalFisher(DiagonalPower):
 class ExactDiagonal(DiagonalPower):
     """diag(B) = diag(G), at one reverse sweep for each output (sec. 11.2).
 
-    It ignores structural damping. The parameters are those of `DiagonalPower`.
+    It cannot be used with structural damping, whose diagonal it does not have. The parameters are
+    those of `DiagonalPower`.
     """
 
     def diagonal(self, at: Linearization, seed: int = 0, mu: float = 0.0, /) -> Vector:
         """Return diag(G); see `Preconditioner`."""
-        return at.diagonal("exact")
+        return at.diagonal("exact", mu=mu)
 
 
 @dataclass(frozen=True)
@@ -206,20 +209,26 @@ class ChapelleErhan(DiagonalPower):
 
         Raises
         ------
+        UndefinedError
+            If L'' is not positive semidefinite, so that it has no real root.
         RopValueError
-            If L'' is not positive semidefinite, so that it has no real root; or if structural
-            damping is used with Gaussian v's.
+            If structural damping is used with Gaussian v's.
         """
         rng = np.random.default_rng(seed)
+        if mu and self.distribution == "gaussian":
+            raise RopValueError(
+                "ChapelleErhan: Gaussian v's do not include structural damping; use "
+                'distribution="rademacher"'
+            )
+        S, signs = root(at.products)
+        if (signs < 0).any():
+            raise UndefinedError(
+                "ChapelleErhan: needs a positive semidefinite L''; use ExactDiagonal(), or give "
+                'the loss convexify="eigen"'
+            )
         if self.distribution == "rademacher":
             draws = [at.diagonal("chapelle-erhan", rng, mu) for _ in range(self.probes)]
             return np.mean(draws, axis=0, dtype=np.float64).astype(at.dtype)
-        S, signs = root(at.products)
-        if mu or (signs < 0).any():
-            raise RopValueError(
-                "ChapelleErhan: Gaussian v's need a positive semidefinite L'', and no structural "
-                'damping; use ExactDiagonal(), or distribution="rademacher"'
-            )
         shape = (*at.outputs.shape, self.probes)
         v = (rng.standard_normal(shape) / sqrt(self.probes)).astype(at.dtype)
         estimate: Vector = squares(at.products, S(v)) + at.dtype.type(at.objective.l2)

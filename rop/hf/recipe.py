@@ -99,6 +99,11 @@ class Recipe(Policy):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.cg.region is not None and self.damping.rule is not None:
+            raise RopValueError(
+                "Recipe: a trust region and a damping with a rule are both adapted by ρ; give "
+                "damping=Undamped(), or cg without a region"
+            )
         if self.curvature == "hessian" and self.damping.mu > 0:
             raise RopValueError(
                 'Recipe: structural damping needs Gv; give curvature="ggn", or another damping'

@@ -178,11 +178,11 @@ def momentum2012(
     Recipe
         The settings.
     """
-    last = iterations - iterations // 5
+    last, end = iterations - iterations // 5, iterations - 1
     larger = 4 * batch if isinstance(batch, int) else min(4 * batch, 1.0)
     return Recipe(
         batches=Batches(
-            gradient=Ramp(batch, larger, last, iterations),
+            gradient=Ramp(batch, larger, last, end),
             curvature=1.0,
             selection=1.0,
             fewest=1,
@@ -192,12 +192,12 @@ def momentum2012(
         preconditioner=EmpiricalFisher(cases="gradient"),
         decay=Ramp(0.95, 0.99, iterations // 2, last),
         cg=ConjugateGradient(
-            Ramp(max_steps, max(max_steps // 2, 1), last, iterations),
+            Ramp(max_steps, max(max_steps // 2, 1), last, end),
             RelativeProgress(1e-4, per_step=False),
             rise=None,
         ),
         selection=LastIterate(),
-        learning_rate=Ramp(1.0, 0.1, last, iterations, geometric=True),
+        learning_rate=Ramp(1.0, 0.1, last, end, geometric=True),
     )
 
 

@@ -9,8 +9,9 @@ from math import inf, isfinite
 from rop.arguments import shown
 from rop.errors import RopTypeError
 from rop.hf.batches import Draw
+from rop.hf.conjugate_gradient import ConjugateGradient
+from rop.hf.curvature import Diagonal, Operator
 from rop.hf.evaluation import Along, Clock, Evaluator, Work
-from rop.hf.levenberg_marquardt import LevenbergMarquardt
 from rop.hf.line_search import Step
 from rop.hf.recipe import Recipe, Settings
 from rop.hf.selection import Choice
@@ -91,8 +92,12 @@ class Iteration:
     rho_judged : float
         The ratio that adapted λ, μ and the radius: ``rho``, ``rho_damped``, or -inf after a
         rejected update.
+    f_reduction : tuple of (float, float)
+        f before and after the full δ on the cases that ``Recipe.reduction`` names: ρ's numerator.
     f_curvature : tuple of (float, float)
         f before and after the full δ on the curvature's cases.
+    P_range : tuple of (float, float) or None
+        The least and the largest entry of the preconditioner P, if it is a diagonal.
     step : Step
         The line search: α and its trials.
     step_norm : float
@@ -133,7 +138,9 @@ class Iteration:
     rho: float
     rho_damped: float
     rho_judged: float
+    f_reduction: tuple[float, float]
     f_curvature: tuple[float, float]
+    P_range: tuple[float, float] | None
     step: Step
     step_norm: float
     cases: Draw
@@ -168,6 +175,7 @@ class Iteration:
         step: Step,
         step_norm: float,
         evaluator: Evaluator,
+        preconditioner: Operator | None,
         clock: Clock,
     ) -> Iteration:
         """Return the record of an iteration from the variables of `HessianFree`'s loop.
@@ -182,6 +190,8 @@ class Iteration:
             Whether the solver started elsewhere than at 0.
         rhos : tuple of float
             ρ, ρ of the damped model, and the ratio that adapted λ.
+        preconditioner : callable or None
+            r ↦ P⁻¹r.
         evaluator, clock : Evaluator, Clock
             For f on held-out cases, and for time and work.
 
@@ -198,7 +208,9 @@ class Iteration:
             along.after(cases.curvature, choice.iterate),
         )
         judged_on = cases.gradient if recipe.reduction == "gradient" else cases.curvature
-        f_full = along.after(judged_on, choice.iterate)
+        f_reduction = along.before(judged_on), along.after(judged_on, choice.iterate)
+        P = preconditioner
+        P_range = (1 / float(P.d.max()), 1 / float(P.d.min())) if isinstance(P, Diagonal) else None
         f_selection = along.before(cases.selection) if by_f and choice.f else None
         if cases.held_out is not None:
             held_out = (
@@ -231,7 +243,9 @@ class Iteration:
             rho=rho,
             rho_damped=rho_damped,
             rho_judged=rho_judged,
+            f_reduction=f_reduction,
             f_curvature=f_curvature,
+            P_range=P_range,
             step=step,
             step_norm=step_norm,
             cases=cases,
@@ -242,7 +256,7 @@ class Iteration:
             f_held_out=held_out,
             settings=settings,
             thresholds=recipe.thresholds(),
-            events=_events(solution, rho, f_full, after.lam, recipe.damping.rule, step, held_out),
+            events=_events(solution, recipe, settings, rho, f_reduction, after.lam, step, held_out),
             seconds=clock.seconds,
             work=clock.work,
         )
@@ -262,23 +276,41 @@ class Iteration:
 
 def _events(
     solution: Solution,
+    recipe: Recipe,
+    settings: Settings,
     rho: float,
-    f_full: float,
+    f_reduction: tuple[float, float],
     lam: float,
-    rule: LevenbergMarquardt | None,
     step: Step,
     held_out: tuple[float, float] | None,
 ) -> tuple[str, ...]:
     """Everything unusual and how it was handled, in the order of the algorithm."""
     said = []
+    rule, solver = recipe.damping.rule, type(recipe.cg).__name__
+    if isinstance(recipe.cg, ConjugateGradient):
+        solver = "CG"
+        wanted = [s for s in recipe.selection.wanted(settings.max_steps) if s <= solution.steps]
+        if len(wanted) > sum(iterate.steps in wanted for iterate in solution.iterates):
+            said.append(
+                f"CG kept the last {recipe.cg.keep} of {len(wanted)} wanted iterates: raise keep "
+                "to choose among all"
+            )
     if solution.reason == "negative curvature":
-        said.append(f"CG met a direction without positive curvature after {solution.steps} steps")
+        said.append(
+            f"{solver} met a direction without positive curvature after {solution.steps} steps"
+        )
     if solution.reason == "not finite":
-        said.append(f"a product with the curvature was not finite after {solution.steps} CG steps")
+        said.append(
+            f"a product with the curvature was not finite after {solution.steps} {solver} steps"
+        )
     if not solution.usable:
-        said.append("CG found nothing better than an update of 0: its next run starts from 0")
+        said.append(
+            f"{solver} found nothing better than an update of 0: its next run starts from 0"
+        )
     if rho == -inf:
-        what = ORDINARY if isfinite(f_full) else "f is not a number at the full update"
+        before, full = f_reduction
+        what = ORDINARY if isfinite(full) else "f is not a number at the full update"
+        what = "the model predicts no change of f" if full <= before else what
         shorter = ", and a shorter step is taken" if 0 < step.alpha < 1 else ""
         said.append(f"{what}: lam rises{shorter}")
     if rule is not None and lam in (rule.lowest, rule.highest):

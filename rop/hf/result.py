@@ -17,6 +17,7 @@ MESSAGES = {
     "callback": (True, "the callback raised StopIteration"),
     "interrupted": (False, "interrupted from the keyboard; theta is the last complete iteration's"),
     "not finite": (False, "f or its gradient at theta is not finite; try a smaller initial theta"),
+    "undefined": (False, "damping or preconditioner is not defined at theta"),
     "rejected": (
         False,
         "too many updates in a row were rejected, whatever the damping; check the products with "

@@ -171,6 +171,8 @@ def minimize(
         if journal is not None:
             journal.close()
     success, message = MESSAGES[reason]
+    if reason == run.ended and run.error is not None:
+        message += f": {run.error}"
     return Result(
         theta=state.theta,
         fun=state.f,

@@ -97,5 +97,10 @@ class Solution:
 
     @property
     def usable(self) -> bool:
-        """Whether q(x) < q(0) = 0 at the last iterate; a warm start may end above 0."""
+        """Whether the last iterate is better than 0.
+
+        It is if q(x) < q(0) = 0, which a warm start may miss; or if f fell, where f was searched.
+        """
+        if self.reason == "subspace":
+            return self.steps > 0
         return self.reason != "not finite" and self.q[-1] < 0

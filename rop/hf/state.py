@@ -5,7 +5,7 @@ from typing import Literal, TypeAlias
 
 from rop.hf.vectors import Vector
 
-Ended: TypeAlias = Literal["gradient", "precision", "not finite", "rejected"]
+Ended: TypeAlias = Literal["gradient", "precision", "not finite", "rejected", "undefined"]
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from rop.hf import (
     Structural,
     Subproblem,
     Tikhonov,
+    Undamped,
     conjugate_gradient,
     minimize,
     recipes,
@@ -125,7 +126,7 @@ def test_the_same_iterations_in_float32():
     "recipe",
     [
         replace(PLAIN, cg=KrylovDescent(max_steps=3), decay=0.0),
-        replace(PLAIN, cg=LanczosTrustRegion(max_steps=3)),
+        replace(PLAIN, cg=LanczosTrustRegion(max_steps=3), damping=Undamped()),
         replace(recipes.basic(lam=1.0, max_steps=3), cg=replace(SHORT, max_steps=3, downhill=True)),
         replace(
             PLAIN,

@@ -277,7 +277,12 @@ def test_a_failed_update_raises_lam_and_shrinks_the_region_however_good_rho_was(
     assert it.rho > 0.75
     assert (it.rho_judged, it.lam_after) == (-inf, 150.0)
     assert any("theta stays, lam rises" in event for event in it.events)
-    region = Recipe(cg=ConjugateGradient(region=TrustRegion(0.01)), line_search=Refuse())
+    region = Recipe(
+        cg=ConjugateGradient(region=TrustRegion(0.01)),
+        damping=Undamped(),
+        preconditioner=EmpiricalFisher(kappa=1e-2),
+        line_search=Refuse(),
+    )
     it = next(start(problem, region))
     assert it.radius_after == pytest.approx(0.01 / 1.5)
 
