@@ -44,8 +44,9 @@ def _returned(step: Step, *operands: Array) -> Array:
     assert isinstance(step.kernel, Call | Map)
     try:
         found = step.kernel.function(*operands)
-    except RopError:
-        raise
+    except RopError as error:
+        name = step.node.op.name if step.node.op else step.node.name
+        raise type(error)(f"{name} ({step.node.line}): {error}") from error
     except Exception as error:
         kind: Any = type(error)
         raise _both(kind)(f"{_where(step)} raised {kind.__name__}: {error}") from error
