@@ -12,7 +12,7 @@ from rop.bench.contestants import PEERS
 from rop.bench.processes import available_cores
 from rop.bench.workloads import WORKLOADS
 from rop.cli import PASS, UsageError, arguments
-from rop.show.waiting import Waiting
+from rop.show.waiting import waiting
 
 _KNOWN = [*WORKLOADS, STARTUP]
 
@@ -80,7 +80,7 @@ def _run(given: argparse.Namespace) -> int:
         print(hint, file=sys.stderr)
     peers = [peer for peer in asked if peer not in missing]
     workloads = given.workloads or _KNOWN
-    with Waiting(f"rop bench {' '.join(workloads)}"):
+    with waiting(f"rop bench {' '.join(workloads)}"):
         results = run(workloads, given.rounds, given.cores, given.engines, peers)
     if given.json:
         text = json.dumps(results, indent=1, ensure_ascii=False)

@@ -14,7 +14,7 @@ from rop.checking.report import Report
 from rop.cli import arguments, loading
 from rop.cli.recorded import recorded
 from rop.errors import RopTypeError, RopValueError
-from rop.show.waiting import Waiting
+from rop.show.waiting import waiting
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,7 +65,7 @@ def run(given: argparse.Namespace) -> int:
     RopValueError, RopTypeError
         If the factory cannot be found or called, or returns something else.
     """
-    with Waiting(f"rop check {given.factory}"):
+    with waiting(f"rop check {given.factory}"):
         report = _check(given)
     print(report.to_json() if given.json else report)
     if given.plot is not None:

@@ -9,8 +9,8 @@ from rop.cli import PASS, arguments
 from rop.cli.options import add_options, listing
 from rop.experiments import STUDIES
 from rop.experiments.saving import save_findings, save_rows
-from rop.experiments.watching import Watch
-from rop.show.waiting import Waiting
+from rop.experiments.watching import watching
+from rop.show.waiting import waiting
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,9 +48,9 @@ def _figure(given: argparse.Namespace) -> int:
     study = STUDIES[given.study]
     options = {name: getattr(given, name) for name in study.options}
     folder = given.out or Path("rop-figures", given.study)
-    with Watch() as watch:
+    with watching() as watch:
         try:
-            with Waiting(f"rop figure {given.study}", given.seconds, watch.line):
+            with waiting(f"rop figure {given.study}", given.seconds, watch.line):
                 findings = study.run(given.seconds, given.seed, **options)
         except KeyboardInterrupt:
             if watch.runs:

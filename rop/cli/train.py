@@ -7,8 +7,10 @@ from pathlib import Path
 
 from rop.cli import FAIL, INTERRUPTED, PASS, arguments
 from rop.cli.options import add_options, listing
+from rop.errors import RopValueError
 from rop.experiments import EXPERIMENTS
 from rop.experiments.training import Order, recipe_names, train
+from rop.hf.log import LOG
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,6 +64,11 @@ def _train(given: argparse.Namespace) -> int:
     options = {name: getattr(given, name) for name in EXPERIMENTS[given.experiment].options}
     order = Order(given.experiment, options, given.recipe, given.seed, given.engine)
     folder = given.out or Path("rop-runs", f"{given.experiment}-{given.recipe}-{given.seed}")
+    if not given.resume and (folder / LOG).exists():
+        raise RopValueError(
+            f"{folder} holds a run already: go on with it by --resume, or give another folder by "
+            "--out"
+        )
     result = train(
         order,
         folder,

@@ -26,7 +26,7 @@ from rop.experiments.registry import EXPERIMENTS
 from rop.objective.objective import Objective
 from rop.show import plot
 from rop.show.pictures.figures import save
-from rop.show.waiting import Waiting
+from rop.show.waiting import waiting
 
 _L2, _MOMENTUM, _RATES, _CASES = 1e-4, 0.9, (0.1, 0.03, 0.01), 100
 _HIDDEN: dict[str, list[int]] = {"digits": [100, 50], "fashion-mnist": [100]}
@@ -93,7 +93,7 @@ def demo(dataset: str, seconds: float | None, out: Path, seed: int) -> bool:
 
     _heading("3. Is it right? Every product against finite differences, in float64")
     few = {name: array[:16] for name, array in images.train.items()}
-    with Waiting("checking the products"):
+    with waiting("checking the products"):
         report = rop.check(objective, theta, few, seed=seed)
     print(report)
     report.plot(out / "verification.png")
@@ -143,10 +143,10 @@ def _classify(
             name = f"SGD, momentum {_MOMENTUM:g}, rate {rate:g}"
             gradient = baselines.minibatch_gradient(objective, images.train, _CASES, seed)
             method = baselines.nesterov(theta.astype(np.float32), gradient, rate, _MOMENTUM)
-            with Waiting(name, seconds):
+            with waiting(name, seconds):
                 found, taken, updates = _for(method, seconds)
             enter(objective, found, name, taken, f"{updates:,} updates of {_CASES} cases")
-        with Waiting("logistic regression, L-BFGS", seconds):
+        with waiting("logistic regression, L-BFGS", seconds):
             f, found, taken, work = _logistic(images, seconds)
         enter(f, found, "logistic regression, L-BFGS", taken, work)
     finally:
@@ -203,7 +203,7 @@ def _recall(seconds: float, out: Path, seed: int) -> None:
     curves: dict[str, list[dict[str, float]]] = {}
 
     def enter(name: str, attempt: Callable[[], sequences_runs.Attempt]) -> float:
-        with Waiting(name):
+        with waiting(name):
             rows = curves[name] = attempt().rows
         last = rows[-1]
         table.rows.append(

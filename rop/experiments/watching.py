@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar, Token
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
 
 Rows = list[dict[str, Any]]
 
 
 class Watch:
-    """Knows the rows of all runs that begin inside of its ``with``.
+    """Knows the rows of all runs that begin while it watches; see `watching`.
 
     Attributes
     ----------
@@ -20,18 +21,6 @@ class Watch:
 
     def __init__(self) -> None:
         self.runs: list[tuple[str, Rows]] = []
-
-    def __enter__(self) -> Self:
-        self._token: Token[Watch | None] = _CURRENT.set(self)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        _CURRENT.reset(self._token)
 
     def line(self) -> str:
         """Return the latest numbers of the run that is going on."""
@@ -53,6 +42,22 @@ class Watch:
 
 _TOLD = ("iteration", "update", "steps", "error", "wrong", "f")
 _CURRENT: ContextVar[Watch | None] = ContextVar("watch", default=None)
+
+
+@contextmanager
+def watching() -> Iterator[Watch]:
+    """Watch the runs that begin inside of a ``with``.
+
+    Yields
+    ------
+    Watch
+    """
+    watch = Watch()
+    token = _CURRENT.set(watch)
+    try:
+        yield watch
+    finally:
+        _CURRENT.reset(token)
 
 
 def watched(name: str, rows: Rows) -> Rows:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from math import isfinite, log
 from time import perf_counter
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from rop import display
 from rop.errors import RopValueError
@@ -19,33 +18,29 @@ _REDRAW = 2.0  # seconds between two pictures
 
 
 @contextmanager
-def watching(progress: Progress | None, live: bool) -> Iterator[Callable[[Iteration], None]]:
-    """Give a function that shows an iteration in all ways asked for.
+def watching(*watchers: Progress | Live) -> Iterator[Callable[[Iteration], None]]:
+    """Give a function that shows an iteration to all who watch.
 
     Parameters
     ----------
-    progress : Progress or None
-        The line of progress.
-    live : bool
-        Whether to redraw the plot of the run in a notebook.
+    *watchers : Progress or Live
+        They are closed at the end.
 
     Yields
     ------
     callable, Iteration -> None
         Shows an iteration.
     """
-    with ExitStack() as stack:
-        shown: list[Callable[[Iteration], None]] = []
-        if progress is not None:
-            shown.append(stack.enter_context(progress))
-        if live:
-            shown.append(stack.enter_context(Live()))
 
-        def show(it: Iteration) -> None:
-            for each in shown:
-                each(it)
+    def show(it: Iteration) -> None:
+        for each in watchers:
+            each(it)
 
+    try:
         yield show
+    finally:
+        for each in watchers:
+            each.close()
 
 
 class Progress:
@@ -70,25 +65,17 @@ class Progress:
     def __init__(
         self, iterations: int, done: int, seconds: float | None, target: float | None
     ) -> None:
-        self._iterations, self._done = iterations, done
-        self._seconds, self._target = seconds, target
-        self._events: Counter[str] = Counter()
-        self._first: float | None = None
-
-    def __enter__(self) -> Self:
         from tqdm.auto import tqdm  # takes a while to import
 
+        self._iterations, self._seconds, self._target = iterations, seconds, target
+        self._events: Counter[str] = Counter()
+        self._first: float | None = None
         self._began = perf_counter()
         self._bar = tqdm(total=1.0, bar_format="HF {percentage:3.0f}%|{bar:20}| {desc}")
-        self._bar.set_description_str(f"{self._done} of {self._iterations} iterations")
-        return self
+        self._bar.set_description_str(f"{done} of {iterations} iterations")
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """End the line, and count the events."""
         self._bar.close()
         for event, times in self._events.items():
             self._bar.write(f"{times} time{'s' * (times > 1)}: {event}")
@@ -160,18 +147,6 @@ class Live:
         self._picture: Any = None
         self._drawn = perf_counter()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._records:
-            self._draw()
-
     def __call__(self, it: Iteration) -> None:
         """Take an iteration into the plot.
 
@@ -182,6 +157,11 @@ class Live:
         """
         self._records.append(it)
         if perf_counter() - self._drawn >= _REDRAW:
+            self._draw()
+
+    def close(self) -> None:
+        """Draw all iterations."""
+        if self._records:
             self._draw()
 
     def _draw(self) -> None:

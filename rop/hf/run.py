@@ -18,7 +18,7 @@ from rop.hf.interrupts import remembered
 from rop.hf.journal import Journal, Resume
 from rop.hf.log import Header
 from rop.hf.optimizer import HessianFree
-from rop.hf.progress import Progress, watching
+from rop.hf.progress import Live, Progress, watching
 from rop.hf.recipes import Recipe, named
 from rop.hf.record import Iteration
 from rop.hf.result import MESSAGES, Records, Result
@@ -141,9 +141,11 @@ def minimize(
     state = run.state
     reason = "target" if records and reached(records[-1]) else ""
     limit = 0 if reason else max(0, iterations - state.iteration)
-    bar = Progress(iterations, state.iteration, seconds, target) if progress else None
+    watchers: list[Progress | Live] = [Live()] if live else []
+    if progress:
+        watchers.append(Progress(iterations, state.iteration, seconds, target))
     try:
-        with remembered() as interrupted, watching(bar, live) as show:
+        with remembered() as interrupted, watching(*watchers) as show:
             for it in islice(run, limit):
                 if journal is not None:
                     journal.commit(it, run.state, run.ended)

@@ -8,9 +8,8 @@ import pytest
 
 from rop.cli import main
 from rop.experiments import STUDIES, demo, registry
-from rop.experiments.watching import Watch, watched
+from rop.experiments.watching import watched, watching
 from rop.show import waiting
-from rop.show.waiting import Waiting
 
 
 def test_the_demo_tells_the_whole_story(tmp_path, capsys):
@@ -95,7 +94,7 @@ def test_ctrl_c_in_a_study_leaves_its_runs(own_study, tmp_path, capsys):
 
 def test_a_watch_sees_the_runs_inside_of_it():
     outside = watched("HF", [{"error": 1.0}])
-    with Watch() as watch:
+    with watching() as watch:
         assert watch.line() == ""
         rows = watched("Adam", [])
         assert watch.line() == "run 1 (Adam)"
@@ -114,7 +113,7 @@ class Terminal(io.StringIO):
 def test_what_takes_long_says_so(stream, monkeypatch):
     monkeypatch.setattr(waiting, "_PATIENCE", 0.01)
     monkeypatch.setattr("sys.stderr", stream)
-    with Waiting("checking", 60, lambda: "half of it"):
+    with waiting.waiting("checking", 60, lambda: "half of it"):
         time.sleep(0.3)
     text = stream.getvalue()
     assert "checking: 0 of 60 s, half of it" in text
@@ -126,6 +125,6 @@ def test_what_takes_long_says_so(stream, monkeypatch):
 
 
 def test_what_is_quick_says_nothing(capsys):
-    with Waiting("checking"):
+    with waiting.waiting("checking"):
         pass
     assert capsys.readouterr().err == ""

@@ -7,7 +7,7 @@ import pytest
 
 import rop
 from rop.hf import minimize
-from rop.hf.progress import Progress
+from rop.hf.progress import Progress, watching
 from rop.hf.recipes import basic
 from rop.hf.record import ORDINARY
 
@@ -61,7 +61,7 @@ def test_ordinary_events_are_a_count(record, capsys):
     from dataclasses import replace
 
     ordinary, rare = f"{ORDINARY}: lam rises", "lam is at its bound 2"
-    with Progress(10, 0, None, None) as show:
+    with watching(Progress(10, 0, None, None)) as show:
         for k in range(4):
             show(replace(record, number=k, events=(ordinary,) + (rare,) * (k > 1)))
     said = capsys.readouterr()
