@@ -230,7 +230,7 @@ def test_a_closed_standard_output():
 
 
 def test_ctrl_c_from_outside(tmp_path):
-    program = "import time\nprint('begun', flush=True)\ntime.sleep(60)\n"
+    program = "import time\nprint('begun', flush=True)\nfor _ in range(600): time.sleep(0.1)\n"
     (tmp_path / "slow.py").write_text(program)
     process = subprocess.Popen(
         [*PROGRAM, "check", "slow.py:build"],
@@ -241,6 +241,6 @@ def test_ctrl_c_from_outside(tmp_path):
     assert process.stdout.readline() == b"begun\n"
     began = time.monotonic()
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=50)
     assert (process.returncode, err) == (130, b"rop check: interrupted\n")
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 40
