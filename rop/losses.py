@@ -226,11 +226,17 @@ class SoftmaxCrossEntropy(TableLoss):
     """L(z) = -Σ t log p, p = softmax(z) over the last axis,  ∇L = p - t,  L'' = diag(p) - p pᵀ.
 
     Targets are distributions: not negative, with sum 1 over the last axis, such as one-hot vectors
-    (erratum M30). Where a weight is 0, anything goes.
+    (erratum M30). Where a weight is 0, anything goes. If t is data, a batch may hold labels for it:
+    integers from 0 to the number of classes - 1, of the shape without the last axis.
     """
 
     link = "softmax"
     by_element = False
+
+    @property
+    def classes(self) -> str | None:
+        """The name of the targets, if they are data."""
+        return self.t.name if self.t.kind == "data" else None
 
     def weight_shape(self, z: Shape) -> Shape:
         return z[:-1]

@@ -74,8 +74,8 @@ def check(
     point = as_vector("theta", theta)
     if point.size != objective.n:
         raise RopValueError(f"theta: expected shape ({objective.n},), got {point.shape}")
-    objective.linearize(point, batch, engine)
-    arrays = {name: np.array(array) for name, array in (batch or {}).items()}
+    checked = objective.linearize(point, batch, engine, np.float64).batch  # labels are one-hot now
+    arrays = {name: np.array(array) for name, array in checked.items()}
     functions = {
         name: Guarded(name, function)
         for name, function in functions_of(objective, arrays, engine).items()

@@ -128,7 +128,7 @@ class HessianFree(Iterator[Iteration]):
                 f"{first.shape}; objective.pack makes one of named arrays"
             )
         finite("theta", first)
-        self.recipe = named(recipe)
+        self.recipe = _suited(recipe, objective)
         self.gradient_norm = gradient_norm
         self._stream, self._drawn = data if isinstance(data, Stream) else None, 0
         self._evaluator_of = partial(
@@ -334,3 +334,16 @@ def _convex(loss: Loss) -> bool:
 def scaled(factor: float, x: Vector) -> Vector:
     """Return factor · x, a new vector of x's dtype."""
     return np.multiply(x, factor, dtype=x.dtype)
+
+
+def _suited(recipe: Recipe | str | None, objective: Objective) -> Recipe:
+    """Return the recipe; for an objective without a loss, which has no G, the default takes H."""
+    chosen = named(recipe)
+    if not objective.by_itself or chosen.curvature == "hessian":
+        return chosen
+    if recipe not in (None, "default"):
+        raise RopValueError(
+            "HessianFree: an objective without a loss has no G; give the recipe "
+            'curvature="hessian", or the objective its outputs and a loss'
+        )
+    return replace(chosen, curvature="hessian")

@@ -19,7 +19,7 @@ from rop.hf.journal import Journal, Resume
 from rop.hf.log import Header
 from rop.hf.optimizer import HessianFree
 from rop.hf.progress import Live, Progress, watching
-from rop.hf.recipes import Recipe, named
+from rop.hf.recipes import Recipe
 from rop.hf.record import Iteration
 from rop.hf.result import MESSAGES, Records, Result
 from rop.hf.streams import Data
@@ -118,7 +118,6 @@ def minimize(
     began = perf_counter()
     if resume and folder is None:
         raise RopValueError("minimize: resume needs folder=, where the run is kept")
-    recipe = named(recipe)
     run = HessianFree(
         objective,
         theta,
@@ -184,7 +183,7 @@ def minimize(
         message=message,
         records=Records(records),
         lam=state.lam,
-        recipe=recipe,
+        recipe=run.recipe,
         seconds=perf_counter() - began,
     )
 

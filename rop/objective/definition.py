@@ -45,7 +45,7 @@ class Definition(ParameterSpace, Displayed):
     def __init__(
         self,
         z: Node,
-        loss: Loss,
+        loss: Loss | None = None,
         l2: float = 0.0,
         params: Iterable[Node] | None = None,
         *,
@@ -54,6 +54,13 @@ class Definition(ParameterSpace, Displayed):
     ) -> None:
         if not isinstance(z, Node):
             raise RopTypeError(f"z: expected a node, got {type(z).__name__}")
+        if loss is None and not z.shape:
+            loss = LossGraph(z)
+        if loss is None:
+            raise RopTypeError(
+                f"loss: outputs of shape {z.shape} for one case need one, such as "
+                "rop.SquaredError(t); only a scalar is an objective by itself"
+            )
         if not isinstance(loss, Loss):
             raise RopTypeError(
                 f"loss: expected a loss such as rop.SquaredError(t), got {type(loss).__name__}"
@@ -134,6 +141,11 @@ class Definition(ParameterSpace, Displayed):
                 )
 
     @property
+    def by_itself(self) -> bool:
+        """Whether z is the loss itself, so that L'' and G (but for l2) are zero."""
+        return isinstance(self.loss, LossGraph) and self.loss.node is self.z
+
+    @property
     def algorithms(self) -> Algorithms:
         """The programs of the objective."""
         return self.with_checkpoints(0)
@@ -175,9 +187,14 @@ class Definition(ParameterSpace, Displayed):
         batch : mapping of str to ndarray
             (N, *shape) for each data node.
         """
+        self.refuse_not_finite(batch)
+        self.loss.refuse_batch(batch)
+
+    @staticmethod
+    def refuse_not_finite(batch: Mapping[str, NDArray[Any]]) -> None:
+        """Raise RopValueError if an element of a batch is NaN or inf."""
         for name, array in batch.items():
             finite(f"batch[{name!r}]", array)
-        self.loss.refuse_batch(batch)
 
 
 def _ordered(found: list[Node], params: Iterable[Node] | None) -> list[Node]:

@@ -56,6 +56,7 @@ def checked_batch(
     shapes: Mapping[str, Shape],
     dtype: np.dtype[Any],
     integers: Collection[str] = (),
+    classes: str | None = None,
 ) -> tuple[dict[str, NDArray[Any]], int]:
     """Check a batch against the data nodes of a graph.
 
@@ -69,11 +70,13 @@ def checked_batch(
         float32 or float64.
     integers : collection of str
         Names of the data nodes that hold integers.
+    classes : str, optional
+        Name of the data node for which there may be labels, (N, *shape[:-1]).
 
     Returns
     -------
     dict of str to ndarray
-        C-contiguous arrays of the dtype.
+        C-contiguous arrays of the dtype; of labels, their one-hot vectors.
     int
         N, the number of cases; 1 for a graph without data.
 
@@ -82,7 +85,8 @@ def checked_batch(
     RopTypeError
         If the batch is not a mapping, or holds something else than real numbers.
     RopValueError
-        If names are missing or unknown, a shape does not fit, the numbers of cases differ or are 0.
+        If names are missing or unknown, a shape does not fit, the numbers of cases differ or are 0;
+        if a label is not one of a class.
     """
     if not isinstance(batch, Mapping | None):
         raise RopTypeError(
@@ -98,13 +102,18 @@ def checked_batch(
     arrays: dict[str, NDArray[Any]] = {}
     cases: int | None = None
     for name, shape in shapes.items():
-        array = real(f"batch[{name!r}]", given[name], dtype)
+        values = given[name]
+        if name == classes:
+            values = _one_hot(f"batch[{name!r}]", values, shape, dtype)
+        array = real(f"batch[{name!r}]", values, dtype)
         if array.ndim != len(shape) + 1 or array.shape[1:] != shape:
             expected = ", ".join(["N", *map(str, shape)]) + ("," if not shape else "")
+            if name == classes:
+                labels = ", ".join(["N", *map(str, shape[:-1])]) + ("," if len(shape) == 1 else "")
+                expected += f"), or integer labels of shape ({labels}"
             hint = "; the first axis is that of the cases" if array.shape == shape else ""
-            raise RopValueError(
-                f"batch[{name!r}]: expected shape ({expected}), got {array.shape}{hint}"
-            )
+            got = f"{array.shape} of {np.asarray(values).dtype}" if name == classes else array.shape
+            raise RopValueError(f"batch[{name!r}]: expected shape ({expected}), got {got}{hint}")
         if cases is not None and len(array) != cases:
             counts = {key: np.shape(given[key])[0] for key in shapes if np.ndim(given[key])}
             raise RopValueError(f"batch: the numbers of cases differ: {counts}")
@@ -117,6 +126,26 @@ def checked_batch(
             )
         arrays[name] = array
     return arrays, 1 if cases is None else cases
+
+
+def _one_hot(name: str, values: ArrayLike, shape: Shape, dtype: np.dtype[Any]) -> ArrayLike:
+    """One-hot vectors (N, *shape) of labels (N, *shape[:-1]); other values as they are."""
+    if isinstance(values, np.ndarray) and values.dtype.kind not in "iu":
+        return values
+    labels = numbers(name, values)
+    if labels.dtype.kind not in "iu" or labels.ndim != len(shape) or labels.shape[1:] != shape[:-1]:
+        return values
+    classes = shape[-1]
+    outside = (labels < 0) | (labels >= classes)
+    if outside.any():
+        index = tuple(int(i) for i in np.argwhere(outside)[0])
+        raise RopValueError(
+            f"{name}: labels of {classes} classes are integers from 0 to {classes - 1}, got "
+            f"{labels[index]} at [{', '.join(map(str, index))}]"
+        )
+    array = np.zeros((*labels.shape, classes), dtype)
+    np.put_along_axis(array, labels[..., None], 1.0, axis=-1)
+    return array
 
 
 def _names(names: Any) -> str:

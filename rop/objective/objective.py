@@ -11,12 +11,17 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from rop.engines import DEFAULT_ENGINE, engine_named
 from rop.engines.arrays import finite
 from rop.errors import RopMemoryError, RopTypeError, RopValueError
+from rop.graph import ancestors
+from rop.losses import TableLoss
 from rop.objective.definition import Definition
 from rop.objective.inputs import checked_batch, numbers, real
 from rop.objective.linearization import Linearization
 from rop.objective.scipy import scipy_functions
 from rop.ops.kernels import Array
 from rop.programs.checkpointing import Checkpoints
+
+# So many cases are predicted at once.
+_AT_ONCE = 1024
 
 
 class Objective(Definition):
@@ -26,8 +31,9 @@ class Objective(Definition):
     ----------
     z : Node
         The outputs of F. As much as possible of f should be in L: logits, not probabilities.
-    loss : Loss
-        `SquaredError`, `SigmoidCrossEntropy`, `SoftmaxCrossEntropy` or `LossGraph`.
+    loss : Loss, optional
+        `SquaredError`, `SigmoidCrossEntropy`, `SoftmaxCrossEntropy` or `LossGraph`. If z is a
+        scalar for one case, it may be left out: then f is the mean of z.
     l2 : float
         Strength of the penalty l2/2 |θ|².
     params : sequence of Node, optional
@@ -132,6 +138,80 @@ class Objective(Definition):
         finally:
             execution.release()
 
+    def outputs(
+        self,
+        theta: ArrayLike,
+        batch: Mapping[str, ArrayLike] | None = None,
+        engine: str = DEFAULT_ENGINE,
+        dtype: DTypeLike | None = None,
+    ) -> NDArray[Any]:
+        """F(θ) on cases whose targets need not be known; see `linearize` for the arguments.
+
+        Parameters
+        ----------
+        theta : array_like, (n,)
+            The parameters.
+        batch : mapping of str to array_like
+            (N, *shape) for each data node that z depends on; other entries are left unread.
+        engine : str
+            Engine that runs the forward sweep, on at most 1,024 cases at a time.
+        dtype : dtype, optional
+            float32 or float64.
+
+        Returns
+        -------
+        ndarray, (N, *output shape)
+
+        Raises
+        ------
+        RopTypeError, RopValueError
+            If an argument does not fit.
+        """
+        values, kind = self._theta(theta, dtype)
+        shapes = {str(d.name): d.shape for d in ancestors(self.z) if d.kind == "data"}
+        if isinstance(batch, Mapping):
+            batch = {name: array for name, array in batch.items() if name in shapes}
+        arrays, cases = checked_batch(batch, shapes, kind, self._integers)
+        program = self.algorithms.outputs_program
+        pieces = []
+        for start in range(0, cases, _AT_ONCE):
+            rows = slice(start, min(start + _AT_ONCE, cases))
+            piece = {name: array[rows] for name, array in arrays.items()}
+            execution = engine_named(engine)(
+                self.algorithms, rows.stop - start, engine, kind, "value"
+            )
+            try:
+                execution.load(values, piece, program, self.refuse_not_finite)
+                pieces.append(execution.values(self.algorithms.a[self.z]))
+            finally:
+                execution.release()
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+    def predict(
+        self,
+        theta: ArrayLike,
+        batch: Mapping[str, ArrayLike] | None = None,
+        engine: str = DEFAULT_ENGINE,
+        dtype: DTypeLike | None = None,
+    ) -> NDArray[Any]:
+        """What the loss predicts from F(θ): probabilities or means; see `outputs`.
+
+        Returns
+        -------
+        ndarray, (N, *output shape)
+
+        Raises
+        ------
+        RopTypeError, RopValueError
+            If an argument does not fit, or the loss predicts nothing.
+        """
+        if not isinstance(self.loss, TableLoss):
+            raise RopTypeError(
+                f"predict: {self.loss.name} does not say what it predicts; objective.outputs gives "
+                "the outputs"
+            )
+        return self.loss.prediction(self.outputs(theta, batch, engine, dtype))
+
     def scipy(
         self, batch: Mapping[str, ArrayLike] | None = None, **options: Any
     ) -> dict[str, Callable[..., Any]]:
@@ -154,6 +234,11 @@ class Objective(Definition):
     def _theta(
         self, theta: ArrayLike, dtype: DTypeLike | None, must_be_finite: bool = True
     ) -> tuple[Array, np.dtype[Any]]:
+        if isinstance(theta, Mapping):
+            raise RopTypeError(
+                f"theta: expected a vector of shape ({self.n},), got a mapping; write "
+                "objective.pack(theta)"
+            )
         given = numbers("theta", theta)
         try:
             kind = np.dtype(dtype if dtype is not None else given.dtype)
@@ -173,4 +258,4 @@ class Objective(Definition):
     def _batch(
         self, batch: Mapping[str, ArrayLike] | None, dtype: np.dtype[Any]
     ) -> tuple[dict[str, NDArray[Any]], int]:
-        return checked_batch(batch, self.data_shapes, dtype, self._integers)
+        return checked_batch(batch, self.data_shapes, dtype, self._integers, self.loss.classes)

@@ -179,6 +179,13 @@ class Algorithms(Model):
         program.keep = {self.values["loss"]}
         return program.needed()
 
+    @cached_property
+    def outputs_program(self) -> Program:
+        """Forward sweep to the outputs, which need no targets."""
+        program = Program("outputs", list(self.forward.steps))
+        program.keep = {self.a[self.z]} & {step.target for step in program.steps}
+        return program.needed()
+
     def _value(self) -> None:
         z = self.z
         per_case = z.per_case or any(node.per_case for node in self.loss.given)

@@ -33,6 +33,11 @@ class Loss(ABC):
         """The loss's name in listings and errors."""
         return type(self).__name__
 
+    @property
+    def classes(self) -> str | None:
+        """Name of the targets if a batch may give them as labels, without the axis of classes."""
+        return None
+
     @abstractmethod
     def fit(self, z: Node) -> None:
         """Raise RopValueError if the loss cannot be one of the outputs z."""

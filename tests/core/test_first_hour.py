@@ -1,0 +1,213 @@
+"""What people try in their first hour: labels, prediction, one number to minimise."""
+
+import re
+
+import numpy as np
+import pytest
+import scipy.optimize
+
+import rop
+
+ENGINES = ["numba", "numpy"]
+
+
+def classifier(shape=(), weight=None):
+    """A net for 3 classes; with a shape, for so many groups of them."""
+    x, t = rop.data("x", 5), rop.data("t", (*shape, 3))
+    W = rop.param("W", (3 * int(np.prod(shape)), 5))
+    z = rop.reshape(rop.tanh(W @ x), (*shape, 3))
+    return rop.Objective(z, rop.SoftmaxCrossEntropy(t, weight), l2=0.1)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("shape", [(), (4,)])
+@pytest.mark.parametrize("dtype", [np.int64, np.uint8])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_labels_are_one_hot_targets(rng, shape, dtype, engine):
+    objective = classifier(shape)
+    theta, X = rng.normal(size=objective.n), rng.normal(size=(300, 5))
+    labels = rng.integers(0, 3, (300, *shape)).astype(dtype)
+    one_hot = np.eye(3)[labels]
+    v = rng.normal(size=objective.n)
+    at = objective.linearize(theta, {"x": X, "t": labels}, engine)
+    right = objective.linearize(theta, {"x": X, "t": one_hot}, engine)
+    assert at.value == right.value
+    assert objective.value(theta, {"x": X, "t": labels}, engine) == right.value
+    np.testing.assert_array_equal(at.gradient(), right.gradient())
+    np.testing.assert_array_equal(at.hvp(v), right.hvp(v))
+    np.testing.assert_array_equal(
+        at.diagonal("empirical-fisher"), right.diagonal("empirical-fisher")
+    )
+
+
+def test_labels_as_a_list():
+    objective = classifier()
+    X = np.ones((2, 5))
+    value = objective.value(np.ones(15), {"x": X, "t": [0, 2]})
+    assert value == objective.value(np.ones(15), {"x": X, "t": [[1, 0, 0], [0, 0, 1]]})
+
+
+def test_labels_in_hf_streams_check_and_scipy(rng):
+    objective = classifier()
+    X, labels = rng.normal(size=(60, 5)), rng.integers(0, 3, 60)
+    theta = objective.init("glorot")
+    given, right = {"x": X, "t": labels}, {"x": X, "t": np.eye(3)[labels]}
+    best = rop.hf.minimize(objective, theta, right, iterations=4).theta
+    np.testing.assert_array_equal(
+        rop.hf.minimize(objective, theta, given, iterations=4).theta, best
+    )
+    stream = rop.hf.Stream(lambda k: given)
+    np.testing.assert_array_equal(
+        rop.hf.minimize(objective, theta, stream, iterations=4).theta, best
+    )
+    assert rop.check(objective, theta, {name: array[:8] for name, array in given.items()}).ok
+    found, best = (
+        scipy.optimize.minimize(x0=theta, method="trust-krylov", **objective.scipy(batch)).fun
+        for batch in (given, right)
+    )
+    assert found == best
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.array([0, 3]), "labels of 3 classes are integers from 0 to 2, got 3 at [1]"),
+        (np.array([-1, 1]), "labels of 3 classes are integers from 0 to 2, got -1 at [0]"),
+        (
+            np.array([0.0, 1.0]),
+            "expected shape (N, 3), or integer labels of shape (N,), got (2,) of float64",
+        ),
+        (
+            np.array([[0, 1]]),
+            "expected shape (N, 3), or integer labels of shape (N,), got (1, 2) of int64",
+        ),
+        (np.array([[1, 0, 0], [1, 1, 0]]), "targets must be one-hot or distributions"),
+    ],
+)
+def test_what_is_neither_labels_nor_one_hot(labels, message):
+    objective = classifier()
+    with pytest.raises(rop.RopValueError, match=re.escape(message)):
+        objective.value(np.zeros(15), {"x": np.ones((2, 5)), "t": labels})
+
+
+def test_other_losses_take_no_labels():
+    x = rop.data("x", 2)
+    objective = rop.Objective(rop.param("W", (2, 2)) @ x, rop.SquaredError(rop.data("t", 2)))
+    with pytest.raises(rop.RopValueError, match=re.escape("expected shape (N, 2), got (3,)")):
+        objective.value(np.ones(4), {"x": np.ones((3, 2)), "t": np.zeros(3, int)})
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("N", [1, 1024, 2500])
+def test_outputs_need_no_targets(rng, engine, N):
+    objective = classifier()
+    theta, X = rng.normal(size=objective.n), rng.normal(size=(N, 5))
+    right = np.tanh(X @ theta.reshape(3, 5).T)
+    outputs = objective.outputs(theta, {"x": X}, engine)
+    np.testing.assert_allclose(outputs, right, rtol=1e-14)
+    labelled = {"x": X, "t": "not read", "other": None}
+    np.testing.assert_array_equal(objective.outputs(theta, labelled, engine), outputs)
+    e = np.exp(right)
+    p = e / e.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(objective.predict(theta, {"x": X}, engine), p, rtol=1e-13)
+    assert objective.outputs(theta, {"x": X}, engine, np.float32).dtype == np.float32
+    batch = {"x": X, "t": np.full((N, 3), 1 / 3)}
+    at = objective.linearize(theta, batch, engine)
+    np.testing.assert_allclose(at.outputs, outputs, rtol=1e-14)
+
+
+def test_each_loss_predicts(rng):
+    x = rop.data("x", 2)
+    W = rop.param("W", (2, 2))
+    theta, X = rng.normal(size=4), rng.normal(size=(5, 2))
+    z = X @ theta.reshape(2, 2).T
+    predictions = {
+        rop.SquaredError: z,
+        rop.SigmoidCrossEntropy: 1 / (1 + np.exp(-z)),
+    }
+    for loss, right in predictions.items():
+        objective = rop.Objective(W @ x, loss(rop.data("t", 2)))
+        np.testing.assert_allclose(objective.predict(theta, {"x": X}), right, rtol=1e-13)
+    z = W @ x
+    objective = rop.Objective(z, rop.LossGraph(rop.sum(rop.exp(z))))
+    with pytest.raises(rop.RopTypeError, match="LossGraph does not say what it predicts"):
+        objective.predict(theta, {"x": X})
+
+
+def test_outputs_that_are_data_or_parameters():
+    W, x = rop.param("W", 2), rop.data("x", 2)
+    theta = np.array([1.0, 2.0])
+    parameter = rop.Objective(W, rop.SquaredError([0.0, 0.0]))
+    np.testing.assert_array_equal(parameter.outputs(theta), [[1.0, 2.0]])
+    repeated = rop.Objective(W, rop.SquaredError(x))
+    np.testing.assert_array_equal(repeated.outputs(theta), [[1.0, 2.0]])
+    constant = rop.Objective(x, rop.SquaredError([0.0, 0.0]), params=[W])
+    np.testing.assert_array_equal(constant.outputs(theta, {"x": [[3.0, 4.0]]}), [[3.0, 4.0]])
+
+
+@pytest.mark.parametrize(
+    ("batch", "error", "message"),
+    [
+        ({}, rop.RopValueError, "missing 'x'"),
+        ([1], rop.RopTypeError, "batch: expected a mapping of 'x' to arrays, got list"),
+        ({"x": np.ones(5)}, rop.RopValueError, "batch['x']: expected shape (N, 5), got (5,)"),
+        ({"x": np.full((1, 5), np.nan)}, rop.RopValueError, "5 of 5 elements are NaN or inf"),
+    ],
+)
+def test_outputs_of_data_that_do_not_fit(batch, error, message):
+    with pytest.raises(error, match=re.escape(message)):
+        classifier().outputs(np.zeros(15), batch)
+
+
+def rosenbrock():
+    a = rop.param("a", 2)
+    return rop.Objective((1 - a[0]) ** 2 + 100 * (a[1] - a[0] ** 2) ** 2)
+
+
+def test_a_scalar_node_is_an_objective():
+    objective, theta = rosenbrock(), np.array([-1.2, 1.0])
+    at = objective.linearize(theta)
+    assert at.value == pytest.approx(24.2, rel=1e-14)
+    np.testing.assert_allclose(at.gradient(), [-215.6, -88.0], rtol=1e-14)
+    np.testing.assert_allclose(at.H.matrix(), [[1330.0, 480.0], [480.0, 200.0]], rtol=1e-14)
+    assert "Rx2 = Ra[0]" in str(rop.explain(objective, "hvp"))
+    found = scipy.optimize.minimize(x0=theta, method="trust-krylov", **objective.scipy())
+    np.testing.assert_allclose(found.x, 1.0, atol=1e-3)
+    assert rop.check(objective, theta, {}).ok
+
+
+@pytest.mark.parametrize("recipe", [None, "default", "basic"])
+def test_hf_minimises_a_scalar_node_by_its_hessian(recipe):
+    found = rop.hf.minimize(rosenbrock(), [-1.2, 1.0], {}, recipe, dtype=np.float64)
+    np.testing.assert_allclose(found.theta, 1.0, rtol=1e-12)
+    assert found.recipe.curvature == "hessian"
+    assert found.nit < 40
+
+
+def test_a_recipe_with_g_makes_no_sense_for_a_scalar_node():
+    with pytest.raises(rop.RopValueError, match='give the recipe curvature="hessian"'):
+        rop.hf.minimize(rosenbrock(), [-1.2, 1.0], {}, "martens2010")
+
+
+def test_a_scalar_for_each_case_is_averaged(rng):
+    x = rop.data("x", 3)
+    objective = rop.Objective(rop.exp(rop.param("w", 3) @ x))
+    X, theta = rng.normal(size=(7, 3)), rng.normal(size=3)
+    at = objective.linearize(theta, {"x": X})
+    assert at.value == pytest.approx(np.exp(X @ theta).mean(), rel=1e-14)
+    np.testing.assert_allclose(at.gradient(), (np.exp(X @ theta) @ X) / 7, rtol=1e-13)
+
+
+def test_outputs_without_a_loss():
+    message = "loss: outputs of shape (3,) for one case need one, such as rop.SquaredError(t)"
+    with pytest.raises(rop.RopTypeError, match=re.escape(message)):
+        rop.Objective(rop.param("W", 3))
+
+
+def test_theta_by_name():
+    with pytest.raises(rop.RopTypeError, match=re.escape("write objective.pack(theta)")):
+        classifier().value({"W": np.zeros((3, 5))}, {})
