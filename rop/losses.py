@@ -130,7 +130,7 @@ class TableLoss(Loss):
         """∇L = c (p - t), with c = weight / N (table 2; erratum M29: not -(p - t))."""
         emit.begin(z, "loss")
         c, p, d = self.c(emit, a, N), self.p(emit, a, z), State()
-        weighted = self._weighted(z, c)
+        weighted = self.weighted(z, c)
         emit(Target(d, z, "d"), weighted, c, p)
         emit(Target(d, z, "d"), scaled(weighted, -1.0), c, a[self.t])
         return d
@@ -148,7 +148,7 @@ class TableLoss(Loss):
         times = einsum(f"{_LETTERS[: len(shape)]},->{_LETTERS[: len(shape)]}", (shape, ()), "{0}/N")
         return emit.once("c", times, a[self.weight], N, shape=shape)
 
-    def _weighted(self, z: Node, c: Value) -> Loops:
+    def weighted(self, z: Node, c: Value) -> Loops:
         """The product of c with something of z's shape."""
         letters = _LETTERS[: len(z.shape)]
         own = letters[: len(self.weight_shape(z.shape))]
@@ -179,7 +179,7 @@ class SquaredError(TableLoss):
     ) -> None:
         emit.begin(z, "loss")
         c = self.c(emit, a, N)
-        emit(Rdz, self._weighted(z, c), c, Rz)
+        emit(Rdz, self.weighted(z, c), c, Rz)
 
 
 class SigmoidCrossEntropy(TableLoss):
@@ -218,7 +218,7 @@ class SigmoidCrossEntropy(TableLoss):
         emit.begin(z, "loss")
         c = self.c(emit, a, N)
         variance = emit.once("p'", Map(_variance, "{0} * (1 - {0})"), self.p(emit, a, z))
-        curvature = emit.once("L''", self._weighted(z, c), c, variance)
+        curvature = emit.once("L''", self.weighted(z, c), c, variance)
         emit(Rdz, product(z.shape), curvature, Rz)
 
 
@@ -284,7 +284,7 @@ class SoftmaxCrossEntropy(TableLoss):
     ) -> None:
         emit.begin(z, "loss")
         c, p = self.c(emit, a, N), self.p(emit, a, z)
-        cp = emit.once("cp", self._weighted(z, c), c, p)
+        cp = emit.once("cp", self.weighted(z, c), c, p)
         all_, rows = _LETTERS[: len(z.shape)], _LETTERS[: len(z.shape) - 1]
         inner = einsum(f"{all_},{all_}->{rows}", (z.shape, z.shape), "{0}ᵀ {1}")
         pRz = emit.temporary(f"pᵀR{emit.names[z]}", z.shape[:-1], inner, p, Rz)
