@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rop.engines.lowering import offset_of
+from rop.engines.planning import Plan, plan
 from rop.errors import RopMemoryError
 from rop.graph import Shape
 from rop.ops.kernels import Array
 from rop.ops.rules import Value
-from rop.programs.planning import Plan, plan
 from rop.programs.steps import Program
 
 # Asking the system takes longer than many a product on so little.

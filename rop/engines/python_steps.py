@@ -11,9 +11,9 @@ from numpy.lib.stride_tricks import as_strided
 
 from rop.engines.calls import apply, call
 from rop.engines.memory import Shard
+from rop.engines.planning import Plan
 from rop.ops.kernels import Array, Map
 from rop.ops.rules import Value
-from rop.programs.planning import Plan
 from rop.programs.steps import Step
 
 # Long enough that threads seldom meet at Python's lock, short enough for the cache.

@@ -13,9 +13,9 @@ from rop.engines import engine_named
 from rop.engines.execution import Execution, NumpyExecution
 from rop.engines.numba import binding
 from rop.engines.numpy import run
+from rop.engines.planning import plan
 from rop.engines.python_steps import view
 from rop.ops.rules import Value
-from rop.programs.planning import plan
 from rop.programs.steps import Program
 
 PROGRAMS = ("gradient", "vjp", "jvp", "loss_hvp", "ggnvp", "hvp", "rows", "squares")

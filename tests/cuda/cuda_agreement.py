@@ -16,8 +16,8 @@ from rop.engines.cuda import driver, kernels, launches, memory
 from rop.engines.cuda.cg import ConjugateGradient
 from rop.engines.cuda.execution import DeviceExecution
 from rop.engines.numpy import run
+from rop.engines.planning import plan
 from rop.hf import pcg
-from rop.programs.planning import plan
 from rop.programs.steps import Program
 
 if driver.SIMULATED:

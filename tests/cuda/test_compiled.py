@@ -13,7 +13,7 @@ from graphs import GRAPHS
 
 from rop.engines.cuda import driver, launches, memory, products, source, vectors
 from rop.engines.cuda.gemm import gemm
-from rop.programs.planning import plan
+from rop.engines.planning import plan
 from rop.programs.steps import Program
 
 pytestmark = pytest.mark.skipif(driver.SIMULATED, reason="the simulator compiles nothing")

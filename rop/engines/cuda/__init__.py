@@ -13,7 +13,7 @@ from typing import Any
 from rop.engines.cuda import driver
 from rop.engines.cuda.launches import launches_of
 from rop.engines.cuda.memory import DeviceShard, extent
-from rop.programs.planning import Plan
+from rop.engines.planning import Plan
 from rop.programs.steps import Program
 
 

@@ -17,10 +17,10 @@ from rop.engines.cuda.rows import row_source, traced_rows
 from rop.engines.cuda.source import compiled
 from rop.engines.lowering import Nest, nest
 from rop.engines.memory import Shard
+from rop.engines.planning import Plan
 from rop.engines.python_steps import python_step
 from rop.ops.kernels import Array, Call, Loops
 from rop.ops.rules import Value
-from rop.programs.planning import Plan
 from rop.programs.steps import Program, Step
 
 Launch: TypeAlias = Callable[[], Any]

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from rop.engines.cuda import driver
 from rop.engines.memory import Shard
+from rop.engines.planning import Plan
 from rop.ops.kernels import Array
-from rop.programs.planning import Plan
 from rop.programs.steps import Program
 
 

@@ -14,10 +14,10 @@ from typing import Any, TypeAlias
 from rop.engines.cuda.memory import DeviceShard
 from rop.engines.cuda.source import assignments, known
 from rop.engines.lowering import nest
+from rop.engines.planning import Plan
 from rop.ops.expressions import traced
 from rop.ops.kernels import Loops, Map
 from rop.ops.rules import Value
-from rop.programs.planning import Plan
 from rop.programs.steps import Program, Step
 
 Strides: TypeAlias = tuple[int, int]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rop.graph import Node
 from rop.ops.kernels import Loops, Map
 from rop.ops.rules import Value
 from rop.programs.steps import Program, Step
@@ -77,37 +75,6 @@ def plan(program: Program, cases: int, directions: int = 1) -> Plan:
         if last[target] == i and target.place is None and target not in program.keep:
             arena.give_back(offsets[target], _rounded(target.elements(cases, directions)))
     return Plan(offsets, kept, arena.size)
-
-
-def schedule(nodes: Sequence[Node]) -> list[Node]:
-    """Order a graph so that little has to be remembered between its early and its late nodes.
-
-    What depends on the same step of a recurrence comes together, even where the user has built all
-    states first and all outputs afterwards.
-
-    Parameters
-    ----------
-    nodes : sequence of Node
-        The graph, in topological order.
-
-    Returns
-    -------
-    list of Node
-        The same nodes in another topological order.
-    """
-    depth: dict[Node, int] = {}
-    uses: dict[Node, list[Node]] = {}
-    for node in nodes:
-        depth[node] = 1 + max((depth[parent] for parent in node.parents), default=0)
-        for parent in node.parents:
-            uses.setdefault(parent, []).append(node)
-    place = dict(depth)
-    for node in reversed(nodes):
-        remembered = sum(parent.size for parent in node.parents if parent.op is not None)
-        if node in uses and remembered < node.size:
-            # Its operands are smaller than itself: better to remember these.
-            place[node] = min(place[user] for user in uses[node]) - 1
-    return sorted(nodes, key=lambda node: (place[node], node.order))
 
 
 def _in_place(step: Step, operand: Value) -> bool:
