@@ -9,7 +9,7 @@ import numpy as np
 import rop
 
 TESTS = Path(__file__).parent.parent
-sys.path[:0] = [str(TESTS), str(TESTS / "core")]
+sys.path[:0] = [str(TESTS), str(TESTS / "ops")]
 
 from random_graphs import CumulativeSum, Swirl  # noqa: E402
 from test_ops import UNARY  # noqa: E402
