@@ -1,4 +1,4 @@
-"""Whether all contestants compute the same numbers, which is asked before any is timed."""
+"""Checks that all contestants compute the same numbers, before any is timed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def tolerance(workload: Workload, product: str) -> float:
 
 
 def differences(results: Mapping[str, NDArray[np.float64]]) -> dict[str, float]:
-    """How far every contestant is from the first one.
+    """The distance of every contestant from the first one.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The bar: rop's time over the time of the best peer, required and aimed at."""
+"""The bars: the largest allowed ratio of rop's time to the best peer's, and the aim."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Bar(NamedTuple):
     Attributes
     ----------
     required, aim : float
-        What must be reached, and what is aimed at.
+        The ratio that is required, and the ratio that is the aim.
     """
 
     required: float

@@ -49,7 +49,7 @@ def run(
     results: dict[str, Any] = {"machine": machine.describe(), "rounds": rounds, "workloads": {}}
     load = results["machine"]["load"]
     if load is not None and load > 0.5:
-        print(f"The load average is {load:.1f}: other programs are running, ratios may mislead.\n")
+        print(f"The load average is {load:.1f}: other programs run, so ratios may mislead.\n")
     for name in workloads:
         if name == STARTUP:
             results["startup"] = startup.measure(list(engines), list(peers), rounds, cores)

@@ -1,4 +1,4 @@
-"""What takes part in the benchmark: implementations of a workload's products."""
+"""The contestants of the benchmark: implementations of a workload's products."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Contestant:
     name : str
         Column heading of the report.
     role : {"limit", "rop", "peer"}
-        What its times are for.
+        Its part in the comparison.
     calls : mapping of str to callable
         Product -> a function that computes it once and returns when it is finished. The result
         is whatever array, or mapping of parameter names to arrays, the implementation uses.

@@ -24,12 +24,12 @@ def measure(
     engine: str = "cuda",
     options: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Train, and tell how the error fell, and what an iteration costs.
+    """Train; record the error after each update and the cost of an iteration.
 
     Parameters
     ----------
     seconds : float
-        Begin no iteration after this time.
+        Start no iteration after this time.
     iterations : int
         The number of updates.
     engine : str
@@ -82,7 +82,7 @@ def measure(
 
 
 def told(found: Mapping[str, Any]) -> str:
-    """Tell of a training in words.
+    """Describe a training in words.
 
     Parameters
     ----------

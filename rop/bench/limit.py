@@ -160,7 +160,7 @@ def run_gemms(table: list[Gemm], dtype: str, seed: int = 0) -> Callable[[], None
 
 
 def contestant(workload: Workload) -> Contestant:
-    """Prepare the limit of a workload, which computes nothing of use and is never compared.
+    """Prepare the limit of a workload: it computes nothing useful, and is timed only.
 
     Parameters
     ----------

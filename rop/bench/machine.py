@@ -62,7 +62,7 @@ def _blas() -> dict[str, str]:
 
 
 def describe() -> dict[str, Any]:
-    """Describe where the benchmark runs.
+    """Describe the machine.
 
     Returns
     -------

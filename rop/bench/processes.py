@@ -55,7 +55,7 @@ def call(
     Parameters
     ----------
     arguments : list of str
-        What follows the interpreter on the command line.
+        The arguments of the interpreter.
     cores : int
         Number of cores, and of threads in every pool.
     environment : mapping of str to str, optional
@@ -82,8 +82,8 @@ def call(
         )
     if process.returncode:
         raise BenchmarkError(
-            f"`{' '.join(['python', *arguments])}` ended with exit code {process.returncode}; "
-            "its error message stands above"
+            f"`{' '.join(['python', *arguments])}` failed with exit code {process.returncode}; "
+            "its error message is above"
         )
     return process
 

@@ -1,4 +1,4 @@
-"""What was measured, as ratios: for JSON and as a table."""
+"""The measured times as ratios, for JSON and as a table."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def summary(
     Parameters
     ----------
     workload, product : str
-        Which one.
+        Their names.
     roles : dict of str to str
         Contestant -> "limit", "rop" or "peer".
     measured : dict
@@ -72,7 +72,7 @@ def _columns(rows: Iterable[list[str]]) -> str:
 
 
 def workload_table(name: str, result: dict[str, Any]) -> str:
-    """Set the products of one workload in a table.
+    """Write the products of one workload as a table.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def workload_table(name: str, result: dict[str, Any]) -> str:
 
 
 def startup_table(result: dict[str, Any]) -> str:
-    """Set imports, first products and peak memory in two tables.
+    """Write imports, first products and peak memory as two tables.
 
     Parameters
     ----------

@@ -46,7 +46,7 @@ def measure(engines: list[str], peers: list[str], rounds: int, cores: int) -> di
     Parameters
     ----------
     engines, peers : list of str
-        Who takes part.
+        The contestants.
     rounds, cores : int
         Rounds of imports, and the cores of every process.
 

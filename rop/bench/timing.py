@@ -1,4 +1,4 @@
-"""Interleaved timing: in each round every contestant has a turn, so that noise hits all alike."""
+"""Interleaved timing: every contestant has a turn in each round, so noise hits all alike."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _seconds(call: Callable[[], Any], number: int) -> float:
 
 
 def interleave(calls: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
-    """Time calls in turn, round after round, each round beginning with another one.
+    """Time calls in turn, round after round; each round starts with another call.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ def measure(workload: str, engines: list[str], peers: list[str], rounds: int) ->
     workload : str
         A key of `WORKLOADS`.
     engines, peers : list of str
-        Who takes part.
+        The contestants.
     rounds : int
         Rounds of interleaved timing.
 

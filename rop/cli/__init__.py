@@ -1,4 +1,4 @@
-"""The command line: `rop COMMAND`. Each command has a module here, and all of them end in `main`.
+"""The command line: `rop COMMAND`. Each command has its module here, and `main` runs it.
 
 Exit codes: 0 pass, 1 fail, 2 anything else, 130 interrupted.
 """
@@ -56,8 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 pass, 1 fail, 2 anything else, 130 interrupted. Where it is not 0 or 1 of a command that
-        came to its end, a line on standard error says why; a closed pipe ends quietly.
+        0 pass, 1 fail, 2 anything else, 130 interrupted. For 2 and 130, a line on standard error
+        says why; only a closed pipe ends quietly.
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
     prog = f"rop {given[0]}" if given and given[0] in COMMANDS else "rop"
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _end(OTHER, f"{prog}: {_of_the_system(error)}")
     except SystemExit as error:
-        return _end(OTHER, f"{prog}: code that it called ended the process: sys.exit({error.code})")
+        return _end(OTHER, f"{prog}: it called code that ends the process: sys.exit({error.code})")
     except MemoryError as error:
         return _end(OTHER, f"{prog}: out of memory{f': {error}' if str(error) else ''}")
     except BaseException as error:
@@ -111,7 +111,7 @@ def _run(given: list[str]) -> int:
 
 
 def _end(code: int, line: str = "") -> int:
-    """Give what was printed so far to standard output, and the line to standard error."""
+    """Flush standard output, and write the line to standard error."""
     for stream, text in ((sys.stdout, ""), (sys.stderr, line)):
         if stream is None:
             continue
@@ -125,7 +125,7 @@ def _end(code: int, line: str = "") -> int:
 
 
 def _leave(stream: object) -> None:
-    """Send the rest of a stream that takes no more to nowhere; Python flushes it once more."""
+    """Discard what a broken stream still holds, as Python flushes it once more at exit."""
     with suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # type: ignore[attr-defined]
 
@@ -137,7 +137,7 @@ def _of_the_system(error: OSError) -> str:
 
 
 def _unexpected(error: BaseException) -> str:
-    """The error with the line that raised it."""
+    """The error with the place that raised it."""
     frames = traceback.extract_tb(error.__traceback__)
     where = f", {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     said = " ".join(str(error).split())

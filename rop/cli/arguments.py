@@ -1,4 +1,4 @@
-"""Types of arguments, each of which says what it expects before a command begins."""
+"""Types of arguments; each refuses a wrong value before the command begins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`rop check`: the checker on what a function in the user's own file returns."""
+"""`rop check`: the checker on the objective or functions of the user's own file."""
 
 from __future__ import annotations
 

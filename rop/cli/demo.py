@@ -1,4 +1,4 @@
-"""`rop demo`: what rop is for, on real data, in about a minute."""
+"""`rop demo`: what one can do with rop, on real data, in about a minute."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Output in encodings that lack θ, ∇ and ᵀ: these characters are spelled out."""
+"""Output in encodings without θ, ∇ and ᵀ: these characters are spelled out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SPELLED = {
 
 
 def write_in_any_encoding(*streams: object) -> None:
-    """Make streams spell out what their encoding lacks instead of raising UnicodeEncodeError.
+    """Make streams spell out characters that their encoding lacks, instead of raising.
 
     Parameters
     ----------

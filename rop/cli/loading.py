@@ -105,7 +105,7 @@ def _from_file(file: Path) -> ModuleType:
         sys.path.insert(0, folder)  # its neighbours can be imported from it
     name = file.stem.replace(".", "_")
     while (known := sys.modules.get(name)) is not None and not _is_of(known, file):
-        name += "_"  # numpy.py of the user's is not NumPy
+        name += "_"  # the user's numpy.py is not NumPy
     spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -138,7 +138,7 @@ def _guarded(name: str, call: Callable[[], Any]) -> Any:
 
 
 def _where(error: BaseException) -> str:
-    """The last place in the user's own files."""
+    """The last place in a file of the user's."""
     libraries = (*map(sysconfig.get_path, ("stdlib", "purelib", "platlib")), _ROP, "<")
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if not frame.filename.startswith(libraries):

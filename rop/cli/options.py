@@ -1,4 +1,4 @@
-"""What `rop train` and `rop figure` share: options of an entry, and the list of all entries."""
+"""The parts of `rop train` and `rop figure`: options of an entry, and the list of entries."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def add_options(parser: argparse.ArgumentParser, options: Mapping[str, Any]) -> None:
-    """Add the options that an experiment or a study has besides those of all.
+    """Add the options of one experiment or study.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def add_options(parser: argparse.ArgumentParser, options: Mapping[str, Any]) -> 
 
 
 def listing(entries: Mapping[str, str]) -> str:
-    """Set names and what they stand for in two columns, a line each.
+    """Write names and their descriptions in two columns.
 
     Parameters
     ----------

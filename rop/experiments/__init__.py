@@ -1,6 +1,6 @@
 """Named, seeded experiments: problems for `rop train`, studies for `rop figure`.
 
-Importing this package enters all of them in `EXPERIMENTS` and `STUDIES`.
+Importing this package registers all of them in `EXPERIMENTS` and `STUDIES`.
 """
 
 from rop.experiments import (

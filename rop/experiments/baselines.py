@@ -153,14 +153,14 @@ def run(
     watch: Callable[[NDArray[Any]], float],
     points: int = 20,
 ) -> list[dict[str, float]]:
-    """Run a method for a time and measure now and then; the measuring does not count as time.
+    """Run a method for some time and measure at intervals; measuring does not count as time.
 
     Parameters
     ----------
     method : iterator of ndarray
         Yields θ after each step.
     seconds : float
-        How long.
+        The time.
     watch : callable, (n,) -> float
         The measure.
     points : int
@@ -169,7 +169,7 @@ def run(
     Returns
     -------
     list of dict
-        Rows of "seconds", "steps" and "error"; it ends early where the error is not finite.
+        Rows of "seconds", "steps" and "error"; fewer if the error stops being finite.
     """
     rows = watched(getattr(method, "__name__", "first-order method"), [])
     steps, used, due = 0, 0.0, seconds / points

@@ -1,4 +1,4 @@
-"""Section 9: in which order CG converges, clusters of eigenvalues, and rounding."""
+"""Section 9: the order in which CG converges, clusters of eigenvalues, and rounding."""
 
 from __future__ import annotations
 

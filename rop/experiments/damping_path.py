@@ -1,4 +1,4 @@
-"""Section 8.5: λ, ρ and rejected updates from three values of λ to start with."""
+"""Section 8.5: λ, ρ and rejected updates from three initial values of λ."""
 
 from __future__ import annotations
 

@@ -37,12 +37,12 @@ _HF = "Hessian-free"
 
 @dataclass
 class Table:
-    """What each method reached, row by row, as text that fits its columns.
+    """The results of the methods, printed as a table.
 
     Attributes
     ----------
     heads : tuple of str
-        What the columns hold.
+        The headings of the columns.
     rows : list of tuple of str
         The rows.
     """
@@ -119,7 +119,7 @@ def _classify(
     out: Path,
     seed: int,
 ) -> None:
-    """Train the classifier by all methods; after Ctrl-C, what is done so far is in the table."""
+    """Train the classifier by all methods and print a table; after Ctrl-C, of what is done."""
     table = Table(("method", "training loss", "test accuracy", "seconds", "work"))
 
     def enter(f: Objective, theta: NDArray[Any], method: str, taken: float, work: str) -> None:
@@ -193,7 +193,7 @@ def _logistic(images: Dataset, seconds: float) -> tuple[Objective, NDArray[Any],
 
 
 def _recall(seconds: float, out: Path, seed: int) -> None:
-    """Train a recurrent net to remember; HF ends when it does, the others have twice its time."""
+    """Train a recurrent net to remember; HF ends when it does, the others get twice its time."""
     problem = EXPERIMENTS["memorization-5"].build(seed, length=_LENGTH)
     print(
         f"   A recurrent net of {problem.objective.n:,} parameters reads 5 bits and repeats them "

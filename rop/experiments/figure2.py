@@ -30,7 +30,7 @@ def figure2(seconds: float, seed: int) -> Findings:
     Parameters
     ----------
     seconds : float
-        No longer sequence is begun after this time.
+        Start no longer sequence after this time.
     seed : int
         Seed of θ, v and the data.
 

@@ -27,7 +27,7 @@ def figure4(
     steps : int
         Steps of CG.
     every : int
-        f and q are computed after so many steps each.
+        Compute f and q each time after this many steps.
 
     Returns
     -------
@@ -87,6 +87,6 @@ def figure4(
 
 
 def _all_but_done(rows: list[dict[str, float]], model: str) -> float:
-    """The step at which a model has fallen by all but 1 % of what it falls; the rest is flat."""
+    """The step at which a model has done 99 % of its fall; the rest is flat."""
     lowest = min(row[model] for row in rows)
     return next(row["step"] for row in rows if row[model] <= 0.99 * lowest)

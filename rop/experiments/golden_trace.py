@@ -28,7 +28,7 @@ def golden_trace(seconds: float, seed: int, *, images: int = 20_000) -> Findings
     Parameters
     ----------
     seconds : float
-        How long.
+        The time.
     seed : int
         Seed of θ_0.
     images : int

@@ -86,7 +86,7 @@ def first_order(
     name : str
         A key of the methods.
     seconds : float
-        How long.
+        The time.
     seed : int
         Seed of the minibatches.
     cases : int

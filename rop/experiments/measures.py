@@ -1,4 +1,4 @@
-"""What counts besides f, case by case, and its mean over many cases in pieces."""
+"""Measures of success besides f: a number for each case, and means over many cases."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def measure(
     theta : ndarray, shape (n,)
         θ.
     batch : mapping of str to ndarray, shape (N, ...)
-        The cases; they are looked at in pieces.
+        The cases; they are evaluated in pieces.
     measures : mapping of str to callable, (z, batch) -> (N,)
         The measures.
     engine : str

@@ -1,4 +1,4 @@
-"""The work that a method does, in gradients of all cases (notes on costs: erratum M24)."""
+"""The work of a method, in units of one gradient on all cases (erratum M24)."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class _MeteredLinearization(Linearization):
 
 
 class Metered(Objective):
-    """An objective that counts what is computed, in cases.
+    """An objective that counts the cases of everything it computes.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class Metered(Objective):
     Attributes
     ----------
     count : Counter
-        Cases that were swept, by what was computed.
+        The number of cases for each kind of computation.
     """
 
     _linearization = _MeteredLinearization
@@ -77,7 +77,7 @@ class Metered(Objective):
 
     @property
     def gradients(self) -> float:
-        """What was computed, in multiplications, over those of one gradient of all cases."""
+        """The multiplications so far, over those of one gradient on all cases."""
         done = sum(cases * self._cost(what) for what, cases in self.count.items())
         return done / (self._all * (self._cost("forward") + self._cost("gradient")))
 

@@ -28,7 +28,7 @@ def lines(
     series : mapping of str to (xs, ys)
         The lines by their labels.
     title, x, y : str
-        What is seen, and what the axes measure, with units.
+        Title, and labels of the axes, with units.
     log : str
         The axes with a log scale: "", "x", "y" or "xy".
     marker : str
@@ -51,7 +51,7 @@ def panels(count: int, columns: int = 2) -> tuple[Figure, list[Axes]]:
     Parameters
     ----------
     count, columns : int
-        How many plots, and how many beside each other.
+        The number of plots, and how many in a row.
 
     Returns
     -------
@@ -85,11 +85,11 @@ def draw(
     Parameters
     ----------
     ax : Axes
-        Where to.
+        The axes to draw into.
     series : mapping of str to (xs, ys)
         The lines by their labels.
     title, x, y : str
-        What is seen, and what the axes measure, with units.
+        Title, and labels of the axes, with units.
     log : str
         The axes with a log scale.
     marker : str

@@ -24,8 +24,8 @@ def preconditioning(
 ) -> Findings:
     """Steps of CG to a share of the least q, by exponent ξ and diagonal, at two λ (sec. 11).
 
-    The λ are that of the training, and a hundredth of it: the more the damping λI makes up of the
-    matrix, the less is there for a preconditioner to mend.
+    The two λ are that of the training and a hundredth of it: the larger the damping λI, the less a
+    preconditioner can improve.
 
     Parameters
     ----------

@@ -39,7 +39,7 @@ def curves(
     size : {28, 14}
         Height and width of the images.
     images : int
-        Training images; half as many again are for the test.
+        Training images; half as many more are for the test.
     hidden : str
         Sizes of the encoder's layers; by default those of the paper, or 100-50-25-6 for size 14.
     init : str

@@ -27,7 +27,7 @@ Row: TypeAlias = Mapping[str, Any]
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """What is to be learned, from where, and how it is judged.
+    """A problem: objective, θ_0, data, recipe and measures of success.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class Problem:
     theta : ndarray, shape (n,)
         θ_0.
     train : mapping of str to ndarray, or Stream
-        The training set, or what draws one for every iteration.
+        The training set, or a stream that draws one for every iteration.
     test : mapping of str to ndarray
         Cases for the measures alone; may be empty.
     recipe : Recipe
@@ -88,7 +88,7 @@ class Experiment:
     build : callable
         ``build(seed, **options) -> Problem``.
     iterations : int
-        The number of iterations, unless said otherwise.
+        The number of iterations by default.
     """
 
     name: str
@@ -108,7 +108,7 @@ class Experiment:
 
 @dataclass(frozen=True, eq=False)
 class Findings:
-    """What a study found: the numbers, pictures of them, and what they say.
+    """The findings of a study: tables, pictures and a summary.
 
     Attributes
     ----------
@@ -117,7 +117,7 @@ class Findings:
     pictures : mapping of str to Figure
         Pictures by name.
     text : str
-        What is to be seen, in a few lines.
+        A summary in a few lines.
     """
 
     tables: Mapping[str, Sequence[Row]]
@@ -136,7 +136,7 @@ class Study:
     run : callable
         ``run(seconds, seed, **options) -> Findings``; ``seconds`` is for the whole study.
     seconds : float
-        The time it takes, unless said otherwise.
+        The time it takes by default.
     """
 
     name: str
@@ -161,7 +161,7 @@ STUDIES: dict[str, Study] = {}
 def experiment(
     name: str, *, iterations: int
 ) -> Callable[[Callable[..., Problem]], Callable[..., Problem]]:
-    """Enter a function that builds a problem under a name for `rop train`.
+    """Register a function that builds a problem, by a name for `rop train`.
 
     The function takes a seed; its keyword-only arguments, which need defaults that are numbers,
     bools or strings, become options of the command line: ``length=50`` becomes ``--length 50``.
@@ -171,7 +171,7 @@ def experiment(
     name : str
         The name.
     iterations : int
-        The number of iterations, unless said otherwise.
+        The number of iterations by default.
 
     Returns
     -------
@@ -196,7 +196,7 @@ def experiment(
 def study(
     name: str, *, seconds: float
 ) -> Callable[[Callable[..., Findings]], Callable[..., Findings]]:
-    """Enter a function that runs a study under a name for `rop figure`.
+    """Register a function that runs a study, by a name for `rop figure`.
 
     The function takes ``seconds``, the time for all its runs, and a seed; keyword-only arguments
     become options of the command line.
@@ -206,7 +206,7 @@ def study(
     name : str
         The name.
     seconds : float
-        The time it takes, unless said otherwise.
+        The time it takes by default.
 
     Returns
     -------
@@ -224,7 +224,7 @@ def study(
 
 def _refuse_twice(name: str, known: Mapping[str, object]) -> None:
     if name in known:
-        raise RopValueError(f"there is already an experiment called {name!r}")
+        raise RopValueError(f"an experiment has this name already: {name!r}")
 
 
 def _summary(function: Callable[..., Any]) -> str:

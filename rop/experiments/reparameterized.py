@@ -1,4 +1,4 @@
-"""Section 8.2: one net in several parameterizations, and the damping that does not notice."""
+"""Section 8.2: one net in several parameterizations, and a damping that ignores the difference."""
 
 from __future__ import annotations
 

@@ -25,11 +25,11 @@ def write_results(
     Parameters
     ----------
     folder : Path
-        Where to.
+        The axes to draw into.
     problem : Problem
-        What was trained.
+        The problem.
     result : Result
-        What HF found.
+        The result of HF.
     rows : list of dict
         The measures after each iteration.
     """
@@ -62,11 +62,11 @@ def draw_results(
     Parameters
     ----------
     folder : Path
-        Where to.
+        The axes to draw into.
     problem : Problem
-        What was trained.
+        The problem.
     result : Result
-        What HF found; nothing is plotted without iterations.
+        The result of HF; nothing is plotted if it has no iterations.
     rows : list of dict
         The measures after each iteration.
     """
@@ -91,7 +91,7 @@ def _curve_plot(name: str, series: Mapping[str, Any]) -> Any:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a file of JSON, whole or not at all.
+    """Write a JSON file: all of it or nothing.
 
     Parameters
     ----------

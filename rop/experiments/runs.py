@@ -1,4 +1,4 @@
-"""Runs of HF for a time, measured after every iteration."""
+"""Runs of HF for a given time, measured after every iteration."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def train_for(
     iterations: int = 10**9,
     dtype: DTypeLike = np.float32,
 ) -> Run:
-    """Run HF for a time; the measuring does not count.
+    """Run HF for a given time; measuring does not count.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def small_curves(seed: int, init: str = "sparse", images: int = 3000) -> Problem
 
 
 def mean_image_error(problem: Problem) -> float:
-    """Return the squared error of giving the mean image, where learning gets stuck.
+    """Return the squared error of the mean image, the plateau where learning gets stuck.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a study found, as files: pictures, tables, and what they say."""
+"""Findings of a study as files: pictures, tables and text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def save_findings(findings: Findings, folder: Path) -> list[Path]:
     Parameters
     ----------
     findings : Findings
-        What was found.
+        The findings.
     folder : Path
         Where to; made if it does not exist.
 
@@ -45,7 +45,7 @@ def save_rows(watch: Watch, folder: Path) -> Path:
     Parameters
     ----------
     watch : Watch
-        Has seen the runs.
+        The runs.
     folder : Path
         Where to; made if it does not exist.
 

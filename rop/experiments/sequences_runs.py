@@ -97,7 +97,7 @@ def hessian_free(problem: Problem, seconds: float, updates: int = 10**9) -> Atte
     seconds : float
         No iteration begins after this time of the processor.
     updates : int
-        Nor after so many.
+        The largest number of updates.
 
     Returns
     -------
@@ -146,9 +146,9 @@ def first_order(
     method : str
         A key of `FIRST_ORDER`.
     seconds : float
-        Of the processor, for the steps; measuring does not count.
+        Processor time for the updates; measuring does not count.
     seed : int
-        Of the choice of minibatches from a fixed training set.
+        Seed of the minibatches from a fixed training set.
     points : int
         How often to measure, at equal times.
 
@@ -182,7 +182,7 @@ def minibatch_gradient(problem: Problem, seed: int) -> Gradient:
         With a stream, of which every sequence is used once; or with a training set, of which all
         are taken where there are no more.
     seed : int
-        Of the choice from a training set.
+        Seed of the choice from a training set.
 
     Returns
     -------

@@ -40,7 +40,7 @@ class Task:
     judge_last : bool
         Whether only the last output of weight 1 is judged, although all are trained.
     sample : callable, (int, Generator) -> batch
-        Draws so many sequences: "x" (n, steps, inputs), "t" (n, len(at), outputs) and "weight", of
+        Draws sequences: "x" (n, steps, inputs), "t" (n, len(at), outputs) and "weight", of
         1 where an output counts and else 0: (n, len(at)) for softmax, else (n, len(at), 1).
     all : callable, () -> batch, or None
         All sequences there are, where these are few.

@@ -27,7 +27,7 @@ CONFIG, MEASURES = "config.json", "measures.jsonl"
 
 @dataclass(frozen=True)
 class Order:
-    """What is to be trained, and how: the arguments of `rop train`.
+    """The arguments of `rop train`: the experiment, its options, and how to train it.
 
     Attributes
     ----------
@@ -59,14 +59,14 @@ def train(
     seconds: float | None = None,
     resume: Resume = False,
 ) -> hf.Result:
-    """Train, and leave in the folder: config, log, state, measures, parameters, plots, summary.
+    """Train, and write config, log, state, measures, parameters, plots and summary.
 
     The run ends when the problem is solved, if it says what solves it (`Problem.goals`).
 
     Parameters
     ----------
     order : Order
-        What is to be trained.
+        What to train, and how.
     folder : Path
         The folder of results; made if it does not exist.
     iterations : int, optional

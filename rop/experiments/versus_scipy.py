@@ -1,4 +1,4 @@
-"""HF against SciPy's optimizers, by gradient-equivalents and time."""
+"""HF against SciPy's optimizers, by gradient-equivalents and by time."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ def versus_scipy(seconds: float, seed: int, *, only: str = "", most: float = 200
     """Gradient-equivalents to a given f: HF against SciPy's optimizers on five problems.
 
     "HF" is the default recipe. A gradient-equivalent is the multiplications of one gradient of all
-    cases, and the same for all methods: all that is computed counts, on whatever cases, in
-    proportion to their number. On the same cases a loss alone is about 1/3 of a gradient, Gv 4/3
-    and Hv 2 (erratum M24). All in float64. A method that has not reached f after ``most`` of them
-    is given up, and any earlier if time is short; what one run leaves of it goes to those after it.
+    cases, for all methods: everything that is computed counts, in proportion to its number of
+    cases. On the same cases a loss alone is about 1/3 of a gradient, Gv 4/3
+    and Hv 2 (erratum M24). All in float64. A method stops after ``most`` of
+    them, or when its share of the time is over; time that a run leaves goes to the later runs.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ class _Reached(Exception):
 def _run(
     race: Race, method: str, most: float, seconds: float
 ) -> tuple[list[dict[str, float]], bool]:
-    """Run a method until it wins or must be given up: its path by work, and whether it won."""
+    """Run a method until it reaches the target or must stop: its path, and whether it did."""
     problem = race.problem
     batch = {name: np.asarray(array, np.float64) for name, array in _data(problem).items()}
     cases = len(next(iter(batch.values()))) if batch else 1

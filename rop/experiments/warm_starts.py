@@ -1,4 +1,4 @@
-"""Section 10: CG begun with a decayed last iterate."""
+"""Section 10: CG that starts from its decayed last iterate."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def summary(name: str, run: Run) -> dict[str, Any]:
     Parameters
     ----------
     name : str
-        What the run is called.
+        The name of the run.
     run : Run
         The run.
 

@@ -1,4 +1,4 @@
-"""What the runs of a study have done so far, for the line of progress and for Ctrl-C."""
+"""The runs of a study so far, for the line of progress and for Ctrl-C."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ Rows = list[dict[str, Any]]
 
 
 class Watch:
-    """Knows the rows of all runs that begin while it watches; see `watching`.
+    """The rows of all runs that begin inside of `watching`.
 
     Attributes
     ----------
     runs : list of (str, list of dict)
-        Name and rows of each run, in the order of their beginnings; the rows grow as the run goes.
+        Name and rows of each run, in the order in which they began; the rows grow during the run.
     """
 
     def __init__(self) -> None:

@@ -36,16 +36,17 @@ def draw(
 ) -> Figure:
     """Draw the graph of an objective, or of a node and all that it depends on (sec. 5, fig. 1).
 
-    Data flow from left to right, and from line to line where the graph is long. A graph with more
-    than 240 nodes is drawn without its middle, and the picture says how many nodes that are;
-    `to_dot` has all of them.
+    Data flow from left to right, and from line to line where the graph is long. In a
+    graph of more than 60 nodes, only the first and the last round of a recurrence are drawn, and of
+    more than 240 ops the first and the last; the picture says how many are left out. `to_dot` has
+    all of them.
 
     Parameters
     ----------
     objective_or_node : Objective or Node
         What to draw; of an objective also the loss, and the cut between F and L (sec. 6).
     path : str or Path, optional
-        File to save the picture to; its suffix, svg, png or pdf, says in which format.
+        File to save the picture to; its suffix, svg, png or pdf, gives the format.
     ax : matplotlib Axes, optional
         Where to draw, scaled to fit; by default in a new figure of the right size.
 

@@ -1,4 +1,4 @@
-"""Repeated lines of a listing as a loop: what an unrolled recurrence does at each of its steps."""
+"""Folds repeated lines of a listing into a loop: the steps of an unrolled recurrence."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Loop:
     Attributes
     ----------
     rounds : int
-        How often they repeat.
+        The number of repetitions.
     rows : tuple of tuple of str
         The columns of each line, their numbers written in terms of k where these change.
     """
@@ -38,8 +38,8 @@ def folded(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...] | Loop]:
     Returns
     -------
     list of tuple of str, or Loop
-        The same lines; those that repeat at least three times, but for numbers that grow or fall
-        from round to round by the same amount, as loops.
+        The same lines; those that repeat at least three times as loops. From round to round, their
+        numbers may grow or fall by a constant.
     """
     parts = [_split(row) for row in rows]
     found: list[tuple[str, ...] | Loop] = []
@@ -83,7 +83,7 @@ def _split(row: tuple[str, ...]) -> _Parts:
 
 
 def _runs(parts: Sequence[_Parts]) -> Iterator[tuple[int, int, int]]:
-    """Where each loop begins, its length and its rounds; a line on its own is one round."""
+    """Start, length and number of rounds of each loop; a single line is one round."""
     i = 0
     while i < len(parts):
         length, rounds = _repetition(parts, i)
@@ -109,7 +109,7 @@ def _repetition(parts: Sequence[_Parts], i: int) -> tuple[int, int]:
 def _steps(
     parts: Sequence[_Parts], earlier: int, later: int, length: int
 ) -> tuple[tuple[int, ...], ...] | None:
-    """By how much the numbers differ between two rounds; None if anything else does."""
+    """The differences of the numbers between two rounds; None if anything else differs."""
     if later + length > len(parts):
         return None
     steps = []

@@ -1,6 +1,6 @@
 """`explain`: the program of a product as a listing, for the user's own graph.
 
-For a network of layers it is the paper's algorithm 1, 4 or 5, line by line.
+For a network of layers this is the paper's algorithm 1, 4 or 5, line by line.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ class Line:
     target : str
         Name of the value, as Rx2.
     terms : tuple of str
-        What is added up, each with its sign; Σ is the sum over the cases.
+        The terms of the sum, each with its sign; Σ is the sum over the cases.
     rules : tuple of str
-        The rules that the terms come from, as "R rule of matvec a1"; the node is named where no
-        line assigns its value, as one adds it right into another.
+        The rules that the terms come from, such as "R rule of matvec a1". The node is named if its
+        value has no line of its own, because it is added to another value.
     shape : str
         The value's shape: for one case, with "N ×" before it where there is one for each case.
     adds : bool
-        Whether the line adds to what earlier lines have assigned.
+        Whether the line adds to the value of earlier lines.
     """
 
     target: str
@@ -71,7 +71,7 @@ class Line:
 
 @dataclass(frozen=True, repr=False)
 class Listing(Displayed):
-    """A product's program in words: what runs once per θ and batch, and what runs for each vector.
+    """A product's program as text: what runs once for θ and batch, and what runs for each vector.
 
     Attributes
     ----------
@@ -131,7 +131,7 @@ def explain(objective: Objective, product: str = "ggnvp") -> Listing:
     Returns
     -------
     Listing
-        Prints as text, in which the steps of a recurrence are folded into a loop; holds the lines.
+        The lines; `print` folds the steps of a recurrence into a loop.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """What notebooks show of graphs, objectives, linearizations, listings, reports and runs.
 
-Importing this module enters the functions where `rop.display` looks for them.
+Importing this module registers its functions with `rop.display`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from rop.show.listing import Listing
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["checks"]  # enters the pictures of reports
+__all__ = ["checks"]  # registers the pictures of reports
 
 _LAST = 20  # rows of a long table
 _COSTED = ("gradient", "ggnvp", "hvp")

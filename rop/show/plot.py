@@ -1,4 +1,4 @@
-"""Plots of what HF did and of curvature matrices; each returns a matplotlib figure."""
+"""Plots of runs of HF and of curvature matrices; each returns a matplotlib figure."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def iteration(
     Parameters
     ----------
     run_or_record : Result, iterable of Iteration, or Iteration
-        One iteration of HF, or a run: the iteration that shows most is picked, one along which f
-        rises again while q goes on falling.
+        One iteration of HF, or a run, of which the most telling iteration is plotted: one along
+        which f rises again while q still falls.
     path : str or Path, optional
-        File to save the plot to; its suffix, svg, png or pdf, says in which format.
+        File to save the plot to; its suffix, svg, png or pdf, gives the format.
 
     Returns
     -------
@@ -111,7 +111,7 @@ def run(records: Result | Iterable[Iteration], path: str | Path | None = None) -
     records : Result, or iterable of Iteration
         A run, or its iterations.
     path : str or Path, optional
-        File to save the plot to; its suffix, svg, png or pdf, says in which format.
+        File to save the plot to; its suffix, svg, png or pdf, gives the format.
 
     Returns
     -------
@@ -209,7 +209,7 @@ def spectrum(matrix: ArrayLike, path: str | Path | None = None) -> Figure:
     matrix : array_like, (n, n), float32 or float64
         A symmetric matrix, such as ``at.G.matrix()`` or ``at.H.matrix()``.
     path : str or Path, optional
-        File to save the plot to; its suffix, svg, png or pdf, says in which format.
+        File to save the plot to; its suffix, svg, png or pdf, gives the format.
 
     Returns
     -------
@@ -273,9 +273,9 @@ def _history(records: Result | Iterable[Iteration]) -> list[Iteration]:
 
 
 def _tells(record: Iteration) -> tuple[bool, float, float, int]:
-    """How much an iteration shows of fig. 4: how far f rises again, and how far q falls.
+    """How telling an iteration is (fig. 4): how far f rises again, and how far q falls.
 
-    A rise of more than the fall before it says no more than one of its size.
+    A rise above the start counts no more than a rise back to it.
     """
     start, _ = _start(record)
     both = _changes(record.f_stored, start), _changes(record.f_watched, record.f_curvature[0])
@@ -296,7 +296,7 @@ def _changes(f: Iterable[tuple[int, float]], start: float) -> list[tuple[int, fl
 
 
 def _start(record: Iteration) -> tuple[float, str]:
-    """The f(θ) that the values of the selection compare with, and what to say about it."""
+    """f(θ) on the cases of the selection, and words for these cases."""
     cases = record.cases
     if record.f_selection is None or cases.selection == cases.gradient:
         return record.f_before, ""

@@ -1,4 +1,4 @@
-"""A line on standard error while something takes long."""
+"""A line on standard error during a long computation."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _OFTEN, _SELDOM = 0.25, 10.0  # seconds between lines: on a terminal, and in a f
 def waiting(
     what: str, seconds: float | None = None, detail: Callable[[], str] | None = None
 ) -> Iterator[None]:
-    """Say what is being done, and for how long already; on a terminal in one line that goes away.
+    """Say what is going on, and for how long; on a terminal in one line that disappears.
 
     Parameters
     ----------
     what : str
-        What is being done.
+        What is going on.
     seconds : float, optional
         How long it may take.
     detail : callable, () -> str, optional
-        What there is to say at the moment.
+        Further words, asked for each time.
 
     Yields
     ------

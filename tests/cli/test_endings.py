@@ -70,8 +70,8 @@ def raising(error):
         (KeyboardInterrupt(), 130, "rop info: interrupted"),
         (BrokenPipeError(32, "Broken pipe"), 2, None),
         (rop.RopValueError("l2: no"), 2, "rop info: l2: no"),
-        (SystemExit(0), 2, "rop info: code that it called ended the process: sys.exit(0)"),
-        (SystemExit(1), 2, "rop info: code that it called ended the process: sys.exit(1)"),
+        (SystemExit(0), 2, "rop info: it called code that ends the process: sys.exit(0)"),
+        (SystemExit(1), 2, "rop info: it called code that ends the process: sys.exit(1)"),
         (
             PermissionError(13, "Permission denied", "a.png"),
             2,

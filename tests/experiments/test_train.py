@@ -167,7 +167,7 @@ def test_an_experiment_of_ones_own(tmp_path, monkeypatch):
     out = ["--engine", "numpy", "--out", str(tmp_path)]
     assert main(["train", "mine", *options, *out]) == 0
     assert len(read_log(tmp_path).records) == 2
-    with pytest.raises(RopValueError, match="already"):
+    with pytest.raises(RopValueError, match="has this name already"):
         registry.experiment("mine", iterations=2)(mine)
 
 

@@ -1,4 +1,4 @@
-"""What `rop.draw` and `rop.plot` share: figures without pyplot, layouts, and how they are painted.
+"""The parts of `rop.draw` and `rop.plot`: figures without pyplot, layouts, painting.
 
-Only `figures` and `painting` import matplotlib, and nothing imports them before a picture is made.
+Only `figures` and `painting` import matplotlib; they are imported when a picture is made.
 """

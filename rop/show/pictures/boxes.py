@@ -1,4 +1,4 @@
-"""What a picture shows of a graph: a box for every node, or for all those that are too many."""
+"""The boxes of a graph's picture: one for every node, or one for many."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from rop.objective.objective import Objective
 from rop.programs.names import node_names
 from rop.show.folding import repetitions
 
-# Boxes of F, and of L: of more than WHOLE what repeats is folded, and of the rest at most SHOWN ops
-# and half as many leaves are shown.
+# F or L with more boxes than WHOLE is folded; then at most SHOWN ops and half as many leaves are
+# shown.
 WHOLE, SHOWN = 60, 240
 
 
@@ -32,7 +32,7 @@ class Box:
     parents : tuple of Box
         Where its edges come from.
     beyond : bool
-        Whether it belongs to L, and so stands right of the cut between F and L.
+        Whether it belongs to L, right of the cut between F and L.
     """
 
     name: str
@@ -90,7 +90,7 @@ def boxes_of(what: Objective | Node) -> list[Box]:
 
 
 def folded(boxes: list[Box]) -> list[Box]:
-    """The boxes to show: of what repeats the first and the last round, of what is large the ends.
+    """The boxes to show: the ends of a recurrence, and the ends of a large graph.
 
     Parameters
     ----------
@@ -100,8 +100,8 @@ def folded(boxes: list[Box]) -> list[Box]:
     Returns
     -------
     list of Box
-        Parents before children. For ops that are not shown one box stands where they would be, and
-        one for all leaves that only they use.
+        Parents before children. One box stands for ops that are left out, and one for the leaves
+        that only they use.
     """
     if max(Counter(box.beyond for box in boxes).values()) <= WHOLE:
         return boxes
@@ -121,7 +121,7 @@ def folded(boxes: list[Box]) -> list[Box]:
 
 
 def _runs(ops: list[Box], shown: set[Box]) -> list[list[Box]]:
-    """Ops in stretches that are shown or not shown."""
+    """Runs of ops that are all shown, or all left out."""
     return [list(run) for _, run in groupby(ops, lambda box: box in shown)]
 
 
@@ -132,7 +132,7 @@ def _draw(
     times: Mapping[Box, int],
     drawn: dict[Box, Box],
 ) -> None:
-    """Enter the boxes of each group as they are drawn: the hidden ones as one."""
+    """Enter the boxes of each group as they are drawn: those left out as one box."""
     for group in groups:
         hidden = dict.fromkeys(box for box in group if box not in shown)
         outside = dict.fromkeys(p for box in hidden for p in box.parents if p not in hidden)
@@ -160,7 +160,7 @@ def _detail(node: Node) -> str:
 
 
 def _times(ops: list[Box]) -> dict[Box, int]:
-    """The ops of the middle rounds of what repeats, with the number of these rounds."""
+    """The ops of the middle rounds of a recurrence, with the number of these rounds."""
     found: dict[Box, int] = {}
     for start, length, rounds in repetitions([(box.name, box.detail) for box in ops]):
         middle = ops[start + length : start + (rounds - 1) * length]

@@ -1,6 +1,6 @@
-"""Figures without pyplot: they need no backend, leak nothing, and show themselves in notebooks.
+"""Figures without pyplot: they need no backend and leak nothing, and notebooks show them.
 
-The one module of the package that imports matplotlib; it is imported where a figure is made.
+This module imports matplotlib, so it is imported only where a figure is made.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PIXELS = 20_000  # most in either direction; FreeType and browsers give up not 
 
 
 class Picture(Figure):
-    """A figure that a notebook shows without pyplot, and that keeps no place in pyplot's list."""
+    """A figure that notebooks show without pyplot, and that pyplot does not keep."""
 
     def __init__(
         self, width: float, height: float, layout: Literal["constrained"] | None = "constrained"
@@ -52,7 +52,7 @@ def save(figure: Figure, path: str | Path | None, dpi: float = 150.0) -> Figure:
     figure : Figure
         The figure.
     path : str or Path, optional
-        Where to; its suffix, svg, png or pdf, says in which format.
+        The file; its suffix, svg, png or pdf, gives the format.
     dpi : float
         Pixels per inch of a png; fewer if it would have more than 20,000 on a side.
 
@@ -83,9 +83,9 @@ def label(ax: Axes, title: str, x: str, y: str) -> None:
     ax : matplotlib Axes
         The axes.
     title : str
-        What is seen.
+        The title.
     x, y : str
-        What the axes count or measure, with units.
+        The labels of the axes, with units.
     """
     ax.set_title(title, fontsize=9.5, loc="left", color=INK)
     ax.set_xlabel(x, fontsize=8.5, color=INK)
@@ -99,7 +99,7 @@ def label(ax: Axes, title: str, x: str, y: str) -> None:
 def series(
     ax: Axes, x: Sequence[int], y: Sequence[float], colour: str, name: str | None = None
 ) -> None:
-    """Plot a line, with a log scale where all is positive and differs by more than a factor of 5.
+    """Plot a line; on a log scale if all values are positive and span more than a factor of 5.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def series(
     colour : str
         Colour of the line.
     name : str, optional
-        What a legend calls it.
+        Its name in the legend.
     """
     ax.plot(x, y, color=colour, lw=1, label=name, **marks(x))
     finite = [value for value in y if isfinite(value)]
@@ -119,14 +119,14 @@ def series(
 
 
 def marks(points: Sequence[float], marker: str = "o") -> dict[str, Any]:
-    """Markers for a line of points, no more than can be told apart.
+    """Markers for a line of points, few enough to tell them apart.
 
     Parameters
     ----------
     points : sequence
         The points.
     marker : str
-        Their form.
+        The form of the markers.
 
     Returns
     -------
@@ -137,7 +137,7 @@ def marks(points: Sequence[float], marker: str = "o") -> dict[str, Any]:
 
 
 def logarithmic(ax: Axes, axes: str) -> None:
-    """Give axes a log scale with numbers that can be read, such as 0.2, 5 and 10⁻⁶.
+    """Give axes a log scale with readable numbers, such as 0.2, 5 and 10⁻⁶.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ def logarithmic(ax: Axes, axes: str) -> None:
 
 
 class _LogNumbers(Formatter):
-    """Writes powers of ten, and where there are few of them some numbers between."""
+    """Writes powers of ten, and if these are few also 2 and 5."""
 
     def __call__(self, x: float, pos: int | None = None) -> str:
         assert self.axis is not None
@@ -175,12 +175,12 @@ class _LogNumbers(Formatter):
 
 
 def limits(values: Sequence[float]) -> tuple[float, float]:
-    """Limits that show all below 0, and above it no more than below: a warm start's q is huge.
+    """Limits that show all values below 0, and as much above 0: a warm start's q is huge.
 
     Parameters
     ----------
     values : sequence of float
-        What is to be seen.
+        The values to show.
 
     Returns
     -------

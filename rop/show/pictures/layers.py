@@ -1,4 +1,4 @@
-"""A graph in layers: which box stands in which layer, in which order, and how high.
+"""A graph in layers: the layer of each box, its order in the layer, and its height.
 
 Longest paths say how many layers there are, barycentre sweeps the order within each, and an edge
 that passes a layer has a slot of its own there, so that no edge runs through a box.
@@ -150,7 +150,7 @@ def sides(
 def sweep(
     columns: list[list[Slot]], links: Links, heights: Mapping[Slot, float], side: Mapping[Slot, int]
 ) -> dict[Slot, float]:
-    """Order the slots of each layer such that few edges cross, and give each its y.
+    """Order the slots of each layer so that few edges cross, and give each slot its y.
 
     Parameters
     ----------
@@ -205,14 +205,14 @@ def placed(
     weights: Mapping[Slot, float],
     heights: Mapping[Slot, float],
 ) -> dict[Slot, float]:
-    """The y nearest to the wanted ones for the slots of a layer, in this order, without overlap.
+    """The y of a layer's slots: in this order, without overlap, and near the wanted ones.
 
     Parameters
     ----------
     column : sequence of Slot
         The slots, from top to bottom.
     wanted, weights : mapping of Slot to float
-        Where each slot would like to be, and how much it insists.
+        The wanted y of each slot, and the weight of this wish.
     heights : mapping of Slot to float
         Height of each box; 0 for a passing edge.
 

@@ -1,4 +1,4 @@
-"""Where boxes and edges go: layers from left to right, in lines from top to bottom, like text."""
+"""The places of boxes and edges: layers from left to right, in lines, like text."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Edge:
 
 @dataclass
 class Layout:
-    """Where everything goes, in inches; y grows downwards.
+    """The place of everything, in inches; y grows downwards.
 
     Attributes
     ----------

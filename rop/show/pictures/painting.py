@@ -1,6 +1,6 @@
 """Paints a layout: boxes of different forms for data, parameters, ops and the loss, and edges.
 
-Imported only where a picture is made, as it imports matplotlib.
+It imports matplotlib, so it is imported only when a picture is made.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def canvas(layout: Layout, caption: str) -> Axes:
     Parameters
     ----------
     layout : Layout
-        What is to be painted.
+        The layout.
     caption : str
         The line above it.
 
@@ -78,9 +78,9 @@ def paint(ax: Axes, layout: Layout, caption: str) -> None:
     Parameters
     ----------
     ax : matplotlib Axes
-        Where to; all is scaled to fit.
+        The axes; everything is scaled to fit.
     layout : Layout
-        What to paint.
+        The layout.
     caption : str
         The line above it.
     """
