@@ -287,10 +287,18 @@ class SoftmaxCrossEntropy(TableLoss):
         cp = emit.once("cp", self.weighted(z, c), c, p)
         all_, rows = _LETTERS[: len(z.shape)], _LETTERS[: len(z.shape) - 1]
         inner = einsum(f"{all_},{all_}->{rows}", (z.shape, z.shape), "{0}ᵀ {1}")
-        pRz = emit.temporary(f"pᵀR{emit.names[z]}", z.shape[:-1], inner, p, Rz)
-        emit(Rdz, product(z.shape), cp, Rz)
+        spread, _ = view(z.shape[:-1], lambda a: np.broadcast_to(a[..., None], z.shape), "({0})")
         outer = einsum(f"{all_},{rows}->{all_}", (z.shape, z.shape[:-1]), "{0} ({1})")
-        emit(Rdz, scaled(outer, -1.0), cp, pRz)
+        # L'' of what is the same for all classes is zero, so the mean may go first. Where p is
+        # saturated almost nothing is left: then no digits cancel, and L'' stays PSD.
+        name, centred = f"R{emit.names[z]}", Target(State(), z, "ΔR")
+        mean = emit.temporary(f"pᵀ{name}", z.shape[:-1], inner, p, Rz)
+        emit(centred, view(z.shape, lambda a: a, "{0}")[0], Rz)
+        emit(centred, scaled(spread, -1.0), mean)
+        delta = centred.state[z]
+        rest = emit.temporary(f"pᵀ{delta.name}", z.shape[:-1], inner, p, delta)
+        emit(Rdz, product(z.shape), cp, delta)
+        emit(Rdz, scaled(outer, -1.0), cp, rest)
 
 
 class LossGraph(Loss):

