@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
+from functools import partial
 from html import escape
 from math import prod
 from typing import TYPE_CHECKING
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["checks"]  # registers the pictures of reports
 
+_text = partial(escape, quote=False)
 _LAST = 20  # rows of a long table
 _COSTED = ("gradient", "ggnvp", "hvp")
 
@@ -47,7 +49,7 @@ def _objective(objective: Objective) -> str:
     ]
     penalty = f", l2 = {objective.l2:g}" if objective.l2 else ""
     return (
-        f"<p>{escape(objective.loss.name)} of {objective.output_shape}{penalty}, "
+        f"<p>{_text(objective.loss.name)} of {objective.output_shape}{penalty}, "
         f"{objective.n:,} parameters</p>{_svg(draw(objective))}"
         + _table(("parameter", "shape", "elements"), rows)
     )
@@ -59,7 +61,7 @@ def _linearization(at: Linearization) -> str:
     programs = {name: at.objective.algorithms.product(name).steps for name in _COSTED}
     work = [(name, len(steps), f"{_multiplications(steps):,}") for name, steps in programs.items()]
     return (
-        f"<p>{escape(repr(at)[1:-1])}</p>"
+        f"<p>{_text(repr(at)[1:-1])}</p>"
         + _table(("memory", ""), sizes)
         + _table(("product", "steps", "multiplications for a case"), work)
     )
@@ -67,17 +69,17 @@ def _linearization(at: Linearization) -> str:
 
 @display.html.register
 def _listing(listing: Listing) -> str:
-    return f"<pre>{escape(str(listing))}</pre>"
+    return f"<pre>{_text(str(listing))}</pre>"
 
 
 @display.html.register
 def _report(report: Report) -> str:
     first, *rest = str(report).splitlines()
     wrong = [line for line in rest if "FAIL" in line or "INCONCLUSIVE" in line]
-    details = escape("\n".join(rest))
+    details = _text("\n".join(rest))
     return (
-        f"<p><b>{escape(first)}</b></p>"
-        + "".join(f"<pre>{escape(line)}</pre>" for line in wrong[:8])
+        f"<p><b>{_text(first)}</b></p>"
+        + "".join(f"<pre>{_text(line)}</pre>" for line in wrong[:8])
         + f"<details><summary>details</summary><pre>{details}</pre></details>"
     )
 
@@ -94,7 +96,7 @@ def _records(records: Records) -> str:
 @display.html.register
 def _result(result: Result) -> str:
     said = (
-        f"<p>{escape(result.message)}: f = {result.fun:.6g} after {result.nit} iterations, "
+        f"<p>{_text(result.message)}: f = {result.fun:.6g} after {result.nit} iterations, "
         f"{result.nhev:,} products and {result.seconds:.1f} s</p>"
     )
     if not result.records:
@@ -127,16 +129,19 @@ def _multiplications(steps: Iterable[Step]) -> int:
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    head = "".join(f"<th>{escape(text)}</th>" for text in heads)
+    head = "".join(f"<th>{_text(text)}</th>" for text in heads)
     body = "".join(
-        "<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows
+        "<tr>" + "".join(f"<td>{_text(str(cell))}</td>" for cell in row) + "</tr>" for row in rows
     )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _svg(figure: Figure) -> str:
+    from matplotlib import rc_context
+
     file = io.StringIO()
-    figure.savefig(file, format="svg", metadata={"Date": None})
+    with rc_context({"svg.hashsalt": "rop"}):  # the same graph gives the same bytes
+        figure.savefig(file, format="svg", metadata={"Date": None})
     text = file.getvalue()
     return text[text.index("<svg") :]
 

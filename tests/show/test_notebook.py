@@ -86,6 +86,7 @@ def test_html(shown, name, elements, words):
 def test_a_node_is_a_picture(shown):
     text = shown["node"]._repr_svg_()
     assert ElementTree.fromstring(text).tag.endswith("svg")
+    assert shown["node"]._repr_svg_() == text  # whatever the run
     assert shown["node"]._repr_html_() is None
 
 
