@@ -16,6 +16,7 @@ from rop.losses import LossGraph, SigmoidCrossEntropy, SoftmaxCrossEntropy, Squa
 from rop.objective import init
 from rop.objective.linearization import Linearization
 from rop.objective.objective import Objective
+from rop.objective.saving import load_theta
 from rop.ops import (
     abs,
     add,
@@ -145,6 +146,7 @@ __all__ = [
     "gelu",
     "hf",
     "init",
+    "load_theta",
     "leaky_relu",
     "log",
     "log1p",

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from rop import hf
+from rop.datasets.writing import write_atomically
 from rop.experiments.pictures import lines
 from rop.experiments.registry import Problem
-from rop.hf.files import write_atomically
 from rop.show import plot
 
 

@@ -1,4 +1,4 @@
-"""Files that survive a crash: written whole or not at all, or line by line with checksums."""
+"""Files that survive a crash: written line by line with checksums."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from rop.datasets.npz import open_regular
+from rop.datasets.writing import sync_folder
 from rop.errors import RopValueError, file_errors
 
 _REMEDY = "free space on the disk or check the permissions, then resume the run"
@@ -21,37 +22,6 @@ _LONGEST, _LARGEST = 2**28, 2**40
 
 class DamagedLineError(RopValueError):
     """A line of a file is not as it was written."""
-
-
-def write_atomically(
-    path: Path, write: Callable[[BinaryIO], object], previous: Path | None = None
-) -> None:
-    """Write a file such that at any moment its name stands for the old or the new content, whole.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    write : callable, file -> None
-        Writes the content.
-    previous : Path, optional
-        Where to keep the old content. A crash may leave it there, and no file at ``path``.
-
-    Raises
-    ------
-    RopFileError
-        If the operating system refuses.
-    """
-    unfinished = path.with_name(path.name + ".part")
-    with file_errors(f"cannot write {path}", _REMEDY):
-        with open(unfinished, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        if previous is not None and path.exists():
-            os.replace(path, previous)
-        os.replace(unfinished, path)
-        _sync_folder(path.parent)
 
 
 class JsonLines:
@@ -83,7 +53,7 @@ class JsonLines:
             self._end = complete[-1]
             self._file.truncate(self._end)
             if new:
-                _sync_folder(path.parent)
+                sync_folder(path.parent)
 
     def append(self, value: dict[str, Any]) -> None:
         """Write an object; return when it is on the disk.
@@ -205,13 +175,3 @@ def _ends(path: Path) -> list[int]:
     for line in complete_lines(path):
         ends.append(ends[-1] + len(line))
     return ends
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make sure that names, not only contents, are on the disk; Windows has no such call."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -7,7 +7,6 @@ import platform
 import sys
 import zlib
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -15,14 +14,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rop.graph import Node, ancestors
+from rop.graph import ancestors
 from rop.hf.vectors import Vector
+from rop.objective.fingerprint import fingerprint
 from rop.objective.objective import Objective
 
 # Arrays up to this size are read whole: at about 1 GB/s, a quarter of a second.
 _WHOLE = 2**28
 _BLOCK = 2**20
-_KNOWN = "rop", "abc", "builtins"
 
 
 @dataclass(frozen=True)
@@ -55,13 +54,12 @@ class Model:
         """Return the identity of an objective."""
         nodes = ancestors(objective.z, *objective.loss.given, *objective.hidden)
         ops = Counter(node.kind if node.op is None else node.op.name for node in nodes)
-        digest = hashlib.sha256("\n".join(_graph(objective, nodes)).encode())
         return cls(
             dict(objective.shapes),
             dict(sorted(ops.items())),
             objective.loss.name,
             objective.l2,
-            digest.hexdigest(),
+            fingerprint(objective),
         )
 
 
@@ -134,48 +132,3 @@ class Environment:
 def checksum(theta: Vector) -> str:
     """Return the SHA-256 of a vector's bytes, in hexadecimal digits."""
     return hashlib.sha256(np.ascontiguousarray(theta).tobytes()).hexdigest()
-
-
-def _graph(objective: Objective, nodes: list[Node]) -> Iterator[str]:
-    """Yield a line for each node, and one for the loss and the order of the parameters."""
-    position = {node: i for i, node in enumerate(nodes)}
-    ops: dict[int, str] = {}  # many nodes share one op
-    for node in nodes:
-        if id(node.op) not in ops:
-            ops[id(node.op)] = _op(node.op)
-        parents = [position[parent] for parent in node.parents]
-        name = node.name if node.op is None else ""
-        constant = _described(node.constant)
-        yield f"{node.kind} {name} {ops[id(node.op)]} {parents} {node.shape} {constant}"
-    given = [position[node] for node in (objective.z, *objective.loss.given, *objective.hidden)]
-    order = [position[node] for node in objective.parameters]
-    yield f"{objective.loss.name} {objective.loss.convexify} {objective.distance} {given} {order}"
-
-
-def _op(op: Any) -> str:
-    """Describe an op by what it was made of; one of the user's own by its functions too."""
-    cls, shapes, options = op.__reduce__()[1] if op is not None else (None, (), {})
-    if not isinstance(options, dict):  # no op of the catalogue, and not made by `of`
-        cls, options = type(op), {}
-    classes = [each for each in type(op).__mro__ if each.__module__.split(".")[0] not in _KNOWN]
-    rules = [_described(member) for each in classes for member in vars(each).values()]
-    return f"{getattr(cls, '__qualname__', '')} {shapes} {_described(options)} {rules}"
-
-
-def _described(value: Any, depth: int = 4) -> str:
-    """Describe a value by its numbers, a function by its names and numbers."""
-    if value is None or isinstance(value, bool | int | float | str | slice | np.generic):
-        return repr(value)
-    if isinstance(value, np.ndarray):
-        return f"{value.dtype}{value.shape}{zlib.crc32(value.tobytes()):08x}"
-    if depth and isinstance(value, tuple | list):
-        return f"({', '.join(_described(each, depth - 1) for each in value)})"
-    if depth and isinstance(value, dict):
-        return _described(list(value.items()), depth)
-    function = getattr(value, "__func__", value)
-    code = getattr(function, "__code__", None)
-    if depth and code is not None:
-        numbers = [each for each in code.co_consts if isinstance(each, float)]
-        cells = [cell.cell_contents for cell in function.__closure__ or ()]
-        return f"{code.co_name}{code.co_names}{numbers}{_described(cells, depth - 1)}"
-    return type(value).__qualname__

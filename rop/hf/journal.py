@@ -17,6 +17,7 @@ from typing import Literal, TypeAlias
 
 from rop.arguments import checked
 from rop.datasets.npz import open_regular
+from rop.datasets.writing import write_atomically
 from rop.errors import RopValueError, file_errors
 from rop.hf.files import (
     OPENING,
@@ -24,7 +25,6 @@ from rop.hf.files import (
     complete_lines,
     decode_line,
     encode_line,
-    write_atomically,
 )
 from rop.hf.lock import FolderLock
 from rop.hf.log import LOG, Header, read_records

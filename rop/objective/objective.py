@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from rop.losses import TableLoss
 from rop.objective.definition import Definition
 from rop.objective.inputs import checked_batch, numbers, real
 from rop.objective.linearization import Linearization
+from rop.objective.saving import save_theta
 from rop.objective.scipy import scipy_functions
 from rop.ops.kernels import Array
 from rop.programs.checkpointing import Checkpoints
@@ -211,6 +213,25 @@ class Objective(Definition):
                 "the outputs"
             )
         return self.loss.prediction(self.outputs(theta, batch, engine, dtype))
+
+    def save(self, path: str | Path, theta: ArrayLike) -> None:
+        """Write θ to a file, which `rop.load_theta` reads: .npz, an array for each parameter.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file, such as "model.npz"; one of that name is replaced.
+        theta : array_like, (n,)
+            The parameters.
+
+        Raises
+        ------
+        RopTypeError, RopValueError
+            If theta does not fit.
+        RopFileError
+            If the file cannot be written.
+        """
+        save_theta(path, self, self._theta(theta, None)[0])
 
     def scipy(
         self, batch: Mapping[str, ArrayLike] | None = None, **options: Any
