@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import cache
 
 from rop.engines.execution import Execution, NumpyExecution
 from rop.errors import RopError, RopValueError
@@ -14,6 +15,7 @@ DEFAULT_ENGINE = "numba" if _COMPILES else "numpy"
 """The engine for those who name none: Numba's, unless Numba is told not to compile."""
 
 
+@cache
 def engine_named(name: str) -> Callable[..., Execution]:
     """Import an engine.
 
