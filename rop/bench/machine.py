@@ -56,7 +56,7 @@ def _blas() -> dict[str, str]:
     """BLAS of NumPy, which serves engine="numpy", and of SciPy, which serves engine="numba"."""
     found = {}
     for package in (numpy, scipy):
-        blas = package.show_config(mode="dicts")["Build Dependencies"]["blas"]
+        blas = package.show_config(mode="dicts").get("Build Dependencies", {}).get("blas", {})
         found[package.__name__] = f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip()
     return found
 

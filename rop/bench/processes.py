@@ -76,9 +76,12 @@ def call(
         process = subprocess.run(
             [sys.executable, *arguments],
             env={**os.environ, **variables, **(environment or {})},
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             text=True,
             check=False,
+            # Ctrl-C comes to this process alone, which then ends the other one.
+            process_group=0 if os.name == "posix" else -1,
         )
     if process.returncode:
         raise BenchmarkError(

@@ -2,7 +2,10 @@
 
 import json
 import os
+import signal
+import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -364,3 +367,24 @@ def test_what_was_measured_for_this_version_is_printed_without_measuring(monkeyp
         assert f"{path.stem}: {results['machine']['processor']}" in printed
         assert results["workloads"].keys() == WORKLOADS.keys()
     assert all(f"\n{name}  " in printed for name in WORKLOADS)
+
+
+def test_ctrl_c_ends_the_process_that_measures(tmp_path):
+    """A terminal sends the signal to the whole group: the worker must not tell of it."""
+    source = (
+        "import time; from rop.bench.processes import call; print('begun', flush=True); "
+        "call(['-c', 'import time; time.sleep(60)'], cores=1)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", source],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,
+    )
+    assert process.stdout.readline() == "begun\n"
+    time.sleep(1.0)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=50)
+    assert process.returncode == -signal.SIGINT
+    assert err.count("Traceback") == 1
