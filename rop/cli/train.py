@@ -9,8 +9,9 @@ from rop.cli import FAIL, INTERRUPTED, PASS, arguments
 from rop.cli.options import add_options, listing
 from rop.errors import RopValueError
 from rop.experiments import EXPERIMENTS
-from rop.experiments.training import Order, recipe_names, train
+from rop.experiments.training import Order, train
 from rop.hf.log import LOG
+from rop.hf.recipes import MAKERS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         one.add_argument(
             "--recipe",
             default="own",
-            choices=["own", "default", *recipe_names()],
+            choices=["own", *MAKERS],
             help="settings of HF: the experiment's own, the default, or the papers' by name",
         )
         one.add_argument(

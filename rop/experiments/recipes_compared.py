@@ -7,8 +7,9 @@ from dataclasses import replace
 from rop.experiments.pictures import lines
 from rop.experiments.registry import Findings, study
 from rop.experiments.runs import small_curves, train_for
-from rop.experiments.training import recipe_named, recipe_names
+from rop.experiments.training import recipe_named
 from rop.experiments.warm_starts import summary
+from rop.hf.recipes import MAKERS
 
 
 @study("recipes", seconds=300)
@@ -27,7 +28,7 @@ def recipes_compared(seconds: float, seed: int) -> Findings:
     Findings
     """
     problem = small_curves(seed)
-    recipes = {name: recipe_named(name, problem) for name in ("default", *recipe_names())}
+    recipes = {name: recipe_named(name, problem) for name in MAKERS}
     first = recipes["martens2010"]
     recipes["martens2010, gradient on the curvature's cases"] = replace(
         first, batches=replace(first.batches, gradient=1 / 6, curvature=1.0)

@@ -15,10 +15,9 @@ from rop.errors import RopValueError, file_errors
 from rop.experiments.measures import measure
 from rop.experiments.registry import EXPERIMENTS, Problem
 from rop.experiments.results import draw_results, write_json, write_results
-from rop.hf import recipes
 from rop.hf.files import JsonLines, read_lines
 from rop.hf.journal import Resume
-from rop.hf.recipes import Recipe
+from rop.hf.recipes import MAKERS, Recipe
 from rop.hf.storage import encode
 from rop.hf.vectors import Vector
 
@@ -36,8 +35,8 @@ class Order:
     options : mapping of str to object
         The experiment's own options.
     recipe : str
-        "own" for the experiment's own recipe, "default" for ``Recipe()``, or the name of a function
-        of `rop.hf.recipes`.
+        "own" for the experiment's own recipe, "default" for ``Recipe()``, or another key of
+        `rop.hf.recipes.MAKERS`.
     seed : int
         Seed of θ_0.
     engine : str
@@ -147,7 +146,7 @@ def recipe_named(name: str, problem: Problem) -> Recipe:
     Parameters
     ----------
     name : str
-        "own", "default" for ``Recipe()``, or the name of a function of `rop.hf.recipes`.
+        "own" for the problem's own, or a key of `rop.hf.recipes.MAKERS`; "default" is ``Recipe()``.
     problem : Problem
         The problem.
 
@@ -163,34 +162,11 @@ def recipe_named(name: str, problem: Problem) -> Recipe:
     """
     if name == "own":
         return problem.recipe
-    if name == "default":
-        return Recipe()
-    known = recipe_names()
-    if name not in known:
-        raise RopValueError(
-            f"there is no recipe {name!r}; there are own, default, {', '.join(known)}"
-        )
-    make = getattr(recipes, name)
-    accepted = inspect.signature(make).parameters
-    made: Recipe = make(**{k: v for k, v in problem.settings.items() if k in accepted})
-    return made
-
-
-def recipe_names() -> list[str]:
-    """Return the names of the functions of `rop.hf.recipes`.
-
-    Returns
-    -------
-    list of str
-        The names, in the order of the file.
-    """
-    return [
-        name
-        for name, function in vars(recipes).items()
-        if inspect.isfunction(function)
-        and function.__module__ == recipes.__name__
-        and not name.startswith("_")
-    ]
+    if name not in MAKERS:
+        raise RopValueError(f"there is no recipe {name!r}; there are own, {', '.join(MAKERS)}")
+    make = MAKERS[name]
+    accepted = inspect.signature(make).parameters if name != "default" else ()
+    return make(**{k: v for k, v in problem.settings.items() if k in accepted})
 
 
 class _Curve:

@@ -41,17 +41,9 @@ def named(recipe: Recipe | str | None) -> Recipe:
     RopTypeError
         If it is neither a recipe nor a name.
     """
-    makers: dict[str | None, Callable[[], Recipe]] = {
-        None: Recipe,
-        "default": Recipe,
-        "basic": basic,
-        "martens2010": martens2010,
-        "momentum2012": momentum2012,
-        "validated2012": validated2012,
-    }
-    wanted = Either((Instance(Recipe), OneOf(tuple(makers)[1:]), OneOf((None,))))
+    wanted = Either((Instance(Recipe), OneOf(tuple(MAKERS)), OneOf((None,))))
     check("rop.hf", "recipe", recipe, Annotated[Any, wanted])
-    return recipe if isinstance(recipe, Recipe) else makers[recipe]()
+    return recipe if isinstance(recipe, Recipe) else MAKERS[recipe or "default"]()
 
 
 @checked
@@ -230,3 +222,13 @@ def basic(*, lam: NotNegative = 0.0, max_steps: Count = 250) -> Recipe:
         cg=ConjugateGradient(max_steps, progress=None, residual=1e-6, rise=None, downhill=True),
         selection=LastIterate(),
     )
+
+
+MAKERS: dict[str, Callable[..., Recipe]] = {
+    "default": Recipe,
+    "basic": basic,
+    "martens2010": martens2010,
+    "momentum2012": momentum2012,
+    "validated2012": validated2012,
+}
+"""The recipes by name; each takes some of its settings as arguments."""

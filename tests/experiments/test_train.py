@@ -10,8 +10,9 @@ from rop.cli import main
 from rop.errors import RopValueError
 from rop.experiments import EXPERIMENTS, registry, training
 from rop.experiments.measures import measure, squared_error, wrong
-from rop.experiments.training import Order, recipe_named, recipe_names, train
+from rop.experiments.training import Order, recipe_named, train
 from rop.hf import Recipe, compare, read_log, replay
+from rop.hf.recipes import MAKERS
 
 SMALL = ["--hidden", "8", "--engine", "numpy"]
 
@@ -135,7 +136,7 @@ def test_ctrl_c_leaves_a_folder_to_go_on_from(tmp_path, monkeypatch):
     assert trained(tmp_path, "--iterations", 4, "--resume") == 0
 
 
-@pytest.mark.parametrize("name", recipe_names())
+@pytest.mark.parametrize("name", MAKERS)
 def test_every_recipe_can_be_asked_for(name):
     problem = EXPERIMENTS["digits"].build(0, lam=0.5)
     recipe = recipe_named(name, problem)
