@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rop import datasets, hf, nets, ops
 from rop.checking import check, check_products, museum
+from rop.engines.memory import free_memory
 from rop.errors import RopError, RopMemoryError, RopTypeError, RopValueError
 from rop.graph import Node, constant, data, param
 from rop.losses import LossGraph, SigmoidCrossEntropy, SoftmaxCrossEntropy, SquaredError
@@ -143,6 +144,7 @@ __all__ = [
     "explain",
     "expm1",
     "flatten",
+    "free_memory",
     "gelu",
     "hf",
     "init",

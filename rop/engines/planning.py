@@ -31,6 +31,12 @@ class Plan:
     work: int
     compiled: dict[Any, list[Any]] = field(default_factory=dict)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the plan and of what has been made of it, more or less."""
+        made = [part for parts in list(self.compiled.values()) for part in parts]
+        return 128 * len(self.offsets) + sum(getattr(part, "nbytes", 0) for part in made)
+
 
 def plan(program: Program, cases: int, directions: int = 1) -> Plan:
     """Lay out a program's values before anything is allocated; temporaries share space.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import partial
 from math import isfinite, prod
 from typing import Any, TypeAlias
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from rop.engines.arrays import is_finite
 from rop.engines.execution import Execution, Refuse, Space
-from rop.engines.memory import Layouts, Shard
+from rop.engines.memory import Layouts, Shard, Spares
 from rop.engines.numba import binding
 from rop.engines.numba.tape import collect
 from rop.engines.numba.vectors import dot
@@ -26,8 +25,8 @@ from rop.programs.steps import Program
 
 Run: TypeAlias = Callable[[Array, Array], Any]
 
-# Executions that nobody needs any more, kept for the next linearizations.
-_SPARES = 3
+# So many programs stay bound to one execution, for several numbers of directions.
+_RUNS = 64
 
 
 class ShardedExecution(Execution):
@@ -36,8 +35,10 @@ class ShardedExecution(Execution):
     It can be loaded again when nobody needs it any more: then nothing is allocated or bound.
     """
 
-    spare_bytes = 2**28
-    """So much memory may wait for the next linearization."""
+    spare_bytes = 3 * 2**28
+    """So much memory may wait for the next linearizations."""
+
+    released = 0
 
     def __init__(self, algorithms: Algorithms, *key: Any) -> None:
         super().__init__(algorithms, *key)
@@ -46,31 +47,32 @@ class ShardedExecution(Execution):
         self.shards = self._split()
         self._refuse_what_does_not_fit()
         self._runs: dict[tuple[str, int], list[Run]] = {}
-        self._parts: dict[int, Array] = {}
+        self._parts = np.empty(0, self._dtype)
+        self._bytes: int | None = None
         self._done: set[str] = set()
         self._pending: dict[str, list[Run]] = {}
 
     @classmethod
     def take(cls, algorithms: Algorithms, *key: Any) -> Execution:
         """Return an execution that has been released, or a new one."""
-        for spare in list(cls._spares(algorithms)):
-            if spare.key == key:
-                with suppress(ValueError):  # another thread has taken it
-                    cls._spares(algorithms).remove(spare)
-                    return spare
-        return cls(algorithms, *key)
+        found: Execution | None = cls._spares(algorithms).take(key)
+        return cls(algorithms, *key) if found is None else found
 
     def release(self) -> None:
-        """Keep the execution for the next batch of its size, unless it holds much memory."""
-        if sum(self.memory.values()) <= self.spare_bytes:
-            spares = self._spares(self._algorithms)
-            spares.append(self)
-            del spares[:-_SPARES]
+        """Keep the execution for the next batch of its size."""
+        self._spares(self._algorithms).keep(self)
 
     @staticmethod
-    def _spares(algorithms: Algorithms) -> list[ShardedExecution]:
-        found: list[ShardedExecution] = algorithms.prepared.setdefault("executions", [])
-        return found
+    def _spares(algorithms: Algorithms) -> Spares:
+        found: Spares | None = algorithms.prepared.get("executions")
+        return algorithms.prepared.setdefault("executions", Spares()) if found is None else found
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all that the execution holds."""
+        if self._bytes is None:
+            self._bytes = sum(self.memory.values())
+        return self._bytes
 
     def load(
         self,
@@ -219,8 +221,7 @@ class ShardedExecution(Execution):
             "theta": "theta",
             "work": "work",
         }
-        parts = sum(part.nbytes for part in self._parts.values())
-        sizes = {"theta": 0, "batch": 0, "cached": 0, "work": parts}
+        sizes = {"theta": 0, "batch": 0, "cached": 0, "work": self._parts.nbytes}
         seen: set[int] = set()
         for shard in self.shards:
             for name, buffer in shard.buffers.items():
@@ -268,11 +269,16 @@ class ShardedExecution(Execution):
         }
 
     def _bound(self, program: Program, K: int) -> list[Run]:
-        runs = []
+        runs, before = [], [shard.buffers.get("work") for shard in self.shards]
         for shard in self.shards:
             layout = self._layouts(program, shard.cases, K)
             shard.prepare(program, layout)
             runs.append(binding.bind(program, layout, shard, K))
+        moved = any(a is not s.buffers["work"] for a, s in zip(before, self.shards, strict=True))
+        if moved or len(self._runs) >= _RUNS:
+            # Each holds on to the work space that it was bound to: the old one goes with them.
+            self._runs.clear()
+        self._bytes = None
         return runs
 
     def _cut(self, flat: Array, shard: Shard) -> Array:
@@ -280,9 +286,11 @@ class ShardedExecution(Execution):
         return flat[shard.rows.start * per_case : shard.rows.stop * per_case]
 
     def _parts_of(self, size: int) -> Array:
-        if size not in self._parts:
-            self._parts[size] = np.empty((len(self.shards) - 1, size), self._dtype)
-        return self._parts[size]
+        """Room for the other shards' parts of a result."""
+        needed = (len(self.shards) - 1) * size
+        if len(self._parts) < needed:
+            self._parts, self._bytes = np.empty(needed, self._dtype), None
+        return self._parts[:needed].reshape(-1, size)
 
 
 def _collect(output: Array, parts: Array, plus: tuple[float, Array] | None) -> None:

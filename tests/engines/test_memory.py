@@ -8,6 +8,7 @@ import pytest
 
 import rop
 import rop.engines.memory
+import rop.engines.sharded
 
 
 def chain(layers, width=8):
@@ -202,3 +203,112 @@ def test_files_that_are_not_as_expected(tmp_path):
     found = rop.engines.memory.available(system(tmp_path, files))
     assert found is None or found > 0
     assert rop.engines.memory.available() > 0
+
+
+def kept():
+    """Bytes that wait to be used again, by kind."""
+    found = {"Results": 0, "Layouts": 0, "Spares": 0}
+    for one in list(rop.engines.memory._kept):
+        if isinstance(one, rop.engines.memory.Results):
+            found["Results"] += sum(a.nbytes for free in one._free.values() for a in free)
+        elif isinstance(one, rop.engines.memory.Layouts):
+            found["Layouts"] += one.nbytes
+        else:
+            found["Spares"] += sum(execution.nbytes for execution in one._waiting)
+    return found
+
+
+def test_results_of_many_sizes():
+    """Those that nobody holds any more wait for the next ones, a few of them."""
+    rop.free_memory()
+    for k in range(30):
+        w = rop.param("w", 200_000 + 20_000 * k)
+        objective = rop.Objective(rop.sum(w * w), rop.SquaredError(0.0))
+        at = objective.linearize(np.ones(objective.n))
+        gradients = [at.gradient() for _ in range(5)]
+    del gradients
+    assert 0 < kept()["Results"] <= 8 * objective.n * 8
+    assert rop.free_memory() >= 8 * 700_000 * 8
+    assert kept()["Results"] == 0
+
+
+def test_results_are_bounded_in_bytes(monkeypatch):
+    rop.free_memory()
+    monkeypatch.setattr(rop.engines.memory.Results, "most_bytes", 5_000_000)
+    arrays = [rop.engines.memory.results.empty(300_000, np.dtype(float)) for _ in range(6)]
+    del arrays
+    assert kept()["Results"] == 4_800_000
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_many_numbers_of_directions(sharded, count):
+    """One linearization holds on to the memory of the largest only."""
+    objective = chain(3, 40)
+    theta, batch = place(objective, 60, 40)
+    V = np.random.default_rng(0).standard_normal((objective.n, 40))
+    with sharded(count):
+        at = objective.linearize(theta, batch, "numba")
+        right = at.ggnvp(V), at.hvp(V)
+        gc.collect()
+        tracemalloc.start()
+        before = tracemalloc.get_traced_memory()[0]
+        for K in range(1, 41):
+            np.testing.assert_allclose(at.ggnvp(V[:, :K]), right[0][:, :K], rtol=1e-10, atol=1e-12)
+            np.testing.assert_allclose(at.hvp(V[:, :K]), right[1][:, :K], rtol=1e-10, atol=1e-12)
+        gc.collect()
+        grown = tracemalloc.get_traced_memory()[0] - before
+        tracemalloc.stop()
+    assert grown < 3 * V.nbytes
+    # The same place again, with what is bound to it: θ and batch are those of the next load.
+    np.testing.assert_array_equal(at.ggnvp(theta), at.ggnvp(theta))
+    del at
+    with sharded(count):
+        again = objective.linearize(-theta, batch, "numba")
+        found = [again.ggnvp(V[:, :K]) for K in (40, 3, 1)]
+        fresh = chain(3, 40).linearize(-theta, batch, "numba")
+        for K, product in zip((40, 3, 1), found, strict=True):
+            np.testing.assert_allclose(product, fresh.ggnvp(V[:, :K]), rtol=1e-10, atol=1e-13)
+
+
+def test_one_bound_for_all_objectives(monkeypatch):
+    """Executions that wait hold so much memory together, and the oldest goes first."""
+    rop.free_memory()
+    objectives = [chain(3) for _ in range(4)]
+    theta, batch = place(objectives[0], 100)
+    size = None
+    for objective in objectives:
+        objective.linearize(theta, batch).gradient()
+        one = objective.algorithms.prepared["executions"]
+        size = size or one._waiting[0].nbytes
+    assert kept()["Spares"] == 4 * size
+    monkeypatch.setattr(rop.engines.sharded.ShardedExecution, "spare_bytes", int(2.5 * size))
+    objectives[0].linearize(theta, batch).gradient()
+    waiting = [len(o.algorithms.prepared["executions"]._waiting) for o in objectives]
+    assert waiting == [1, 0, 0, 1]
+    assert rop.free_memory() >= 2 * size
+    assert kept() == {"Results": 0, "Layouts": 0, "Spares": 0}
+    assert np.isfinite(objectives[0].linearize(theta, batch).gradient()).all()
+
+
+def test_plans_are_bounded_in_bytes(monkeypatch):
+    rop.free_memory()
+    objective = chain(4)
+    theta, batch = place(objective, 40)
+    objective.linearize(theta, batch).hvp(theta)
+    one = kept()["Layouts"]
+    monkeypatch.setattr(rop.engines.memory.Layouts, "most_bytes", 2 * one)
+    for cases in range(1, 40):
+        part = {name: array[:cases] for name, array in batch.items()}
+        objective.linearize(theta, part).hvp(theta)
+        assert kept()["Layouts"] <= 2.5 * one
+
+
+def test_what_belongs_to_an_objective_goes_with_it():
+    rop.free_memory()
+    objective = chain(3)
+    theta, batch = place(objective, 100)
+    objective.linearize(theta, batch).gradient()
+    assert kept()["Spares"] > 0
+    del objective
+    gc.collect()
+    assert kept()["Spares"] == kept()["Layouts"] == 0

@@ -33,7 +33,7 @@ _RESERVE = 2**28
 class DeviceExecution(ShardedExecution):
     """Memory on the GPU for θ and a batch, or for one piece of it at a time; see `Execution`."""
 
-    spare_bytes = 2**30  # to bind programs again means to capture graphs again
+    spare_bytes = 3 * 2**30  # to bind programs again means to capture graphs again
     shards: list[DeviceShard]  # type: ignore[assignment]
 
     def load(
@@ -196,6 +196,7 @@ class DeviceExecution(ShardedExecution):
                 one.prepare(program, self._layouts(program, one.cases, K))
             layout = self._layouts(program, shard.cases, K)
             found = self._runs[key] = [bind(program, layout, shard, K, self.tf32)]
+            self._bytes = None
         run = found[0]
         assert isinstance(run, Bound)
         return run

@@ -47,6 +47,11 @@ class Table:
     constants: Array
     scratch: int
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the table."""
+        return self.rows.nbytes + self.coefficients.nbytes + self.constants.nbytes
+
 
 def threads() -> int:
     """Number of cores that this process may use."""
