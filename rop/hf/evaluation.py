@@ -15,6 +15,7 @@ import numpy.typing as npt
 from rop.engines import engine_named
 from rop.errors import RopValueError
 from rop.hf.batches import Cases
+from rop.hf.curvature import Operator
 from rop.hf.preconditioners import Preconditioner
 from rop.hf.solution import Iterate
 from rop.hf.streams import Batch
@@ -188,6 +189,37 @@ class Evaluator:
         self._last = theta, cases, at
         return at
 
+    def product(
+        self, theta: Vector, cases: Cases, curvature: Literal["ggn", "hessian"]
+    ) -> Operator:
+        """Return v ↦ Bv on any number of cases, in pieces.
+
+        Parameters
+        ----------
+        theta : ndarray, shape (n,)
+            θ.
+        cases : Cases
+            The cases.
+        curvature : str
+            "ggn" or "hessian".
+
+        Returns
+        -------
+        callable, (n,) -> (n,)
+            The product.
+        """
+
+        def B(v: Vector) -> Vector:
+            self.products += 1
+            Bv = 0.0 * v
+            for piece in cases.pieces(self.chunk):
+                at = self.linearize(theta, piece)
+                share = v.dtype.type(piece.size / cases.size)
+                Bv += share * (at.ggnvp(v) if curvature == "ggn" else at.hvp(v))
+            return Bv
+
+        return B
+
     def _batch(self, cases: Cases) -> dict[str, npt.NDArray[Any]]:
         index = cases.index
         return {name: array[index] for name, array in self.data.items()}
@@ -286,18 +318,11 @@ class Along:
         callable, Iterate -> float
             The model; each value costs one product.
         """
-        evaluator = self._evaluator
-        _, gradient, _ = evaluator.gradient(self._theta, cases)
+        _, gradient, _ = self._evaluator.gradient(self._theta, cases)
+        B = self._evaluator.product(self._theta, cases, curvature)
 
         def q(iterate: Iterate) -> float:
-            x = iterate.x
-            Bx = 0.0 * x
-            for piece in cases.pieces(evaluator.chunk):
-                at = evaluator.linearize(self._theta, piece)
-                share = x.dtype.type(piece.size / cases.size)
-                Bx += share * (at.ggnvp(x) if curvature == "ggn" else at.hvp(x))
-            evaluator.products += 1
-            return dot(gradient, x) + dot(x, Bx) / 2
+            return dot(gradient, iterate.x) + dot(iterate.x, B(iterate.x)) / 2
 
         return q
 

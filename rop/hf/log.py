@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rop.arguments import checked
 from rop.errors import RopValueError
@@ -38,6 +40,10 @@ class Header:
         The identity of the training set, or of a stream's first batch.
     environment : Environment
         What else decides the last bits.
+    validation : dict of str to Values, or None
+        The identity of the validation data.
+    validate_every : int
+        The number of iterations between two evaluations on them.
     first : int
         The number of the first iteration in the log; 0 unless the log was repaired.
     format : int
@@ -51,20 +57,25 @@ class Header:
     objective: Model
     data: dict[str, Values]
     environment: Environment
+    validation: dict[str, Values] | None = None
+    validate_every: int = 1
     first: int = 0
     format: int = FORMAT
 
     @classmethod
     def of(cls, objective: Objective, run: HessianFree, engine: str) -> Header:
         """Return the header of a run that has not begun."""
+        held_out = run.validation
         return cls(
             recipe=run.recipe,
             engine=engine,
             dtype=run.theta.dtype.name,
             theta_sha256=checksum(run.theta),
             objective=Model.of(objective),
-            data={name: Values.of(array) for name, array in run.evaluator.data.items()},
+            data=_identified(run.evaluator.data),
             environment=Environment.here(),
+            validation=None if held_out is None else _identified(held_out.evaluator.data),
+            validate_every=1 if held_out is None else held_out.every,
         )
 
     def refuse_another(self, other: Header, where: Path) -> None:
@@ -88,6 +99,10 @@ class Header:
         """Say what differs from the environment of another header; "" if nothing does."""
         before, now = encode(self.environment), encode(here.environment)
         return "; ".join(f"{place} {a}, now {b}" for place, a, b in differences(before, now))
+
+
+def _identified(data: Mapping[str, Any]) -> dict[str, Values]:
+    return {name: Values.of(array) for name, array in data.items()}
 
 
 @dataclass(frozen=True)

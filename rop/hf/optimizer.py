@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from math import inf, isfinite, nan
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rop.arguments import NotNegative, checked, shown
+from rop.arguments import Count, NotNegative, checked, shown
 from rop.engines import DEFAULT_ENGINE
 from rop.engines.arrays import finite
 from rop.errors import RopError, RopTypeError, RopValueError
@@ -26,6 +26,7 @@ from rop.hf.record import Iteration
 from rop.hf.state import Ended, State
 from rop.hf.streams import Data, Stream
 from rop.hf.subproblem import Subproblem
+from rop.hf.validation import Validation
 from rop.hf.vectors import Vector, dot, norm
 from rop.losses import TableLoss
 from rop.objective.inputs import numbers
@@ -55,9 +56,9 @@ class HessianFree(Iterator[Iteration]):
     The iterator stops when no further iteration makes sense. ``ended`` then says why: "gradient"
     (‖∇f‖ is small enough), "precision" (the predicted gain is below the rounding error of f, and
     less than a quarter of it came true), "not finite" (f or ∇f at θ), "rejected" (60 updates in a
-    row), "undefined" (damping or preconditioner at θ; ``error`` says what). θ changes only when an
-    iteration is complete, and never to a point where f on the gradient's cases is larger or not a
-    number.
+    row), "undefined" (damping or preconditioner at θ; ``error`` says what), "validation" (f on the
+    validation data has not fallen for too long). θ changes only when an iteration is complete, and
+    never to a point where f on the gradient's cases is larger or not a number.
 
     Anything less serious is handled and listed in the record's ``events``. If f rises or is not a
     number at the full update, ρ = -inf, which raises λ. If no α is acceptable, or the update is
@@ -83,6 +84,13 @@ class HessianFree(Iterator[Iteration]):
         The dtype of θ and of all arithmetic but CG's scalars, float32 or float64.
     gradient_norm : float
         Stop if ‖∇f‖ is at most this.
+    validation : mapping of str to ndarray, shape (M, ...), optional
+        Data that training does not use. f on them, without the penalty, is in the records, and the
+        θ where it is lowest in ``state.best``.
+    validate_every : int
+        Evaluate f on the validation data after every so many iterations, and at θ_0.
+    patience : int, optional
+        Stop after so many evaluations in a row without a lower f on the validation data.
 
     Attributes
     ----------
@@ -119,6 +127,9 @@ class HessianFree(Iterator[Iteration]):
         engine: str = DEFAULT_ENGINE,
         dtype: npt.DTypeLike = np.float32,
         gradient_norm: NotNegative = 0.0,
+        validation: Mapping[str, npt.ArrayLike] | None = None,
+        validate_every: Count = 1,
+        patience: Count | None = None,
     ) -> None:
         with np.errstate(over="ignore"):  # infinity is refused by name
             first = numbers("theta", theta).astype(_float("HessianFree", dtype))
@@ -135,6 +146,12 @@ class HessianFree(Iterator[Iteration]):
             Evaluator, objective, engine=engine, chunk=self.recipe.batches.chunk
         )
         self.evaluator = self._evaluator_of(data.first() if isinstance(data, Stream) else data)
+        self.validation: Validation | None = None
+        if validation is not None:
+            held_out = self._evaluator_of(validation)
+            self.validation = Validation(held_out, validate_every, patience)
+        elif patience is not None:
+            raise RopValueError("HessianFree: patience needs validation=, data to be judged by")
         damping, region = self.recipe.damping, self.recipe.cg.region
         radius = None if region is None else region.radius
         self.state = State(0, first, damping.lam, damping.mu, radius, None, 0, nan)
@@ -192,6 +209,8 @@ class HessianFree(Iterator[Iteration]):
         b = -gradient
 
         # while solution is not satisfactory do. Here, as ∇f says whether it is.
+        if self.validation is not None:
+            state = self.validation.begin(state)
         self.state = replace(state, f=f)
         self.ended = self._converged(f, gradient)
         if self.ended is not None:
@@ -288,8 +307,16 @@ class HessianFree(Iterator[Iteration]):
             ),
             0 if alpha else state.rejected + 1,
             step.f,
+            state.best,
+            state.f_best,
+            state.best_iteration,
         )
         self.ended = self._stalled(f, step.f, q, solution.reason)
+        f_validation = None
+        if self.validation is not None:
+            self.state, f_validation = self.validation.judge(self.state)
+            if self.ended is None and self.validation.exhausted(self.state):
+                self.ended = "validation"
         return Iteration.of(
             before=state,
             after=self.state,
@@ -308,6 +335,7 @@ class HessianFree(Iterator[Iteration]):
             step_norm=norm(update),
             preconditioner=P,
             evaluator=evaluator,
+            f_validation=f_validation,
             clock=clock,
         )
 

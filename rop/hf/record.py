@@ -110,6 +110,8 @@ class Iteration:
         The trust region's radius during the iteration, and as adapted; None without a region.
     f_held_out : tuple of (float, float) or None
         f before and after the update αδ on the held-out cases, if there are any (sec. 12.2).
+    f_validation : float or None
+        f at the new θ on the validation data, without the penalty; None if not evaluated.
     settings : Settings
         The values of scheduled settings at this iteration.
     thresholds : dict of str to float
@@ -149,6 +151,7 @@ class Iteration:
     radius_before: float | None
     radius_after: float | None
     f_held_out: tuple[float, float] | None
+    f_validation: float | None
     settings: Settings
     thresholds: dict[str, float]
     events: tuple[str, ...]
@@ -175,6 +178,7 @@ class Iteration:
         step: Step,
         step_norm: float,
         evaluator: Evaluator,
+        f_validation: float | None,
         preconditioner: Operator | None,
         clock: Clock,
     ) -> Iteration:
@@ -192,6 +196,8 @@ class Iteration:
             ρ, ρ of the damped model, and the ratio that adapted λ.
         preconditioner : callable or None
             r ↦ P⁻¹r.
+        f_validation : float or None
+            f on the validation data.
         evaluator, clock : Evaluator, Clock
             For f on held-out cases, and for time and work.
 
@@ -254,6 +260,7 @@ class Iteration:
             radius_before=before.radius,
             radius_after=after.radius,
             f_held_out=held_out,
+            f_validation=f_validation,
             settings=settings,
             thresholds=recipe.thresholds(),
             events=_events(solution, recipe, settings, rho, f_reduction, after.lam, step, held_out),
@@ -270,6 +277,7 @@ class Iteration:
             f"{self.number:4d}  f {self.f_before:.6g} -> {self.f_after:.6g}  "
             f"|g| {self.gradient_norm:.2e}  lam {self.lam_before:.3g}  {radius}rho {self.rho:.2f}  "
             f"CG {self.chosen}/{self.cg.steps} ({self.cg.reason})  alpha {self.step.alpha:.2g}"
+            + ("" if self.f_validation is None else f"  validation {self.f_validation:.6g}")
             + "".join(f"\n      {event}" for event in self.events)
         )
 

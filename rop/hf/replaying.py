@@ -1,6 +1,6 @@
 """Replay: a run done again from its log, decision by decision."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy.typing as npt
@@ -21,7 +21,11 @@ class ReplayError(RopError, AssertionError):
 
 @checked
 def replay(
-    log: str | Path, objective: Objective, theta: npt.ArrayLike, data: Data
+    log: str | Path,
+    objective: Objective,
+    theta: npt.ArrayLike,
+    data: Data,
+    validation: Mapping[str, npt.ArrayLike] | None = None,
 ) -> Iterator[Iteration]:
     """Do a run again and assert that each iteration is that of the log, times aside.
 
@@ -38,6 +42,8 @@ def replay(
         θ_0.
     data : mapping of str to ndarray, shape (N, ...), or Stream
         The training set.
+    validation : mapping of str to ndarray, optional
+        The validation data of the run, if it had any.
 
     Yields
     ------
@@ -62,7 +68,14 @@ def replay(
     if header.first:
         raise RopValueError(f"replay: the log begins with iteration {header.first}, not with 0")
     run = HessianFree(
-        objective, theta, data, header.recipe, engine=header.engine, dtype=header.dtype
+        objective,
+        theta,
+        data,
+        header.recipe,
+        engine=header.engine,
+        dtype=header.dtype,
+        validation=validation,
+        validate_every=header.validate_every,
     )
     here = Header.of(objective, run, header.engine)
     header.refuse_another(here, Path(log))

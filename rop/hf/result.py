@@ -15,6 +15,7 @@ MESSAGES = {
     "seconds": (True, "the time is up"),
     "data": (True, "the stream of data came to its end"),
     "callback": (True, "the callback raised StopIteration"),
+    "validation": (True, "f on the validation data has not fallen for too long"),
     "interrupted": (False, "interrupted from the keyboard; theta is the last complete iteration's"),
     "not finite": (False, "f or its gradient at theta is not finite; try a smaller initial theta"),
     "undefined": (False, "damping or preconditioner is not defined at theta"),
@@ -40,16 +41,17 @@ class Result(Displayed):
     Attributes
     ----------
     theta : ndarray, shape (n,)
-        The best θ, which is the last one: θ never moves where f rises on the gradient's cases.
+        With validation data, the θ with the lowest f on them; otherwise the last one, which is the
+        best, as θ never moves where f rises on the gradient's cases.
     fun : float
-        f at θ on the latest gradient's cases; NaN if no iteration was begun.
+        f at θ on the gradient's cases of that iteration; NaN if no iteration was begun.
     nit : int
         The number of iterations.
     success : bool
         Whether the run ended as asked for: False if it was interrupted or could not go on.
     reason : str
         Why the run ended: "target", "gradient", "precision", "iterations", "seconds", "data",
-        "callback", "interrupted", "not finite" or "rejected".
+        "callback", "validation", "saddle", "interrupted", "not finite", "undefined" or "rejected".
     message : str
         The reason in words.
     records : Records
@@ -60,6 +62,16 @@ class Result(Displayed):
         The settings.
     seconds : float
         Wall time of the run; of its last part if it was resumed.
+    last_theta : ndarray, shape (n,)
+        The last θ.
+    f_validation : float or None
+        f at θ on the validation data, without the penalty.
+    best_iteration : int or None
+        The number of iterations that led to θ, if there are validation data.
+    eigenvalue : float or None
+        A negative curvature vᵀHv at θ, for a unit vector v, if the run ended at a saddle.
+    direction : ndarray, shape (n,), or None
+        This v.
     """
 
     theta: Vector = field(repr=False)
@@ -72,6 +84,11 @@ class Result(Displayed):
     lam: float
     recipe: Recipe = field(repr=False)
     seconds: float
+    last_theta: Vector = field(repr=False)
+    f_validation: float | None = None
+    best_iteration: int | None = None
+    eigenvalue: float | None = None
+    direction: Vector | None = field(default=None, repr=False)
 
     @property
     def x(self) -> Vector:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
@@ -11,7 +11,7 @@ from typing import Annotated
 import numpy as np
 import numpy.typing as npt
 
-from rop.arguments import NotNegative, Whole, checked
+from rop.arguments import Count, NotNegative, Whole, checked
 from rop.engines import DEFAULT_ENGINE
 from rop.errors import RopValueError
 from rop.hf.interrupts import remembered
@@ -22,9 +22,13 @@ from rop.hf.progress import Live, Progress, watching
 from rop.hf.recipes import Recipe
 from rop.hf.record import Iteration
 from rop.hf.result import MESSAGES, Records, Result
+from rop.hf.state import State
+from rop.hf.stationary import negative_curvature
 from rop.hf.streams import Data
 from rop.hf.vectors import Vector
 from rop.objective.objective import Objective
+
+_LANCZOS_STEPS, _SMALL = 20, 10_000
 
 
 @checked
@@ -38,6 +42,10 @@ def minimize(
     seconds: NotNegative | None = None,
     target: float | None = None,
     gradient_norm: NotNegative = 0.0,
+    validation: Mapping[str, npt.ArrayLike] | None = None,
+    validate_every: Count = 1,
+    patience: Count | None = None,
+    lanczos_steps: Annotated[int, Whole(at_least=0)] | None = None,
     callback: Callable[[Iteration, Vector], object] | None = None,
     progress: bool = False,
     live: bool = False,
@@ -72,6 +80,16 @@ def minimize(
         End when f on the gradient's cases is not above this.
     gradient_norm : float
         End when ‖∇f‖ is not above this.
+    validation : mapping of str to ndarray, shape (M, ...), optional
+        Data that training does not use. f on them, without the penalty, is in the records, and the
+        result has the θ where it is lowest.
+    validate_every : int
+        Evaluate f on the validation data after every so many iterations, and at θ_0.
+    patience : int, optional
+        End after so many evaluations in a row without a lower f on the validation data.
+    lanczos_steps : int, optional
+        Where ∇f vanishes, look for negative eigenvalues of H with so many products Hv on all cases,
+        each about two gradients; 0 for none. By default 20 if n <= 10,000, otherwise none.
     callback : callable, (Iteration, theta) -> None, optional
         Called after every iteration; it ends the run by raising StopIteration.
     progress : bool
@@ -126,6 +144,9 @@ def minimize(
         engine=engine,
         dtype=dtype,
         gradient_norm=gradient_norm,
+        validation=validation,
+        validate_every=validate_every,
+        patience=patience,
     )
     journal = None
     if folder is not None:
@@ -171,12 +192,25 @@ def minimize(
     finally:
         if journal is not None:
             journal.close()
+    if lanczos_steps is None:
+        lanczos_steps = _LANCZOS_STEPS if objective.n <= _SMALL else 0
+    found = None
+    if reason in ("gradient", "precision") and lanczos_steps:
+        found = negative_curvature(run.evaluator, state.theta, lanczos_steps)
     success, message = MESSAGES[reason]
+    if found is not None:
+        why = "the gradient vanishes" if reason == "gradient" else message
+        reason, success = "saddle", False
+        message = (
+            f"{why}, but H has a negative eigenvalue, {found[0]:.3g} or lower: a saddle or a "
+            "maximum; f falls on both sides along result.direction"
+        )
     if reason == run.ended and run.error is not None:
         message += f": {run.error}"
+    best = state.best
     return Result(
-        theta=state.theta,
-        fun=state.f,
+        theta=state.theta if best is None else best,
+        fun=state.f if best is None else _f_at_best(state, records),
         nit=state.iteration,
         success=success,
         reason=reason,
@@ -185,7 +219,22 @@ def minimize(
         lam=state.lam,
         recipe=run.recipe,
         seconds=perf_counter() - began,
+        last_theta=state.theta,
+        f_validation=None if best is None else state.f_best,
+        best_iteration=None if best is None else state.best_iteration,
+        eigenvalue=None if found is None else found[0],
+        direction=None if found is None else found[1],
     )
+
+
+def _f_at_best(state: State, records: list[Iteration]) -> float:
+    """Return f at the best θ on the gradient's cases, from the records."""
+    for it in records:
+        if it.number == state.best_iteration:
+            return it.f_before
+        if it.number + 1 == state.best_iteration:
+            return it.f_after
+    return state.f
 
 
 def _read_only(theta: Vector) -> Vector:

@@ -1,11 +1,14 @@
 """The state between two iterations of HF, and the reasons why a run ends."""
 
 from dataclasses import dataclass
+from math import nan
 from typing import Literal, TypeAlias
 
 from rop.hf.vectors import Vector
 
-Ended: TypeAlias = Literal["gradient", "precision", "not finite", "rejected", "undefined"]
+Ended: TypeAlias = Literal[
+    "gradient", "precision", "not finite", "rejected", "undefined", "validation"
+]
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,12 @@ class State:
         The number of updates rejected in a row.
     f : float
         f(θ) on the cases of the latest gradient; NaN before the first.
+    best : ndarray, shape (n,), or None
+        The θ with the lowest f on the validation data; None without such data.
+    f_best : float
+        That f.
+    best_iteration : int
+        The number of iterations that led to this θ.
     """
 
     iteration: int
@@ -40,6 +49,9 @@ class State:
     start: Vector | None
     rejected: int
     f: float
+    best: Vector | None = None
+    f_best: float = nan
+    best_iteration: int = 0
 
     @property
     def seed(self) -> int:

@@ -141,18 +141,22 @@ def run(records: Result | Iterable[Iteration], path: str | Path | None = None) -
     f = [*(it.f_before for it in history), history[-1].f_after]
     rho = np.array([it.rho for it in history])
     held_out = [(it.number + 1, it.f_held_out[1]) for it in history if it.f_held_out is not None]
+    validated = [(it.number + 1, it.f_validation) for it in history if it.f_validation is not None]
 
     figure = Picture(9.0, 7.2)
     (of_f, of_gradient), (of_lam, of_rho), (of_steps, of_alpha) = figure.subplots(3, 2, sharex=True)
     figure.suptitle(
         f"HF: f went from {f[0]:.4g} to {f[-1]:.4g} in {len(history)} iterations", fontsize=11
     )
-    if held_out:
-        steps = [k for k, _ in held_out]
-        values = [value for _, value in held_out]
-        of_f.plot(steps, values, color=ORANGE, lw=1, label="held-out cases", **marks(steps, "s"))
+    for points, color, marker, name in (
+        (held_out, ORANGE, "s", "held-out cases"),
+        (validated, VERMILLION, "^", "validation data"),
+    ):
+        if points:
+            steps, values = zip(*points, strict=True)
+            of_f.plot(steps, values, color=color, lw=1, label=name, **marks(steps, marker))
     series(of_f, after, f, BLUE, "the gradient's cases")
-    if held_out:
+    if held_out or validated:
         of_f.legend(fontsize=8, frameon=False)
     label(of_f, "objective at θ", "", "f (mean over cases)")
     series(of_gradient, number, [it.gradient_norm for it in history], BLUE)

@@ -33,7 +33,7 @@ def trained(recipe, iterations=6):
 
 @pytest.fixture(scope="module")
 def records():
-    return trained(Recipe(batches=Batches(curvature=0.5), reduction="curvature"))
+    return trained(Recipe(batches=Batches(curvature=20), reduction="curvature"))
 
 
 def lines(ax):
@@ -92,7 +92,7 @@ def test_of_a_run_the_iteration_is_shown_that_tells_most(records):
     figure = rop.plot.iteration([*others[:2], telling, *others[2:]])
     assert "Iteration 7:" in figure.axes[0].get_title(loc="left")
     result = rop.hf.Result(
-        None, 0.0, 5, True, "iterations", "", [*others, telling], 1.0, Recipe(), 0.0
+        None, 0.0, 5, True, "iterations", "", [*others, telling], 1.0, Recipe(), 0.0, None
     )
     assert "Iteration 7:" in rop.plot.iteration(result).axes[0].get_title(loc="left")
     assert rop.plot.run(result).get_suptitle().endswith("in 5 iterations")
@@ -194,14 +194,14 @@ def test_an_iteration_without_backtracking_has_f_at_the_update_alone():
 
 @pytest.mark.parametrize(
     ("selection", "said"),
-    [(0.5, " on the curvature's cases"), (0.25, " on 10 cases")],
+    [(20, " on the curvature's cases"), (10, " on 10 cases")],
 )
 def test_an_iteration_says_on_which_cases_f_was_computed(selection, said):
-    record = trained(Recipe(batches=Batches(curvature=0.5, selection=selection)), iterations=1)[0]
+    record = trained(Recipe(batches=Batches(curvature=20, selection=selection)), iterations=1)[0]
     label = f"f(θ + x$_j$) - f(θ){said}"
     steps, changes = lines(rop.plot.iteration(record).axes[0])[label]
     at_update = changes[list(steps).index(record.chosen)]
-    if selection == 0.5:
+    if selection == 20:
         assert at_update == pytest.approx(record.f_curvature[1] - record.f_curvature[0])
 
 
@@ -360,3 +360,14 @@ rop.plot.spectrum(np.eye(3)).canvas.draw()
 assert "matplotlib.pyplot" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_a_run_shows_f_on_validation_data(records):
+    numbers = [0.9, None, 0.7, None, 0.6, 0.65]
+    told = [replace(it, f_validation=value) for it, value in zip(records, numbers, strict=True)]
+    figure = rop.plot.run(told)
+    assert_complete(figure)
+    x, y = lines(figure.axes[0])["validation data"]
+    assert_array_equal(x, [1, 3, 5, 6])
+    assert_array_equal(y, [0.9, 0.7, 0.6, 0.65])
+    assert "validation data" not in lines(rop.plot.run(records).axes[0])
