@@ -15,7 +15,7 @@ from rop.errors import RopValueError, file_errors
 from rop.experiments.measures import measure
 from rop.experiments.registry import EXPERIMENTS, Problem
 from rop.experiments.results import draw_results, write_json, write_results
-from rop.hf.files import JsonLines, read_lines
+from rop.hf.files import DamagedLineError, JsonLines, read_lines
 from rop.hf.journal import Resume
 from rop.hf.recipes import MAKERS, Recipe
 from rop.hf.storage import encode
@@ -125,8 +125,10 @@ def train(
     if curve.solved:
         goals = ", ".join(f"{name} is below {goal:g}" for name, goal in problem.goals.items())
         result = replace(result, success=True, reason="solved", message=f"solved: {goals}")
-    write_results(folder, problem, result, curve.rows)
-    draw_results(folder, problem, result, curve.rows)
+    remedy = "free space on the disk or check the permissions, then resume the run"
+    with file_errors(f"cannot write the results to {folder}", remedy):
+        write_results(folder, problem, result, curve.rows)
+        draw_results(folder, problem, result, curve.rows)
     return result
 
 
@@ -174,7 +176,10 @@ class _Curve:
 
     def __init__(self, problem: Problem, path: Path, engine: str) -> None:
         self._problem, self._path, self._engine = problem, path, engine
-        self.rows: list[dict[str, Any]] = list(read_lines(path)) if path.exists() else []
+        try:
+            self.rows: list[dict[str, Any]] = list(read_lines(path)) if path.exists() else []
+        except DamagedLineError as error:
+            raise RopValueError(f"{error}; move the file away to go on without it") from None
 
     @property
     def solved(self) -> bool:
