@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 
 import numpy as np
 import pytest
@@ -35,10 +34,9 @@ def hangs(x):
 def crashes(x):
     os._exit(7)
 
-ENTRIES = [
+ENTRIES = [Entry("hangs", "mine", hangs, (normal(3),), "jax")] if os.environ.get("HANGS") else [
     Entry("sine", "mine", jnp.sin, (normal(3),), "jax"),
     Entry("wrong sine", "mine", wrong_sine, (normal(3),), "jax"),
-    Entry("hangs", "mine", hangs, (normal(3),), "jax"),
     Entry("crashes", "mine", crashes, (normal(3),), "jax"),
     Entry("raises", "mine", lambda x: x[7, 7], (normal(3),), "jax"),
     Entry("forward only", "mine", lambda x: jax.lax.while_loop(
@@ -61,11 +59,10 @@ def verdicts(found, function):
 def test_every_function_gets_a_verdict_whatever_it_does(catalogue, tmp_path):
     pytest.importorskip("jax")
     modes, file = ("gradient", "jvp(grad)"), tmp_path / "found.json"
-    options = {"dtypes": ["float64"], "modes": modes, "processes": 2, "limit": 5.0}
+    options = {"dtypes": ["float64"], "modes": modes, "processes": 2, "limit": 300.0}
     found = survey([str(catalogue)], file, **options)
     assert set(verdicts(found, "sine").values()) == {"pass"}
     assert verdicts(found, "wrong sine")["gradient"] == "fail"
-    assert verdicts(found, "hangs") == dict.fromkeys(modes, "time")
     assert verdicts(found, "crashes") == dict.fromkeys(modes, "crash")
     assert set(verdicts(found, "raises").values()) == {"error"}
     assert verdicts(found, "forward only")["gradient"] == "unavailable"
@@ -77,9 +74,7 @@ def test_every_function_gets_a_verdict_whatever_it_does(catalogue, tmp_path):
     stored = json.loads(file.read_text())
     stored["outcomes"] = [o for o in stored["outcomes"] if o["function"] != "sine"]
     file.write_text(json.dumps(stored))
-    start = time.perf_counter()
     again = survey([str(catalogue)], file, **options)
-    assert time.perf_counter() - start < 40
     assert again.outcomes.keys() == found.outcomes.keys()
     kept = [key for key in found.outcomes if key[1] != "sine"]
     assert all(again.outcomes[key] == found.outcomes[key] for key in kept)
@@ -88,6 +83,15 @@ def test_every_function_gets_a_verdict_whatever_it_does(catalogue, tmp_path):
     file.write_text(json.dumps(stored))
     with pytest.raises(RopValueError, match="jax 0.0.1, now .* --against"):
         survey([str(catalogue)], file, **options)
+
+
+def test_a_function_that_hangs_costs_its_time(catalogue, monkeypatch):
+    pytest.importorskip("jax")
+    monkeypatch.setenv("HANGS", "1")
+    modes = ("gradient", "jvp(grad)")
+    found = survey([str(catalogue)], dtypes=["float64"], modes=modes, limit=0.5)
+    assert verdicts(found, "hangs") == dict.fromkeys(modes, "time")
+    assert all(o.says == "longer than 0.5 s" for o in found.outcomes.values())
 
 
 def test_the_command_prints_writes_and_compares(catalogue, tmp_path, capsys):

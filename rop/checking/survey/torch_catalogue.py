@@ -229,6 +229,12 @@ add(
 )
 
 matrix, square = normal(3, 4), regular(4)
+
+
+def _cholesky_solve(b: Any, L: Any) -> Any:
+    return torch.cholesky_solve(b, L.tril())
+
+
 linalg = torch.linalg
 add("linear algebra", "matmul", torch.matmul, normal(3, 4), normal(4, 2))
 add("linear algebra", "bmm", torch.bmm, normal(2, 2, 3), normal(2, 3, 2))
@@ -264,9 +270,9 @@ add(
     regular(4, 3),
     normal(4, 2),
 )
-add("linear algebra", "linalg.cholesky", linalg.cholesky, spd(4))
-add("linear algebra", "cholesky_inverse", torch.cholesky_inverse, spd(3))
-add("linear algebra", "cholesky_solve", torch.cholesky_solve, normal(3, 2), spd(3))
+add("linear algebra", "linalg.cholesky", lambda A: linalg.cholesky(A + A.mT), spd(4))
+add("linear algebra", "cholesky_inverse", lambda L: torch.cholesky_inverse(L.tril()), spd(3))
+add("linear algebra", "cholesky_solve", _cholesky_solve, normal(3, 2), spd(3))
 add("linear algebra", "linalg.qr", linalg.qr, regular(4, 3))
 add("linear algebra", "linalg.lu", lambda A: linalg.lu(A)[1:], square)
 add("linear algebra", "linalg.eigvalsh", lambda A: linalg.eigvalsh(A + A.mT), square)
