@@ -6,13 +6,14 @@
 >>> print(museum.exhibit("algorithm 5 as printed"))  # what is wrong, the code, and the report
 """
 
-from rop.checking.museum import paper, peers, solvers, teaching, training
+from rop.checking.museum import libraries, paper, peers, solvers, teaching, training
 from rop.checking.museum.exhibit import Exhibit, caught
 from rop.errors import RopValueError
 
 EXHIBITS: tuple[Exhibit, ...] = (
     *paper.EXHIBITS,
     *peers.EXHIBITS,
+    *libraries.EXHIBITS,
     *solvers.EXHIBITS,
     *training.EXHIBITS,
     *teaching.EXHIBITS,
