@@ -19,7 +19,7 @@ def torch_functions(
     inputs: Any,
     targets: Any = None,
     *,
-    mode: str = "forward-reverse",
+    mode: str = "reverse-reverse",
 ) -> dict[str, Any]:
     """A PyTorch module and its loss as the arguments of `rop.check_products`.
 
@@ -37,9 +37,10 @@ def torch_functions(
     inputs : tensor, or tuple or dict of tensors
         A tuple holds several arguments of the module, a dict keyword arguments.
     targets : tensor, optional
-    mode : {"forward-reverse", "reverse-reverse", "reverse-forward"}
-        How PyTorch computes the products: ``jvp(grad(f))``, ``grad`` of the gradient, or
-        ``grad(jvp(f))``. With "reverse-reverse" no forward mode is used at all.
+    mode : {"reverse-reverse", "forward-reverse", "reverse-forward"}
+        How PyTorch computes the products: by double backward alone, by ``jvp(grad(f))``, or by
+        ``grad(jvp(f))``. Not every function of PyTorch has a forward rule: PyTorch 2.13 raises for
+        ``jvp(grad)`` of `mse_loss`.
 
     Returns
     -------
