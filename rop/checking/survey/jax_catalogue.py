@@ -247,7 +247,7 @@ add(algebra, "scipy.linalg.lu", lambda A: jsl.lu(A)[1:], square)
 add(
     algebra,
     "scipy.linalg.cho_solve",
-    lambda S, b: jsl.cho_solve(jsl.cho_factor(S), b),
+    lambda S, b: jsl.cho_solve(jsl.cho_factor(S + S.T), b),
     spd(3),
     normal(3, 2),
 )
@@ -264,7 +264,7 @@ add(algebra, "scipy.linalg.toeplitz", jsl.toeplitz, normal(3), normal(3))
 add(
     algebra,
     "lax.custom_linear_solve (cg)",
-    lambda S, b: jax.scipy.sparse.linalg.cg(lambda x: S @ x, b, tol=1e-12)[0],
+    lambda S, b: jax.scipy.sparse.linalg.cg(lambda x: (S + S.T) @ x, b, tol=1e-14)[0],
     spd(3),
     normal(3),
 )
