@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from keyword import iskeyword
 from math import prod
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -22,6 +23,9 @@ from rop.errors import RopTypeError, RopValueError
 Shape: TypeAlias = tuple[int, ...]
 
 _creation = itertools.count()
+
+# Elements of a parameter, or of the data of one case: more would fit into no memory.
+_MOST = 2**40
 _PACKAGE = str(Path(__file__).parent)
 
 
@@ -312,7 +316,7 @@ def user_line() -> str:
 def _checked_name(name: str) -> str:
     if not isinstance(name, str):
         raise RopTypeError(f"a node's name must be a string, got {type(name).__name__}")
-    if not name.isidentifier():
+    if not name.isidentifier() or iskeyword(name):
         raise RopValueError(f"a node's name must be an identifier such as 'W1', got {name!r}")
     return name
 
@@ -327,4 +331,6 @@ def _checked_shape(name: str, shape: int | Iterable[int]) -> Shape:
             raise RopTypeError(f"shape of {name!r} must hold integers, got {shape!r}")
         if axis < 1:
             raise RopValueError(f"shape of {name!r} must be positive in every axis, got {shape!r}")
+    if prod(map(int, axes)) > _MOST:
+        raise RopValueError(f"shape of {name!r} has more than 2**40 elements: {shape!r}")
     return tuple(int(axis) for axis in axes)

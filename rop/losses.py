@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from rop.errors import RopValueError
+from rop.errors import RopTypeError, RopValueError
 from rop.graph import Node, Operand, Shape, ancestors, as_node
 from rop.ops.kernels import Array, Call, Loops, Map, einsum, product, scaled, view
 from rop.ops.rules import Emit, State, Target, Value
@@ -98,6 +98,10 @@ class TableLoss(Loss):
         """Raise RopValueError if targets that count are not such as the loss is made for."""
         t = _known(self.t, batch)
         weight = None if self.weight is None else _known(self.weight, batch)
+        if weight is not None and weight.size and float(weight.min()) < 0.0:
+            raise RopValueError(
+                f"{self.name}: weights must not be negative, got {float(weight.min()):g}"
+            )
         if t is None or (self.weight is not None and weight is None):
             return
         if weight is not None and not weight.all():
@@ -325,7 +329,11 @@ class LossGraph(Loss):
             raise RopValueError(
                 f"LossGraph: convexify must be None, 'shift' or 'eigen', got {convexify!r}"
             )
-        self.node = as_node(node)
+        if not isinstance(node, Node):
+            raise RopTypeError(
+                f"LossGraph: node must be a node that is built from the outputs, got {node!r}"
+            )
+        self.node = node
         self.convexify = convexify
         self.given = (self.node,)
 

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from rop.arguments import check
 from rop.errors import RopTypeError, RopValueError
 from rop.graph import Node, data, param
 from rop.ops import elu, relu, sigmoid, softplus, stack, tanh
@@ -150,6 +151,7 @@ def rnn(
     >>> x.shape, z.shape, len(h)
     ((50, 2), (1,), 50)
     """
+    check("rnn", "biases", biases, bool)
     s = _function(activation)
     inputs, hidden, outputs = _checked(sizes, exactly=3)
     T = _positive("steps", steps)
@@ -200,6 +202,8 @@ def _function(activation: Activation) -> Callable[[Node], Node]:
 def _checked(sizes: Sequence[int], exactly: int | None = None) -> list[int]:
     try:
         widths = [operator.index(size) for size in sizes]
+        if any(isinstance(size, bool) for size in sizes):
+            raise TypeError("a Boolean is no size")
     except TypeError as error:
         raise RopTypeError(
             f"sizes must be integers, one for each layer, as in [784, 300, 10]; got {sizes!r}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -11,12 +10,14 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from rop.arguments import check
 from rop.display import Displayed
 from rop.engines.arrays import finite
 from rop.engines.threads import renew_after_fork
 from rop.errors import RopTypeError, RopValueError
 from rop.graph import Node, Shape, ancestors
 from rop.losses import LossGraph
+from rop.objective.inputs import Strength
 from rop.objective.parameters import ParameterSpace
 from rop.ops.elementwise import Sigmoid, Tanh
 from rop.ops.kernels import Array
@@ -65,12 +66,9 @@ class Definition(ParameterSpace, Displayed):
             raise RopTypeError(
                 f"loss: expected a loss such as rop.SquaredError(t), got {type(loss).__name__}"
             )
-        if isinstance(l2, bool) or not isinstance(l2, float | int | np.floating | np.integer):
-            raise RopTypeError(f"l2: expected a number, got {type(l2).__name__}")
-        if not math.isfinite(l2) or l2 < 0.0:
-            raise RopValueError(f"l2: expected a finite number >= 0, got {l2!r}")
+        check("Objective", "l2", l2, Strength)
         loss.fit(z)
-        self.hidden, self.distance = tuple(hidden), distance
+        self.hidden, self.distance = tuple(_nodes("hidden", hidden)), distance
         nodes = ancestors(z, *loss.given, *self.hidden)
         has_data = any(node.kind == "data" for node in nodes)
         if has_data and not z.per_case and not isinstance(loss, LossGraph):
@@ -164,6 +162,7 @@ class Definition(ParameterSpace, Displayed):
         """
         with self._lock:
             if checkpoints not in self._variants:
+                self._refuse_segments(checkpoints)
                 self._variants[checkpoints] = Algorithms(
                     self.z,
                     self.loss,
@@ -173,6 +172,14 @@ class Definition(ParameterSpace, Displayed):
                     checkpoints,
                 )
             return self._variants[checkpoints]
+
+    def _refuse_segments(self, checkpoints: Checkpoints) -> None:
+        most = len(ancestors(self.z, *self.loss.given, *self.hidden))
+        if checkpoints != "sqrt" and checkpoints > most:
+            raise RopValueError(
+                f"checkpoints: expected at most {most} segments, the number of the graph's nodes, "
+                f"got {checkpoints}"
+            )
 
     def mean(self, losses: NDArray[Any], cases: int, theta: Array) -> float:
         """f(θ) from the losses of the cases, summed in float64, and the penalty."""
@@ -197,8 +204,18 @@ class Definition(ParameterSpace, Displayed):
             finite(f"batch[{name!r}]", array)
 
 
+def _nodes(name: str, nodes: Iterable[Node]) -> list[Node]:
+    if isinstance(nodes, Node) or not isinstance(nodes, Iterable):
+        raise RopTypeError(f"{name}: expected a list of nodes, got {nodes!r}")
+    listed = list(nodes)
+    for node in listed:
+        if not isinstance(node, Node):
+            raise RopTypeError(f"{name}: expected a list of nodes, got {node!r} in it")
+    return listed
+
+
 def _ordered(found: list[Node], params: Iterable[Node] | None) -> list[Node]:
-    chosen = found if params is None else list(params)
+    chosen = found if params is None else _nodes("params", params)
     for node in chosen:
         if not isinstance(node, Node) or node.kind != "param":
             raise RopTypeError(f"params: expected parameters, made by rop.param, got {node!r}")

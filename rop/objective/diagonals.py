@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rop.arguments import Seed, check
 from rop.errors import RopValueError
 from rop.losses import TableLoss
 from rop.objective.per_case import hidden_weights, squares, structural_squares
@@ -25,6 +26,7 @@ def diagonal(at: Products, method: str, seed: int | np.random.Generator, mu: flo
             f"diagonal: {method!r} leaves structural damping out (mu={mu:g}); use "
             "'chapelle-erhan', or mu=0"
         )
+    check("diagonal", "seed", seed, Seed | np.random.Generator)
     methods: dict[str, Callable[[], NDArray[Any]]] = {
         "exact": lambda: _exact(at),
         "chapelle-erhan": lambda: _chapelle_erhan(at, np.random.default_rng(seed), mu),

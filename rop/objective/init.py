@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from rop.arguments import Count, Positive, Seed, check
 from rop.errors import RopTypeError, RopValueError
 
 Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
@@ -49,7 +50,7 @@ def sparse(
     RopValueError
         If connections or std is not positive.
     """
-    _check_positive(connections=connections, std=std)
+    _check_positive(rng, connections=connections, std=std)
     parameters = _zeros(shapes)
     for W in _weights(parameters):
         for unit in W.reshape(len(W), -1):
@@ -73,6 +74,7 @@ def glorot(shapes: Shapes, rng: np.random.Generator) -> Values:
     dict of str to ndarray of float64
         The parameters, W in ±√(6 / (fan in + fan out)); a kernel's fans count its positions.
     """
+    _check_positive(rng)
     parameters = _zeros(shapes)
     for W in _weights(parameters):
         fan_in, fan_out = W[0].size, W[:, 0].size
@@ -103,7 +105,7 @@ def normal(shapes: Shapes, rng: np.random.Generator, *, std: float = 0.1) -> Val
     RopValueError
         If std is not positive.
     """
-    _check_positive(std=std)
+    _check_positive(rng, std=std)
     parameters = _zeros(shapes)
     for W in _weights(parameters):
         W[...] = rng.normal(0, std, W.shape)
@@ -146,7 +148,7 @@ def recurrent(
     RopValueError
         If an option is not positive or there is no W_hh.
     """
-    _check_positive(connections=connections, scale=scale, inputs=inputs)
+    _check_positive(rng, connections=connections, scale=scale, inputs=inputs)
     _check_recurrent("recurrent", shapes)
     std = scale / math.sqrt(connections)
     parameters = sparse(shapes, rng, connections=connections, std=std)
@@ -198,7 +200,7 @@ def spectral(
     RopValueError
         If an option is not positive or there is no W_hh.
     """
-    _check_positive(connections=connections, radius=radius, inputs=inputs, outputs=outputs)
+    _check_positive(rng, connections=connections, radius=radius, inputs=inputs, outputs=outputs)
     _check_recurrent("spectral", shapes)
     parameters = normal(shapes, rng, std=outputs)
     W_hh = sparse({"W_hh": shapes["W_hh"]}, rng, connections=connections)["W_hh"]
@@ -245,7 +247,9 @@ def initialize(
     RopTypeError
         If the scheme has no such option.
     """
-    if scheme not in SCHEMES:
+    check("init", "seed", seed, Seed | np.random.Generator)
+    check("init", "shapes", shapes, Mapping)
+    if not isinstance(scheme, str) or scheme not in SCHEMES:
         raise RopValueError(f"initialisation must be one of {', '.join(SCHEMES)}; got {scheme!r}")
     draw = SCHEMES[scheme]
     _, _, *known = inspect.signature(draw).parameters  # after shapes and rng
@@ -259,6 +263,9 @@ def initialize(
 
 
 def _zeros(shapes: Shapes) -> Values:
+    for name, shape in shapes.items():
+        for extent in shape:
+            check("init", f"shape of {name!r}", extent, Count)
     return {name: np.zeros(shape) for name, shape in shapes.items()}
 
 
@@ -275,7 +282,7 @@ def _check_recurrent(scheme: str, shapes: Shapes) -> None:
         )
 
 
-def _check_positive(**options: float) -> None:
+def _check_positive(rng: np.random.Generator, **options: float) -> None:
+    check("init", "rng", rng, np.random.Generator)
     for name, value in options.items():
-        if not value > 0:
-            raise RopValueError(f"{name} must be positive, got {value!r}")
+        check("init", name, value, Count if name == "connections" else Positive)

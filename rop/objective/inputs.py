@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rop.arguments import Real as Bounds
 from rop.engines.arrays import on_gpu
 from rop.errors import RopTypeError, RopValueError
 from rop.graph import Shape
 from rop.ops.kernels import Array
+
+LARGEST = 1e30
+"""Of penalties and dampings: with it products still fit into float32."""
+
+Strength: TypeAlias = Annotated[float, Bounds(at_least=0, at_most=LARGEST)]
 
 
 def real(name: str, values: ArrayLike, dtype: np.dtype[Any]) -> Array:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property, partial
-from math import inf
-from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rop.arguments import check
 from rop.display import Displayed
 from rop.engines.memory import results
 from rop.errors import RopValueError
 from rop.objective.definition import Definition
 from rop.objective.diagonals import diagonal
+from rop.objective.inputs import LARGEST, Strength
 from rop.objective.operators import CurvatureOperator, gauss_newton, hessian, jacobian
 from rop.objective.per_case import rows
 from rop.objective.products import Products
@@ -188,6 +188,8 @@ class Linearization(Displayed):
         RopTypeError, RopValueError
             If v does not fit, or is not finite; if there is a μ but no hidden units.
         """
+        if type(lam) is not float or not 0.0 <= lam <= LARGEST:
+            check("ggnvp", "lam", lam, Strength)
         lam += self.objective.l2
         if not mu:
             return self.products("ggnvp", v, "v", "theta", "theta", lam)
@@ -358,8 +360,7 @@ class Linearization(Displayed):
         return self._execution.predicted()
 
     def _refuse_strength(self, mu: float) -> None:
-        if not (isinstance(mu, Real) and 0.0 < mu < inf):
-            raise RopValueError(f"mu: expected a finite number >= 0, got {mu!r}")
+        check("ggnvp", "mu", mu, Strength)
         if not self.objective.hidden:
             raise RopValueError(
                 f"mu: structural damping (mu={mu:g}) needs hidden units; give them to the "

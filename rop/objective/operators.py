@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import prod
+from numbers import Real
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from scipy.sparse.linalg import LinearOperator
 
 from rop.engines.memory import refuse_if_too_large
+from rop.errors import RopValueError
 from rop.objective.diagonals import root
+from rop.objective.inputs import numbers
 from rop.objective.per_case import rows
 from rop.objective.products import Products
 
@@ -45,6 +49,37 @@ class CurvatureOperator(LinearOperator):
     ) -> None:
         self._product, self._adjoint_product, self._dense = product, adjoint, dense
         super().__init__(dtype, shape)  # type: ignore[call-arg]
+
+    def __matmul__(self, x: Any) -> Any:
+        return self.dot(x)
+
+    def dot(self, x: Any) -> Any:
+        """Product with a vector, a block of columns, another operator or a number.
+
+        Raises
+        ------
+        RopTypeError, RopValueError
+            If it is none of these, or its length does not fit.
+        """
+        known = isinstance(x, LinearOperator | Real) or issparse(x)
+        factor: Any = x if known else _fitting(x, self.shape[1])
+        return super().dot(factor)
+
+    def matvec(self, x: Any) -> Any:
+        """Product with a vector."""
+        return super().matvec(_fitting(x, self.shape[1], column=True))
+
+    def rmatvec(self, x: Any) -> Any:
+        """Product of the transposed matrix with a vector."""
+        return super().rmatvec(_fitting(x, self.shape[0], column=True))
+
+    def matmat(self, X: Any) -> Any:
+        """Product with a block of columns."""
+        return super().matmat(_fitting(X, self.shape[1]))
+
+    def rmatmat(self, X: Any) -> Any:
+        """Product of the transposed matrix with a block of columns."""
+        return super().rmatmat(_fitting(X, self.shape[0]))
 
     def _matvec(self, x: NDArray[Any]) -> NDArray[Any]:
         return self._product(np.ravel(x))
@@ -94,6 +129,16 @@ class CurvatureOperator(LinearOperator):
             "use products instead",
         )
         return self._dense()
+
+
+def _fitting(x: Any, length: int, column: bool = False) -> NDArray[Any]:
+    """Return a vector or a block of columns; raises RopError unless it has the length."""
+    array = numbers("operand", x)
+    fits = array.shape[:1] == (length,) and array.ndim <= 2
+    if not fits or (column and array.shape[1:] not in ((), (1,))):
+        expected = f"({length},) or ({length}, {1 if column else 'K'})"
+        raise RopValueError(f"operand: expected shape {expected}, got {array.shape}")
+    return array
 
 
 def gauss_newton(at: Products, ggnvp: Product) -> CurvatureOperator:

@@ -67,9 +67,7 @@ class ParameterSpace:
         RopValueError
             If there is no such method.
         """
-        return self.pack(
-            init.initialize(method, self.shapes, np.random.default_rng(seed), **options)
-        )
+        return self.pack(init.initialize(method, self.shapes, seed, **options))
 
     def pack(self, values: Mapping[str, ArrayLike]) -> NDArray[np.float64]:
         """Make a θ of arrays.

@@ -8,8 +8,8 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from rop.engines import DEFAULT_ENGINE
-from rop.errors import RopValueError
+from rop.engines import DEFAULT_ENGINE, engine_named
+from rop.errors import RopTypeError, RopValueError
 from rop.objective.linearization import Linearization
 
 Vector = NDArray[np.float64]
@@ -153,5 +153,10 @@ def scipy_functions(
     >>> found.x.round(2).tolist()
     [1.0, 1.0]
     """
+    if batch is not None and not isinstance(batch, Mapping):
+        raise RopTypeError(
+            f"batch: expected a mapping of names to arrays, got {type(batch).__name__}"
+        )
+    engine_named(engine)
     functions = ScipyFunctions(objective, batch, curvature, engine)
     return {"fun": functions.fun, "jac": functions.jac, "hessp": functions.hessp}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from rop.arguments import check
 from rop.graph import Node, Operand, Shape
 from rop.ops.families import Linear, misfit
 from rop.ops.kernels import scaled, view
@@ -66,6 +67,7 @@ def subtract(x: Operand, y: Operand) -> Node:
 
 def scale(x: Operand, c: float) -> Node:
     """c x for a number c. Also ``c * x``."""
+    check("scale", "c", c, float)
     return Scale.of(x, c=float(c))
 
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import operator
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from types import EllipsisType
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from rop.arguments import check
 from rop.errors import RopTypeError, RopValueError
 from rop.graph import Node, Operand, Shape, as_node, user_line
 from rop.ops.families import Linear, misfit
@@ -250,7 +251,7 @@ def mean(x: Operand, axis: Axis = None, keepdims: bool = False) -> Node:
 
 def concatenate(nodes: Sequence[Operand], axis: int = 0) -> Node:
     """Join nodes along an axis that they have; the other axes must agree."""
-    parents = [as_node(node) for node in nodes]
+    parents = _nodes("concatenate", nodes, axis)
     if not parents:
         raise RopValueError(f"concatenate: expected at least one node, got none ({user_line()})")
     shapes = [node.shape for node in parents]
@@ -266,7 +267,7 @@ def concatenate(nodes: Sequence[Operand], axis: int = 0) -> Node:
 
 def stack(nodes: Sequence[Operand], axis: int = 0) -> Node:
     """Join nodes of one shape along a new axis."""
-    parents = [as_node(node) for node in nodes]
+    parents = _nodes("stack", nodes, axis)
     if not parents:
         raise RopValueError(f"stack: expected at least one node, got none ({user_line()})")
     shapes = [node.shape for node in parents]
@@ -276,6 +277,12 @@ def stack(nodes: Sequence[Operand], axis: int = 0) -> Node:
     if not -rank <= axis < rank:
         raise misfit("stack", f"an axis between {-rank} and {rank - 1}", (axis,))
     return Stack.of(*parents, axis=axis % rank)
+
+
+def _nodes(op: str, nodes: Iterable[Operand], axis: int) -> list[Node]:
+    check(op, "axis", axis, int)
+    check(op, "nodes", nodes, Iterable)
+    return [as_node(node) for node in nodes]
 
 
 def axes_of(op: str, node: Node, axis: Axis) -> tuple[int, ...]:

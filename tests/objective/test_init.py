@@ -99,7 +99,7 @@ def test_unknown_schemes_and_options_are_named_with_the_known_ones():
     ],
 )
 def test_options_must_be_positive(scheme, option, value):
-    with pytest.raises(RopValueError, match=f"{option} must be positive, got {value!r}"):
+    with pytest.raises(RopValueError, match=f"init: {option} must be .*, got {value!r}"):
         initialize(scheme, SHAPES, **{option: value})
 
 

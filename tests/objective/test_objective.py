@@ -123,7 +123,7 @@ def test_what_is_no_objective(make, words):
     "make, words",
     [
         (lambda: rop.Objective(Z, rop.SquaredError(T), l2="strong"), ["l2", "str"]),
-        (lambda: rop.Objective(Z, rop.SquaredError(T), l2=None), ["l2", "NoneType"]),
+        (lambda: rop.Objective(Z, rop.SquaredError(T), l2=None), ["l2", "None"]),
         (lambda: rop.Objective(Z, rop.SquaredError(T), params=[W, B, X]), ["params", "x"]),
         (lambda: rop.Objective(Z, rop.SquaredError(T), params=["W", "b"]), ["params", "'W'"]),
         (lambda: rop.Objective(Z, rop.SquaredError), ["loss", "SquaredError"]),
