@@ -28,6 +28,17 @@ def seconds(text: str) -> float:
     return number
 
 
+def share(text: str) -> float:
+    """Read a share of something: a number above 0 and below 1."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < 1:
+        raise ArgumentTypeError(f"expected a share between 0 and 1, got {text!r}")
+    return number
+
+
 def output_folder(text: str) -> Path:
     """Read the name of a folder that is there or can be made."""
     path = Path(text)

@@ -38,6 +38,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             "--seconds", type=arguments.seconds, help="begin no iteration after this time"
         )
         one.add_argument(
+            "--validation",
+            type=arguments.share,
+            metavar="SHARE",
+            help="keep this share of the training cases for validation, and the best θ on them",
+        )
+        one.add_argument(
+            "--patience",
+            type=arguments.count,
+            help="end after so many iterations without a lower f on the validation cases",
+        )
+        one.add_argument(
             "--engine", default="numba", choices=["numba", "numpy", "cuda"], help="default: numba"
         )
         one.add_argument(
@@ -63,7 +74,11 @@ def _list(given: argparse.Namespace) -> int:
 
 def _train(given: argparse.Namespace) -> int:
     options = {name: getattr(given, name) for name in EXPERIMENTS[given.experiment].options}
-    order = Order(given.experiment, options, given.recipe, given.seed, given.engine)
+    if given.patience is not None and given.validation is None:
+        raise RopValueError("--patience needs --validation, cases to be judged by")
+    order = Order(
+        given.experiment, options, given.recipe, given.seed, given.engine, given.validation
+    )
     folder = given.out or Path("rop-runs", f"{given.experiment}-{given.recipe}-{given.seed}")
     if not given.resume and (folder / LOG).exists():
         raise RopValueError(
@@ -75,6 +90,7 @@ def _train(given: argparse.Namespace) -> int:
         folder,
         iterations=given.iterations,
         seconds=given.seconds,
+        patience=given.patience,
         resume=given.resume,
     )
     print(f"{result.message}: {result.nit} iterations, f = {result.fun:.6g}")

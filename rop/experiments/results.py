@@ -35,6 +35,8 @@ def write_results(
     """
     parameters: dict[str, Any] = problem.objective.unpack(result.theta)
     write_atomically(folder / "parameters.npz", lambda file: np.savez(file, **parameters))
+    at = result.nit if result.best_iteration is None else result.best_iteration
+    measured = next((row for row in rows if row["iterations"] == at), {})
     summary = {
         "reason": result.reason,
         "message": result.message,
@@ -43,8 +45,11 @@ def write_results(
         "losses": result.nfev,
         "products": result.nhev,
         "seconds": sum(sum(it.seconds.values()) for it in result.records),
-        **(rows[-1] if rows else {}),
+        **{name: value for name, value in measured.items() if name != "iterations"},
     }
+    if result.best_iteration is not None:
+        summary["best iteration"] = result.best_iteration
+        summary["validation f"] = result.f_validation
     write_json(folder / "summary.json", summary)
     if not result.records:
         return

@@ -9,6 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rop import hf
 from rop.engines import engine_named
 from rop.errors import RopValueError, file_errors
@@ -41,6 +44,8 @@ class Order:
         Seed of θ_0.
     engine : str
         The engine of the products.
+    validation : float, optional
+        The share of the training cases that are kept for validation.
     """
 
     experiment: str
@@ -48,6 +53,7 @@ class Order:
     recipe: str
     seed: int
     engine: str
+    validation: float | None = None
 
 
 def train(
@@ -56,6 +62,7 @@ def train(
     *,
     iterations: int | None = None,
     seconds: float | None = None,
+    patience: int | None = None,
     resume: Resume = False,
 ) -> hf.Result:
     """Train, and write config, log, state, measures, parameters, plots and summary.
@@ -72,6 +79,8 @@ def train(
         The number of iterations in all; by default the experiment's.
     seconds : float, optional
         Start no iteration after this time.
+    patience : int, optional
+        End after so many iterations without a lower f on the validation cases.
     resume : bool or "anyway"
         Go on with the run in the folder; see `rop.hf.minimize`.
 
@@ -94,6 +103,9 @@ def train(
     engine_named(order.engine)  # complains before a folder is made
     experiment = EXPERIMENTS[order.experiment]
     problem = experiment.build(order.seed, **order.options)
+    validation = None
+    if order.validation is not None:
+        problem, validation = _split(problem, order.validation, order.seed)
     recipe = recipe_named(order.recipe, problem)
     with file_errors(f"cannot make the folder {folder}", "give another folder"):
         folder.mkdir(parents=True, exist_ok=True)
@@ -108,10 +120,13 @@ def train(
         recipe,
         folder=folder,
         engine=order.engine,
+        validation=validation,
+        patience=patience,
     )
     begun = run(iterations=0, resume=resume)
     curve = _Curve(problem, folder / MEASURES, order.engine)
-    curve.catch_up(begun.nit, begun.theta)  # a crash may come between an iteration and its measures
+    # A crash may come between an iteration and its measures.
+    curve.catch_up(begun.nit, begun.last_theta)
     if curve.solved:
         iterations = curve.rows[-1]["iterations"]
     result = run(
@@ -121,7 +136,7 @@ def train(
         progress=True,
         resume="anyway" if resume == "anyway" else True,
     )
-    curve.catch_up(result.nit, result.theta)
+    curve.catch_up(result.nit, result.last_theta)
     if curve.solved:
         goals = ", ".join(f"{name} is below {goal:g}" for name, goal in problem.goals.items())
         result = replace(result, success=True, reason="solved", message=f"solved: {goals}")
@@ -130,6 +145,19 @@ def train(
         write_results(folder, problem, result, curve.rows)
         draw_results(folder, problem, result, curve.rows)
     return result
+
+
+def _split(problem: Problem, share: float, seed: int) -> tuple[Problem, dict[str, NDArray[Any]]]:
+    """Take validation cases out of the training set, at random."""
+    if isinstance(problem.train, hf.Stream):
+        raise RopValueError("--validation: this experiment draws its cases anew; leave it out")
+    train = {name: np.asarray(array) for name, array in problem.train.items()}
+    cases = len(next(iter(train.values())))
+    few = min(max(1, round(share * cases)), cases - 1)
+    chosen = np.zeros(cases, bool)
+    chosen[np.random.default_rng(seed).permutation(cases)[:few]] = True
+    rest = {name: array[~chosen] for name, array in train.items()}
+    return replace(problem, train=rest), {name: a[chosen] for name, a in train.items()}
 
 
 def _refuse_others_files(folder: Path) -> None:

@@ -209,3 +209,37 @@ def test_means_over_pieces_are_those_over_all_cases():
     at = problem.objective.linearize(problem.theta, problem.train, "numpy")
     assert found["f"] == pytest.approx(at.value, rel=1e-12)
     assert found["error rate"] == pytest.approx(wrong(at.outputs, problem.train).mean(), rel=1e-12)
+
+
+def test_validation_keeps_the_best_parameters_and_ends_the_run(tmp_path, capsys):
+    options = ["--seed", 3, "--validation", "0.3", "--patience", 2]
+    assert trained(tmp_path, *options, "--iterations", 3) == 0
+    assert trained(tmp_path, *options, "--iterations", 200, "--resume") == 0
+    assert "the validation data has not fallen" in capsys.readouterr().out
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    best = summary["best iteration"]
+    assert summary["reason"] == "validation"
+    assert summary["iterations"] == best + 2
+    records = read_log(tmp_path).records
+    assert len(records) == best + 2
+    assert summary["validation f"] == records[best - 1].f_validation
+    assert summary["validation f"] == min(it.f_validation for it in records)
+    problem = EXPERIMENTS["digits"].build(3, hidden="8")
+    cases = len(problem.train["x"])
+    assert records[0].cases.gradient.total == cases - round(0.3 * cases)
+    with np.load(tmp_path / "parameters.npz") as parameters:
+        theta = problem.objective.pack(parameters)
+    at = problem.objective.linearize(theta, problem.test, engine="numpy")
+    rate = np.mean(at.outputs.argmax(axis=1) != np.argmax(problem.test["t"], axis=1))
+    assert summary["test error rate"] == pytest.approx(rate, abs=1e-9)
+    # Another share is other data.
+    assert trained(tmp_path, "--seed", 3, "--validation", "0.2", "--resume") == 2
+
+
+@pytest.mark.parametrize(
+    "options", [["--validation", "1.5"], ["--validation", "x"], ["--patience", "3"]]
+)
+def test_wrong_shares_are_refused(tmp_path, capsys, options):
+    assert trained(tmp_path / "run", *options) == 2
+    assert "validation" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
