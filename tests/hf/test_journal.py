@@ -176,7 +176,7 @@ def callback(it, theta):
     print(it.number, flush=True)
 result = rop.hf.minimize(
     objective, objective.init("sparse"), data, recipe, iterations=60, engine="numpy",
-    folder=folder, resume=True, callback=callback,
+    folder=folder, resume=folder is not None, callback=callback,
 )
 print(result.theta.tobytes().hex(), result.reason, flush=True)
 """
