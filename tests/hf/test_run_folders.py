@@ -123,7 +123,7 @@ STATE_DAMAGES = {
     "text that is no JSON": lambda file: np.savez(file, rest=np.array("{")),
     "nesting": lambda file: np.savez(file, rest=np.array("[" * 10_000)),
     "a bit": lambda file: edited(file, flipped(0.5)),
-    "a bit near the end": lambda file: edited(file, flipped(0.99)),
+    "a bit near the end": lambda file: edited(file, flipped(0.97)),
     "another array": lambda file: changed_state(file, theta=np.zeros(2)),
     "one more array": lambda file: changed_state(file, more=np.zeros(2)),
     "a folder": Folder(),
