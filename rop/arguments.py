@@ -257,7 +257,8 @@ Positive: TypeAlias = Annotated[float, Real(above=0)]
 NotNegative: TypeAlias = Annotated[float, Real(at_least=0)]
 Fraction: TypeAlias = Annotated[float, Real(above=0, at_most=1)]
 Count: TypeAlias = Annotated[int, Whole(at_least=1)]
-Seed: TypeAlias = Annotated[int, Whole(at_least=0)]
+Natural: TypeAlias = Annotated[int, Whole(at_least=0)]
+Seed: TypeAlias = Natural
 
 _NO_NUMBERS = bool, np.bool_, np.timedelta64
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from rop.arguments import Constraint, Count, Either, Real, Seed, Whole
+from rop.arguments import Constraint, Count, Either, Natural, Real, Seed, Whole
 from rop.errors import RopValueError
 from rop.hf.policy import Policy
 from rop.hf.schedules import Ramp, Scheduled, value_at
@@ -126,7 +126,7 @@ class Batches(Policy):
     selection_from: Literal["gradient", "curvature", "outside"] = "gradient"
     held_out: Size | None = None
     fewest: Count = 256
-    least_work: Annotated[int, Whole(at_least=0)] = 2**23
+    least_work: Natural = 2**23
 
     def draw(self, iteration: int, total: int, parameters: int = 1) -> Draw:
         """Return the cases of one iteration.

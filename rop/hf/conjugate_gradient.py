@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
-from typing import Annotated
 
-from rop.arguments import Count, NotNegative, Whole
+from rop.arguments import Count, NotNegative
 from rop.hf.cg import pcg
 from rop.hf.policy import Policy
 from rop.hf.resident import resident_pcg
-from rop.hf.schedules import Ramp, Scheduled, value_at
+from rop.hf.schedules import Steps, value_at
 from rop.hf.solution import Solution, StopRule
 from rop.hf.stopping import ObjectiveRise, RelativeProgress
 from rop.hf.subproblem import Subproblem
@@ -43,7 +42,7 @@ class ConjugateGradient(Policy):
         Take a steepest-descent step if the first direction has no positive curvature.
     """
 
-    max_steps: Annotated[int | Ramp, Scheduled(Whole(at_least=1))] = 250
+    max_steps: Steps = 250
     progress: RelativeProgress | None = RelativeProgress()
     residual: NotNegative = 1e-10
     keep: Count = 32

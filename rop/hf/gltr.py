@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Container
 from dataclasses import dataclass, field
 from math import inf
-from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 
-from rop.arguments import Count, NotNegative, Seed, Whole, checked
+from rop.arguments import Count, NotNegative, Seed, checked
 from rop.hf.cg import Radius
 from rop.hf.curvature import Curvature, Operator, as_operator
 from rop.hf.lanczos import Lanczos, Numbers
 from rop.hf.policy import Policy
-from rop.hf.schedules import Ramp, Scheduled, value_at
+from rop.hf.schedules import Steps, value_at
 from rop.hf.secular import SecularSolution, solve_secular
 from rop.hf.solution import Iterate, Reason, Solution
 from rop.hf.subproblem import Subproblem
@@ -180,7 +179,7 @@ class LanczosTrustRegion(Policy):
 
     warm = False
     region: TrustRegion = field(default_factory=TrustRegion)
-    max_steps: Annotated[int | Ramp, Scheduled(Whole(at_least=1))] = 50
+    max_steps: Steps = 50
     tolerance: NotNegative = 1e-4
 
     def solve(self, problem: Subproblem, /) -> Solution:

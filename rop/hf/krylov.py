@@ -6,16 +6,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from math import inf, isfinite
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 
-from rop.arguments import Count, Positive, Whole
+from rop.arguments import Count, Positive
 from rop.errors import RopValueError
 from rop.hf.curvature import Operator, as_operator
 from rop.hf.lanczos import Lanczos, Numbers
 from rop.hf.policy import Policy
-from rop.hf.schedules import Ramp, Scheduled, value_at
+from rop.hf.schedules import Steps, value_at
 from rop.hf.solution import Iterate, Reason, Solution
 from rop.hf.subproblem import Subproblem
 from rop.hf.vectors import Vector, dot, norm
@@ -45,7 +45,7 @@ class KrylovDescent(Policy):
 
     warm = True
     region = None
-    max_steps: Annotated[int | Ramp, Scheduled(Whole(at_least=1))] = 20
+    max_steps: Steps = 20
     evaluations: Count = 30
     floor: Positive = 1e-4
 

@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 
-from rop.arguments import Count, NotNegative, Whole, checked
+from rop.arguments import Count, Natural, NotNegative, checked
 from rop.engines import DEFAULT_ENGINE
 from rop.errors import RopValueError
 from rop.hf.interrupts import remembered
@@ -38,14 +37,14 @@ def minimize(
     data: Data,
     recipe: Recipe | str | None = None,
     *,
-    iterations: Annotated[int, Whole(at_least=0)] = 100,
+    iterations: Natural = 100,
     seconds: NotNegative | None = None,
     target: float | None = None,
     gradient_norm: NotNegative = 0.0,
     validation: Mapping[str, npt.ArrayLike] | None = None,
     validate_every: Count = 1,
     patience: Count | None = None,
-    lanczos_steps: Annotated[int, Whole(at_least=0)] | None = None,
+    lanczos_steps: Natural | None = None,
     callback: Callable[[Iteration, Vector], object] | None = None,
     progress: bool = False,
     live: bool = False,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
-from rop.arguments import Constraint, Fault, Whole
+from rop.arguments import Constraint, Fault, Natural, Whole
 from rop.errors import RopValueError
 from rop.hf.policy import Policy
 
@@ -34,8 +34,8 @@ class Ramp(Policy):
 
     first: int | float
     last: int | float
-    begin: Annotated[int, Whole(at_least=0)]
-    end: Annotated[int, Whole(at_least=0)]
+    begin: Natural
+    end: Natural
     geometric: bool = False
 
     def __post_init__(self) -> None:
@@ -88,3 +88,7 @@ class Scheduled(Constraint):
 
     def __str__(self) -> str:
         return f"{self.wanted}, or a Ramp of such numbers"
+
+
+Steps: TypeAlias = Annotated[int | Ramp, Scheduled(Whole(at_least=1))]
+"""A largest number of steps."""
