@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from numpy.typing import NDArray
 
@@ -78,32 +78,59 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Experiment:
+class _Entry:
+    """A function that the command line knows by a name."""
+
+    name: str
+    function: Callable[..., Any]
+
+    @property
+    def summary(self) -> str:
+        """The first line of the function's docstring."""
+        return (inspect.getdoc(self.function) or "").partition("\n")[0]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keyword-only arguments of the function, with their defaults, such as length=50."""
+        return {
+            name: parameter.default
+            for name, parameter in inspect.signature(self.function).parameters.items()
+            if parameter.kind is parameter.KEYWORD_ONLY
+        }
+
+
+@dataclass(frozen=True)
+class Experiment(_Entry):
     """A named problem of `rop train`.
 
     Attributes
     ----------
     name : str
         Its name on the command line.
-    build : callable
-        ``build(seed, **options) -> Problem``.
+    function : callable
+        ``function(seed, **options) -> Problem``.
     iterations : int
         The number of iterations by default.
     """
 
-    name: str
-    build: Callable[..., Problem]
     iterations: int
 
-    @property
-    def summary(self) -> str:
-        """The first line of the function's docstring."""
-        return _summary(self.build)
+    def build(self, seed: int, **options: Any) -> Problem:
+        """Build the problem.
 
-    @property
-    def options(self) -> dict[str, Any]:
-        """The keyword-only arguments of the function, with their defaults, such as length=50."""
-        return _options(self.build)
+        Parameters
+        ----------
+        seed : int
+            Seed of θ_0.
+        **options
+            Values of `options` other than the defaults.
+
+        Returns
+        -------
+        Problem
+        """
+        problem: Problem = self.function(seed, **options)
+        return problem
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,34 +153,42 @@ class Findings:
 
 
 @dataclass(frozen=True)
-class Study:
+class Study(_Entry):
     """A named study of `rop figure`.
 
     Attributes
     ----------
     name : str
         Its name on the command line.
-    run : callable
-        ``run(seconds, seed, **options) -> Findings``; ``seconds`` is for the whole study.
+    function : callable
+        ``function(seconds, seed, **options) -> Findings``; ``seconds`` is for the whole study.
     seconds : float
         The time it takes by default.
     """
 
-    name: str
-    run: Callable[..., Findings]
     seconds: float
 
-    @property
-    def summary(self) -> str:
-        """The first line of the function's docstring."""
-        return _summary(self.run)
+    def run(self, seconds: float, seed: int, **options: Any) -> Findings:
+        """Run the study.
 
-    @property
-    def options(self) -> dict[str, Any]:
-        """The keyword-only arguments of the function, with their defaults."""
-        return _options(self.run)
+        Parameters
+        ----------
+        seconds : float
+            The time for the whole study.
+        seed : int
+            Seed of θ_0 and of the data.
+        **options
+            Values of `options` other than the defaults.
+
+        Returns
+        -------
+        Findings
+        """
+        findings: Findings = self.function(seconds, seed, **options)
+        return findings
 
 
+_Kind = TypeVar("_Kind", Experiment, Study)
 EXPERIMENTS: dict[str, Experiment] = {}
 STUDIES: dict[str, Study] = {}
 
@@ -186,8 +221,7 @@ def experiment(
     """
 
     def enter(build: Callable[..., Problem]) -> Callable[..., Problem]:
-        _refuse_twice(name, EXPERIMENTS)
-        EXPERIMENTS[name] = Experiment(name, build, iterations)
+        _enter(EXPERIMENTS, Experiment(name, build, iterations))
         return build
 
     return enter
@@ -215,25 +249,13 @@ def study(
     """
 
     def enter(run: Callable[..., Findings]) -> Callable[..., Findings]:
-        _refuse_twice(name, STUDIES)
-        STUDIES[name] = Study(name, run, seconds)
+        _enter(STUDIES, Study(name, run, seconds))
         return run
 
     return enter
 
 
-def _refuse_twice(name: str, known: Mapping[str, object]) -> None:
-    if name in known:
-        raise RopValueError(f"an experiment has this name already: {name!r}")
-
-
-def _summary(function: Callable[..., Any]) -> str:
-    return (inspect.getdoc(function) or "").partition("\n")[0]
-
-
-def _options(function: Callable[..., Any]) -> dict[str, Any]:
-    return {
-        name: parameter.default
-        for name, parameter in inspect.signature(function).parameters.items()
-        if parameter.kind is parameter.KEYWORD_ONLY
-    }
+def _enter(known: dict[str, _Kind], entry: _Kind) -> None:
+    if entry.name in known:
+        raise RopValueError(f"an experiment has this name already: {entry.name!r}")
+    known[entry.name] = entry

@@ -66,8 +66,9 @@ def iteration(
     full = record.f_curvature[1] - record.f_curvature[0]
     on_curvature = "f(θ + {}) - f(θ) on the curvature's cases"
     series = {f"f(θ + x$_j$) - f(θ){cases}": (VERMILLION, _changes(record.f_stored, start))}
-    if record.cases.curvature not in (record.cases.selection, record.cases.gradient):
-        watched = _changes(record.f_watched, record.f_curvature[0])
+    watched = _changes(record.f_watched, record.f_curvature[0])
+    elsewhere = record.cases.curvature not in (record.cases.selection, record.cases.gradient)
+    if elsewhere and len(watched) > 1:
         series[on_curvature.format("x$_j$")] = (ORANGE, watched)
     all_changes = [(record.chosen, full), *(c for _, changes in series.values() for c in changes)]
     bottom, top = limits([*record.cg.q, record.q, *(change for _, change in all_changes)])
@@ -77,7 +78,7 @@ def iteration(
     ax.plot(record.cg.q, color=BLUE, label="q(x$_j$), with damping")
     ax.plot(record.chosen, record.q, "D", color=BLUE, mfc="none", label="q(δ), undamped")
     for name, (colour, changes) in series.items():
-        if len(changes) > 1:
+        if changes:
             steps = [j for j, _ in changes]
             heights = [change for _, change in changes]
             ax.plot(steps, heights, color=colour, label=name, **marks(steps))

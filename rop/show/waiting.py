@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from shutil import get_terminal_size
 from time import perf_counter
 
 _PATIENCE = 1.0  # seconds before there is a line
@@ -41,6 +42,8 @@ def waiting(
             line = f"{what}: {perf_counter() - began:.0f}{limit} s"
             more = "" if detail is None else detail()
             line += f", {more}" if more else ""
+            if terminal:
+                line = line[: get_terminal_size().columns - 1]  # a wrapped line would stay
             _write("\r" + line.ljust(wide) if terminal else line + "\n")
             wide, pause = (len(line), _OFTEN) if terminal else (0, _SELDOM)
         _write("\r" + " " * wide + "\r" if wide else "")
