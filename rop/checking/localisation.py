@@ -19,6 +19,7 @@ from rop.checking.rules import (
 from rop.checking.sweeping import sweep_products
 from rop.graph import Node, ancestors
 from rop.losses import LossGraph
+from rop.objective.definition import programs_of
 from rop.objective.linearization import Linearization
 from rop.objective.objective import Objective
 from rop.ops.rules import State
@@ -78,7 +79,7 @@ class _Search:
     ) -> None:
         self.objective, self.theta, self.batch = objective, theta, batch
         self.rng = np.random.default_rng(seed)
-        self.algorithms = objective.algorithms
+        self.algorithms = programs_of(objective)
         self.all_nodes = self.algorithms.nodes
         self.cases = len(next(iter(batch.values()))) if batch else 1
         self.tests: dict[str, Mapping[str, Outcome]] = {}

@@ -16,6 +16,7 @@ from rop.checking.wrong_objectives import (
 )
 from rop.checking.wrong_products import product_kinds, with_wrong_product
 from rop.graph import Node
+from rop.objective.definition import programs_of
 from rop.objective.objective import Objective
 
 PRODUCTS = ("gradient", "jvp", "vjp", "ggnvp", "hvp")
@@ -70,7 +71,7 @@ class Mutation:
     def number_in(self, objective: Objective) -> int:
         """Position of the node in the graph."""
         assert self.node is not None
-        return objective.algorithms.nodes.index(self.node)
+        return programs_of(objective).nodes.index(self.node)
 
     def inject(self, objective: Objective, cases: int) -> Objective:
         """The objective with this bug.
@@ -112,7 +113,7 @@ def mutations(objective: Objective, cases: int) -> Iterator[Mutation]:
     Mutation
         Node by node, then of the loss, then of the products. Some change nothing.
     """
-    network = set(objective.algorithms.network)
+    network = set(programs_of(objective).network)
     for spot in spots(objective):
         in_loss = spot.node is not None and spot.node not in network
         for kind in KERNEL_KINDS:

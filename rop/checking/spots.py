@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from rop.checking.wrong_kernels import transposed
 from rop.graph import Node, Shape, ancestors
 from rop.losses import LossGraph
+from rop.objective.definition import programs_of
 from rop.objective.objective import Objective
 from rop.ops.families import Elementwise, Linear, Op
 from rop.ops.kernels import Kernel, Loops
@@ -131,7 +132,7 @@ def spots(objective: Objective) -> Iterator[Spot]:
 
 def differentiated(objective: Objective) -> Iterator[tuple[Node, set[Node]]]:
     """Nodes that have derivatives, each with the set of all nodes that have them in its sweep."""
-    algorithms, z, loss = objective.algorithms, objective.z, objective.loss
+    algorithms, z, loss = programs_of(objective), objective.z, objective.loss
     network = set(algorithms.network)
     beyond: set[Node] = set()
     if isinstance(loss, LossGraph):
@@ -180,7 +181,7 @@ def _of_op(
 def _of_loss(objective: Objective) -> Iterator[Spot]:
     loss, z = objective.loss, objective.z
     emit = _Listening({z: "z"})
-    a = State({node: _value(node) for node in (*objective.algorithms.nodes, z)})
+    a = State({node: _value(node) for node in (*programs_of(objective).nodes, z)})
     share = Value("1/N", (), False)
     each = Node(None, (), ())
     loss.value(emit, Target(State(), each, ""), a, z)

@@ -6,6 +6,7 @@ from rop.checking.eager import Eager, Known, array_of
 from rop.checking.lines import Array
 from rop.graph import Node
 from rop.losses import LossGraph
+from rop.objective.definition import programs_of
 from rop.objective.objective import Objective
 from rop.ops.rules import State, Target
 from rop.programs.sweeps import r_forward, r_reverse, reverse
@@ -31,7 +32,7 @@ def sweep_products(
     dict
         Name -> array. Of a convexified loss, neither "loss_hvp" nor "ggnvp" (sec. 6.3).
     """
-    algorithms, z, loss = objective.algorithms, objective.z, objective.loss
+    algorithms, z, loss = programs_of(objective), objective.z, objective.loss
     network, active = algorithms.network, algorithms.active
     emit = Eager(cases, algorithms.names)
     theta = _join(objective, a)

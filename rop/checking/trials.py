@@ -12,6 +12,7 @@ from rop.checking.localisation import agree
 from rop.checking.mutations import Mutation
 from rop.checking.session import DEFINITIONS, PRODUCTS, Session
 from rop.errors import RopError
+from rop.objective.definition import programs_of
 from rop.objective.objective import Objective
 
 # A bug that changes no product by more than this is none.
@@ -68,7 +69,7 @@ class Trials:
             return False
         wrong = mutation.inject(self.objective, self.cases)
         number = mutation.number_in(self.objective)
-        return agree(wrong, self.theta, self.batch, wrong.algorithms.nodes[number])
+        return agree(wrong, self.theta, self.batch, programs_of(wrong).nodes[number])
 
     def sees(self, mutation: Mutation) -> bool:
         """Whether a check at this θ would fail."""

@@ -13,6 +13,7 @@ from rop.experiments.registry import Findings, study
 from rop.experiments.watching import watched
 from rop.graph import data
 from rop.losses import SquaredError
+from rop.objective.definition import programs_of
 from rop.objective.init import initialize
 from rop.objective.linearization import Linearization
 from rop.objective.objective import Objective
@@ -127,12 +128,12 @@ def _median(call: Any) -> float:
 
 
 def _segments(objective: Objective) -> int:
-    algorithms = objective.with_checkpoints("sqrt")
+    algorithms = programs_of(objective, "sqrt")
     assert algorithms.segments is not None
     return len(algorithms.segments.steps)
 
 
 def _multiplications(objective: Objective, checkpoints: Checkpoints) -> float:
-    algorithms = objective.with_checkpoints(checkpoints)
+    algorithms = programs_of(objective, checkpoints)
     kernels = [step.kernel for step in algorithms.product("ggnvp").steps]
     return float(sum(np.prod(k.extents) for k in kernels if isinstance(k, Loops)))

@@ -20,6 +20,7 @@ from rop.hf.preconditioners import Preconditioner
 from rop.hf.solution import Iterate
 from rop.hf.streams import Batch
 from rop.hf.vectors import Vector, axpy, dot
+from rop.objective.definition import programs_of
 from rop.objective.inputs import numbers
 from rop.objective.linearization import Linearization
 from rop.objective.objective import Objective
@@ -115,7 +116,7 @@ class Evaluator:
         """Set the strength of the penalty l2/2 ‖θ‖² (sec. 13); None leaves it as it is."""
         if l2 is not None and l2 != self.objective.l2:
             # A copy with the same graph, programs and memory; only this number differs.
-            self.objective.algorithms  # noqa: B018
+            programs_of(self.objective)
             self.objective = copy(self.objective)
             self.objective.l2 = l2
             self._last = None

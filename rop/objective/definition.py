@@ -143,26 +143,9 @@ class Definition(ParameterSpace, Displayed):
         """Whether z is the loss itself, so that L'' and G (but for l2) are zero."""
         return isinstance(self.loss, LossGraph) and self.loss.node is self.z
 
-    @property
-    def algorithms(self) -> Algorithms:
-        """The programs of the objective."""
-        return self.with_checkpoints(0)
-
-    def with_checkpoints(self, checkpoints: Checkpoints) -> Algorithms:
-        """The programs that keep the ends of so many segments only (sec. 7.1).
-
-        Parameters
-        ----------
-        checkpoints : int or "sqrt"
-            Number of segments; 0 keeps everything.
-
-        Returns
-        -------
-        Algorithms
-        """
+    def _programs(self, checkpoints: Checkpoints) -> Algorithms:
         with self._lock:
             if checkpoints not in self._variants:
-                self._refuse_segments(checkpoints)
                 self._variants[checkpoints] = Algorithms(
                     self.z,
                     self.loss,
@@ -173,20 +156,12 @@ class Definition(ParameterSpace, Displayed):
                 )
             return self._variants[checkpoints]
 
-    def _refuse_segments(self, checkpoints: Checkpoints) -> None:
-        most = len(ancestors(self.z, *self.loss.given, *self.hidden))
-        if checkpoints != "sqrt" and checkpoints > most:
-            raise RopValueError(
-                f"checkpoints: expected at most {most} segments, the number of the graph's nodes, "
-                f"got {checkpoints}"
-            )
-
-    def mean(self, losses: NDArray[Any], cases: int, theta: Array) -> float:
+    def _mean(self, losses: NDArray[Any], cases: int, theta: Array) -> float:
         """f(θ) from the losses of the cases, summed in float64, and the penalty."""
         penalty = 0.5 * self.l2 * float(np.dot(theta, theta)) if self.l2 else 0.0
         return float(losses.sum(dtype=np.float64)) / cases + penalty
 
-    def refuse_batch(self, batch: Mapping[str, NDArray[Any]]) -> None:
+    def _refuse_batch(self, batch: Mapping[str, NDArray[Any]]) -> None:
         """Raise RopValueError if an element of a batch is NaN or inf, or not as the loss needs it.
 
         Parameters
@@ -194,14 +169,32 @@ class Definition(ParameterSpace, Displayed):
         batch : mapping of str to ndarray
             (N, *shape) for each data node.
         """
-        self.refuse_not_finite(batch)
+        self._refuse_not_finite(batch)
         self.loss.refuse_batch(batch)
 
     @staticmethod
-    def refuse_not_finite(batch: Mapping[str, NDArray[Any]]) -> None:
+    def _refuse_not_finite(batch: Mapping[str, NDArray[Any]]) -> None:
         """Raise RopValueError if an element of a batch is NaN or inf."""
         for name, array in batch.items():
             finite(f"batch[{name!r}]", array)
+
+
+def programs_of(objective: Definition, checkpoints: Checkpoints = 0) -> Algorithms:
+    """The programs of an objective, made when they are first asked for.
+
+    Parameters
+    ----------
+    objective : Definition
+        The objective.
+    checkpoints : int or "sqrt"
+        Number of segments of the forward sweep of which only the ends are kept (sec. 7.1); 0 keeps
+        everything.
+
+    Returns
+    -------
+    Algorithms
+    """
+    return objective._programs(checkpoints)
 
 
 def _nodes(name: str, nodes: Iterable[Node]) -> list[Node]:

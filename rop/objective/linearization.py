@@ -93,7 +93,7 @@ class Linearization(Displayed):
     def value(self) -> float:
         """f(θ), penalty included."""
         self._execution.stage(self._algorithms.loss_value)
-        return self.objective.mean(self._execution.losses(), self.cases, self.theta)
+        return self.objective._mean(self._execution.losses(), self.cases, self.theta)
 
     def gradient(self) -> NDArray[Any]:
         """∇f: (n,), by algorithm 1."""

@@ -14,7 +14,7 @@ from rop.engines.arrays import finite
 from rop.errors import RopMemoryError, RopTypeError, RopValueError
 from rop.graph import ancestors
 from rop.losses import TableLoss
-from rop.objective.definition import Definition
+from rop.objective.definition import Definition, programs_of
 from rop.objective.inputs import checked_batch, numbers, real
 from rop.objective.linearization import Linearization
 from rop.objective.saving import save_theta
@@ -24,6 +24,10 @@ from rop.programs.checkpointing import Checkpoints
 
 # So many cases are predicted at once.
 _AT_ONCE = 1024
+
+
+# Longer than any graph: who asks for more has mistaken the argument for another.
+_MOST_SEGMENTS = 10**6
 
 
 class Objective(Definition):
@@ -106,9 +110,14 @@ class Objective(Definition):
         values, kind = self._theta(theta, dtype)
         arrays, cases = self._batch(batch, kind)
         whole = isinstance(checkpoints, int) and not isinstance(checkpoints, bool)
-        if checkpoints is not None and checkpoints != "sqrt" and not (whole and checkpoints >= 0):
+        if (
+            checkpoints is not None
+            and checkpoints != "sqrt"
+            and not (whole and 0 <= checkpoints <= _MOST_SEGMENTS)
+        ):
             raise RopValueError(
-                f"checkpoints: expected a number of segments, 'sqrt' or None, got {checkpoints!r}"
+                f"checkpoints: expected a number of segments up to {_MOST_SEGMENTS:,}, 'sqrt' or "
+                f"None, got {checkpoints!r}"
             )
         try:
             return self._linearization(self, values, arrays, cases, engine, checkpoints or 0)
@@ -133,10 +142,10 @@ class Objective(Definition):
         """
         values, kind = self._theta(theta, dtype, must_be_finite=False)
         arrays, cases = self._batch(batch, kind)
-        execution = engine_named(engine)(self.algorithms, cases, engine, kind, "value")
+        execution = engine_named(engine)(programs_of(self), cases, engine, kind, "value")
         try:
-            execution.load(values, arrays, self.algorithms.value_program, self.refuse_batch)
-            return self.mean(execution.losses(), cases, execution.theta)
+            execution.load(values, arrays, programs_of(self).value_program, self._refuse_batch)
+            return self._mean(execution.losses(), cases, execution.theta)
         finally:
             execution.release()
 
@@ -174,17 +183,17 @@ class Objective(Definition):
         if isinstance(batch, Mapping):
             batch = {name: array for name, array in batch.items() if name in shapes}
         arrays, cases = checked_batch(batch, shapes, kind, self._integers)
-        program = self.algorithms.outputs_program
+        program = programs_of(self).outputs_program
         pieces = []
         for start in range(0, cases, _AT_ONCE):
             rows = slice(start, min(start + _AT_ONCE, cases))
             piece = {name: array[rows] for name, array in arrays.items()}
             execution = engine_named(engine)(
-                self.algorithms, rows.stop - start, engine, kind, "value"
+                programs_of(self), rows.stop - start, engine, kind, "value"
             )
             try:
-                execution.load(values, piece, program, self.refuse_not_finite)
-                pieces.append(execution.values(self.algorithms.a[self.z]))
+                execution.load(values, piece, program, self._refuse_not_finite)
+                pieces.append(execution.values(programs_of(self).a[self.z]))
             finally:
                 execution.release()
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
@@ -273,7 +282,7 @@ class Objective(Definition):
             raise RopValueError(f"theta: expected shape ({self.n},), got {given.shape}")
         values = real("theta", given, kind)
         if must_be_finite:
-            finite("theta", values, self.position)
+            finite("theta", values, self._position)
         return values, kind
 
     def _batch(

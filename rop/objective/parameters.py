@@ -130,7 +130,7 @@ class ParameterSpace:
             name: theta[self.slices[name]].reshape(shape) for name, shape in self.shapes.items()
         }
 
-    def position(self, index: int) -> str:
+    def _position(self, index: int) -> str:
         """Say in words where an element of θ belongs: its parameter and the index there.
 
         Parameters

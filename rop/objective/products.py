@@ -14,7 +14,7 @@ from rop.engines.arrays import finite, on_gpu
 from rop.engines.execution import Space
 from rop.engines.memory import results
 from rop.errors import RopValueError
-from rop.objective.definition import Definition
+from rop.objective.definition import Definition, programs_of
 from rop.objective.inputs import real
 from rop.ops.kernels import Array
 from rop.programs.checkpointing import Checkpoints
@@ -60,7 +60,7 @@ class Products:
         checkpoints: Checkpoints,
     ) -> None:
         self.objective, self.cases, self.dtype = objective, cases, theta.dtype
-        self.algorithms = objective.with_checkpoints(checkpoints)
+        self.algorithms = programs_of(objective, checkpoints)
         arguments = (self.algorithms, cases, engine, theta.dtype, "products")
         self.execution = engine_named(engine)(*arguments)
         # Everything that is handed out is a copy: the memory may serve the next linearization.
@@ -72,7 +72,7 @@ class Products:
             "outputs": (rows, *objective.output_shape),
         }
         self._ready: set[str] = set()
-        self.execution.load(theta, batch, self.algorithms.forward, objective.refuse_batch)
+        self.execution.load(theta, batch, self.algorithms.forward, objective._refuse_batch)
 
     @property
     def outputs(self) -> NDArray[Any]:
@@ -219,7 +219,7 @@ class Products:
         return array, many
 
     def _refuse_if_not_finite(self, what: str, array: Array, space: Space) -> None:
-        finite(what, array, self.objective.position if space == "theta" else None)
+        finite(what, array, self.objective._position if space == "theta" else None)
 
     def shaped(self, vectors: ArrayLike, what: str, space: Space) -> tuple[Array, int | None]:
         """Return vectors of the engine's dtype, and K if there is an axis of directions."""

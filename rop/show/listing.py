@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from rop.display import Displayed
 from rop.errors import RopTypeError, RopValueError
 from rop.graph import Node
+from rop.objective.definition import programs_of
 from rop.objective.objective import Objective
 from rop.ops.kernels import Loops
 from rop.programs.steps import Step
@@ -144,7 +145,7 @@ def explain(objective: Objective, product: str = "ggnvp") -> Listing:
         raise RopTypeError(f"explain: expected an Objective, got {type(objective).__name__}")
     if product not in TITLES:
         raise RopValueError(f"explain: expected one of {list(TITLES)}, got {product!r}")
-    algorithms = objective.algorithms
+    algorithms = programs_of(objective)
     stages = [algorithms.forward]
     if product not in ("jvp", "vjp"):
         stages.append(algorithms.loss_gradient)

@@ -18,6 +18,7 @@ from rop.checking.report import Report
 from rop.graph import Node
 from rop.hf.record import Iteration
 from rop.hf.result import Records, Result
+from rop.objective.definition import programs_of
 from rop.objective.linearization import Linearization
 from rop.objective.objective import Objective
 from rop.ops.kernels import Loops
@@ -58,7 +59,7 @@ def _objective(objective: Objective) -> str:
 @display.html.register
 def _linearization(at: Linearization) -> str:
     sizes = [(name, f"{size / 2**20:,.2f} MiB") for name, size in at.memory.items()]
-    programs = {name: at.objective.algorithms.product(name).steps for name in _COSTED}
+    programs = {name: programs_of(at.objective).product(name).steps for name in _COSTED}
     work = [(name, len(steps), f"{_multiplications(steps):,}") for name, steps in programs.items()]
     return (
         f"<p>{_text(repr(at)[1:-1])}</p>"

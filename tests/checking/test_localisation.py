@@ -14,6 +14,7 @@ from rop.checking.localisation import localise
 from rop.checking.mutations import mutations
 from rop.checking.sweeping import sweep_products
 from rop.checking.trials import Trials
+from rop.objective.definition import programs_of
 from rop.programs.sweeps import forward
 
 
@@ -23,11 +24,11 @@ def test_sweeps_by_hand_make_the_products_of_the_engines(model):
     objective = model.objective
     at = objective.linearize(model.theta, model.batch, "numpy")
     a = leaves(
-        [*objective.algorithms.nodes, *objective.parameters],
+        [*programs_of(objective).nodes, *objective.parameters],
         objective.unpack(model.theta),
         model.batch,
     )
-    forward(objective.algorithms.nodes, Eager(at.cases, objective.algorithms.names), a, {})
+    forward(programs_of(objective).nodes, Eager(at.cases, programs_of(objective).names), a, {})
     np.testing.assert_allclose(array_of(a[objective.z]), at.outputs, rtol=1e-12, atol=1e-12)
     v, u = model.vectors()
     for name, product in sweep_products(objective, a, at.cases, v, u).items():

@@ -18,6 +18,7 @@ from rop.engines.cuda.execution import DeviceExecution
 from rop.engines.numpy import run
 from rop.engines.planning import plan
 from rop.hf import pcg
+from rop.objective.definition import programs_of
 from rop.programs.steps import Program
 
 if driver.SIMULATED:
@@ -53,7 +54,7 @@ class Beside:
     """A program on both engines, step by step: nothing is thrown away, and all is compared."""
 
     def __init__(self, model, dtype):
-        self.algorithms = model.objective.algorithms
+        self.algorithms = programs_of(model.objective)
         self.dtype = np.dtype(dtype)
         self.cases = len(model.u)
         self.host, self.values = {}, {}
@@ -95,7 +96,7 @@ _THOROUGHLY = ("everything", "softmax, weighted", "Python") if driver.SIMULATED 
 def test_every_op_step_by_step(name, dtype):
     model = GRAPHS[name]()
     beside = Beside(model, dtype)
-    a = beside.algorithms
+    a = programs_of(beside)
     for stage in (a.forward, a.loss_value, a.loss_gradient, a.loss_curvature, a.adjoints):
         beside.run(stage)
     v, u = model.v, model.u.reshape(-1)

@@ -14,6 +14,7 @@ from graphs import GRAPHS
 from rop.engines.cuda import driver, launches, memory, products, source, vectors
 from rop.engines.cuda.gemm import gemm
 from rop.engines.planning import plan
+from rop.objective.definition import programs_of
 from rop.programs.steps import Program
 
 pytestmark = pytest.mark.skipif(driver.SIMULATED, reason="the simulator compiles nothing")
@@ -38,7 +39,7 @@ class Recorder:
         return lambda: None
 
     def programs(self, model):
-        algorithms = model.objective.algorithms
+        algorithms = programs_of(model.objective)
         stages = [algorithms.forward, algorithms.loss_value, algorithms.loss_gradient]
         stages += [algorithms.loss_curvature, algorithms.adjoints, algorithms.value_program]
         shard = memory.DeviceShard(3, slice(0, 3), self.dtype)

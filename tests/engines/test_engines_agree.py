@@ -15,6 +15,7 @@ from rop.engines.numba import binding
 from rop.engines.numpy import run
 from rop.engines.planning import plan
 from rop.engines.python_steps import view
+from rop.objective.definition import programs_of
 from rop.ops.rules import Value
 from rop.programs.steps import Program
 
@@ -23,15 +24,17 @@ PROGRAMS = ("gradient", "vjp", "jvp", "loss_hvp", "ggnvp", "hvp", "rows", "squar
 
 def _loaded(model, engine: str) -> Execution:
     objective, float64 = model.objective, np.dtype(np.float64)
-    arguments = (objective.algorithms, model.cases, engine, float64, "products")
+    arguments = (programs_of(objective), model.cases, engine, float64, "products")
     execution = engine_named(engine)(*arguments)
-    execution.load(model.theta, model.batch, objective.algorithms.forward, objective.refuse_batch)
+    execution.load(
+        model.theta, model.batch, programs_of(objective).forward, objective._refuse_batch
+    )
     return execution
 
 
 def _every_value(model, engine: str, K: int) -> dict[tuple[str, str, int], np.ndarray]:
     """Run all programs so that no two values share memory, and return every value of every step."""
-    algorithms = model.objective.algorithms
+    algorithms = programs_of(model.objective)
     execution = _loaded(model, engine)
     if model.objective.loss.convexify:
         m = model.objective.z.size
@@ -100,7 +103,7 @@ def test_every_value_of_every_step(sharded, model, K):
 @given(model=models(), K=st.sampled_from([1, 3]))
 def test_sharing_memory_changes_nothing(sharded, model, K):
     """Temporaries that take each other's place give, bit for bit, what they give apart."""
-    algorithms = model.objective.algorithms
+    algorithms = programs_of(model.objective)
     with sharded(1):
         execution = _loaded(model, "numba")
     for stage in (
@@ -188,7 +191,7 @@ def test_bitwise_repeatable(sharded, model, shards):
 @given(model=models(), K=st.sampled_from([1, 2]))
 def test_plans_never_overlap_what_is_alive(model, K):
     """At no step do two values that are still to be read lie on the same memory."""
-    algorithms = model.objective.algorithms
+    algorithms = programs_of(model.objective)
     for name in PROGRAMS:
         program = algorithms.product(name)
         layout = plan(program, model.cases, K)
@@ -212,7 +215,7 @@ def test_plans_never_overlap_what_is_alive(model, K):
 
 def test_value_names_tell_values_apart(network):
     """Listings rest on it: within a program, no two values bear one name."""
-    algorithms = network().objective.algorithms
+    algorithms = programs_of(network().objective)
     for name in PROGRAMS:
         targets = {step.target for step in algorithms.product(name).steps}
         counts = Counter(value.name for value in targets)

@@ -9,6 +9,7 @@ import pytest
 import rop
 import rop.engines.memory
 import rop.engines.sharded
+from rop.objective.definition import programs_of
 
 
 def chain(layers, width=8):
@@ -102,7 +103,7 @@ def test_f_alone_keeps_nothing(engine):
         objective = chain(layers, 32)
         theta, batch = place(objective, 2000, 32)
         objective.value(theta, batch, engine)
-        objective.algorithms.prepared.clear()
+        programs_of(objective).prepared.clear()
         gc.collect()
         tracemalloc.start()
         objective.value(theta, batch, engine)
@@ -278,12 +279,12 @@ def test_one_bound_for_all_objectives(monkeypatch):
     size = None
     for objective in objectives:
         objective.linearize(theta, batch).gradient()
-        one = objective.algorithms.prepared["executions"]
+        one = programs_of(objective).prepared["executions"]
         size = size or one._waiting[0].nbytes
     assert kept()["Spares"] == 4 * size
     monkeypatch.setattr(rop.engines.sharded.ShardedExecution, "spare_bytes", int(2.5 * size))
     objectives[0].linearize(theta, batch).gradient()
-    waiting = [len(o.algorithms.prepared["executions"]._waiting) for o in objectives]
+    waiting = [len(programs_of(o).prepared["executions"]._waiting) for o in objectives]
     assert waiting == [1, 0, 0, 1]
     assert rop.free_memory() >= 2 * size
     assert kept() == {"Results": 0, "Layouts": 0, "Spares": 0}

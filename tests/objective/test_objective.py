@@ -22,8 +22,8 @@ def test_its_parts(objective):
     assert objective.data_shapes == {"x": (3,), "t": (2,)}
     assert objective.z is Z and objective.loss.t is T
     assert "SquaredError" in repr(objective) and "8" in repr(objective)
-    assert "W" in objective.position(4) and "[1, 1]" in objective.position(4)
-    assert "b[1]" in objective.position(7)
+    assert "W" in objective._position(4) and "[1, 1]" in objective._position(4)
+    assert "b[1]" in objective._position(7)
 
 
 def test_the_order_of_parameters_is_that_of_theta():
@@ -92,7 +92,7 @@ def test_a_parameter_that_is_a_number():
     theta = objective.pack({"p": 2.0, "q": 3.0})
     np.testing.assert_array_equal(theta, [2.0, 3.0])
     assert objective.unpack(theta)["q"] == 3.0 and objective.unpack(theta)["q"].shape == ()
-    assert "p" in objective.position(0)
+    assert "p" in objective._position(0)
     np.testing.assert_array_equal(objective.linearize(theta).outputs, [[6.0, 2.0]])
 
 

@@ -16,6 +16,7 @@ import rop
 from rop.errors import RopTypeError, RopValueError
 from rop.graph import ancestors
 from rop.nets import autoencoder, mlp
+from rop.objective.definition import programs_of
 from rop.show.drawing import draw, to_dot, to_mermaid
 from rop.show.pictures.boxes import SHOWN, Box, boxes_of, folded
 from rop.show.pictures.layers import layers
@@ -262,7 +263,7 @@ def test_an_objective_is_written_as_it_is():
     ]:
         assert expected in written
     assert "mean over cases" in written[0] and "238,510 parameters" in written[0]
-    assert set(objective.algorithms.names.values()) <= set(written)
+    assert set(programs_of(objective).names.values()) <= set(written)
     assert "constant" not in written
 
 

@@ -10,6 +10,7 @@ from itertools import groupby
 from rop.errors import RopTypeError
 from rop.graph import Node, ancestors
 from rop.losses import LossGraph
+from rop.objective.definition import programs_of
 from rop.objective.objective import Objective
 from rop.programs.names import node_names
 from rop.show.folding import repetitions
@@ -70,7 +71,7 @@ def boxes_of(what: Objective | Node) -> list[Box]:
     inside = set(F)
     nodes = F + [node for node in ancestors(*loss.given) if node not in inside]
     if isinstance(what, Objective):
-        names = what.algorithms.names
+        names = programs_of(what).names
     else:
         names = node_names(sorted(nodes, key=lambda node: node.order), z)
     own_graph = loss.node if isinstance(loss, LossGraph) and loss.node is not z else None
