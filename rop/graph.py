@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from keyword import iskeyword
 from math import prod
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NoReturn, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -83,9 +83,6 @@ class Node(Displayed):
         "per_case",
         "shape",
     )
-
-    # NumPy arrays leave `array * node` to the node.
-    __array_ufunc__ = None
 
     def __init__(
         self,
@@ -182,6 +179,26 @@ class Node(Displayed):
     def __getitem__(self, key: Any) -> Node:
         return OPERATORS["[]"](self, key)
 
+    def __array_ufunc__(self, *call: Any, **options: Any) -> Node:
+        return OPERATORS["ufunc"](*call, **options)
+
+    def __array_function__(self, function: Callable[..., Any], *call: Any) -> Node:
+        return OPERATORS["function"](function)
+
+    def __array__(self, *dtype: Any, **options: Any) -> NoReturn:
+        raise RopTypeError(f"{self!r} is no array: {_NO_VALUE}, rop.stack joins nodes")
+
+    def __float__(self) -> NoReturn:
+        raise RopTypeError(f"{self!r} is no number: {_NO_VALUE}, and rop.tanh, ... build functions")
+
+    __int__ = __float__
+
+    def __bool__(self) -> NoReturn:
+        raise RopTypeError(
+            f"{self!r} is neither true nor false while the graph is built; to choose case by case "
+            f"write rop.where(condition, a, b) ({user_line()})"
+        )
+
     def __len__(self) -> int:
         if not self.shape:
             raise RopTypeError(f"len() of {self!r}, which is a scalar for one case")
@@ -195,6 +212,8 @@ class Node(Displayed):
         """The node with its axes in reverse order."""
         return OPERATORS[".T"](self)
 
+
+_NO_VALUE = "a graph holds no values; objective.outputs(theta, batch) computes them"
 
 Operand: TypeAlias = Node | ArrayLike
 

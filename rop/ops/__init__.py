@@ -38,6 +38,7 @@ from rop.ops.elementwise import (
 )
 from rop.ops.families import Bilinear, Elementwise, Linear, Op
 from rop.ops.general import General
+from rop.ops.numpy_calls import refuse, ufunc
 from rop.ops.powers import power
 from rop.ops.products import dot, matmul, multiply
 from rop.ops.reductions import (
@@ -77,6 +78,8 @@ OPERATORS.update(
         "-x": negative,
         "[]": getitem,
         ".T": transpose,
+        "ufunc": ufunc,
+        "function": refuse,
     }
 )
 

@@ -1,5 +1,6 @@
 """What people try in their first hour: labels, prediction, one number to minimise."""
 
+import math
 import re
 
 import numpy as np
@@ -211,3 +212,57 @@ def test_outputs_without_a_loss():
 def test_theta_by_name():
     with pytest.raises(rop.RopTypeError, match=re.escape("write objective.pack(theta)")):
         classifier().value({"W": np.zeros((3, 5))}, {})
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda array, node: array + node,
+        lambda array, node: array - node,
+        lambda array, node: array * node,
+        lambda array, node: array / node,
+        lambda array, node: array**node,
+        lambda array, node: array > node,
+        lambda array, node: array <= node,
+        lambda array, node: array[0] * node,
+        lambda array, node: np.stack([array, array]) @ node,
+        lambda array, node: np.multiply(array, node),
+    ],
+)
+def test_arrays_and_nodes_together(build):
+    w = rop.param("w", 2)
+    array, theta = np.array([2.0, 3.0]), np.array([0.5, 3.5])
+    objective = rop.Objective(1.0 * build(array, w), rop.SquaredError(np.zeros(2)), params=[w])
+    np.testing.assert_allclose(objective.outputs(theta)[0], build(array, theta))
+
+
+def test_an_array_that_takes_in_a_node():
+    w, total = rop.param("w", 2), np.array([2.0, 3.0])
+    total += w
+    assert isinstance(total, rop.Node)
+
+
+@pytest.mark.parametrize(
+    ("attempt", "message"),
+    [
+        (lambda x, y: np.tanh(x), "np.tanh computes with arrays, not with nodes; write rop.tanh"),
+        (lambda x, y: np.abs(x), "write rop.abs"),
+        (lambda x, y: np.add(x, y, out=np.ones(3)), "np.add computes with arrays"),
+        (lambda x, y: np.add.reduce(x), "write rop.add"),
+        (lambda x, y: np.sum(x), "np.sum computes with arrays, not with nodes; write rop.sum"),
+        (lambda x, y: np.concatenate([x, y]), "write rop.concatenate"),
+        (lambda x, y: np.where(x > 0, x, y), "write rop.where"),
+        (lambda x, y: np.sinc(x), "rop has no function of that name"),
+        (lambda x, y: np.asarray(x), "rop.stack joins nodes"),
+        (lambda x, y: 1 if x else 2, "write rop.where(condition, a, b)"),
+        (lambda x, y: 1 if x[0] < y[0] else 2, "write rop.where(condition, a, b)"),
+        (lambda x, y: max(x[0], y[0]), "write rop.where(condition, a, b)"),
+        (lambda x, y: float(x), "objective.outputs(theta, batch) computes them"),
+        (lambda x, y: int(x[0]), "objective.outputs(theta, batch) computes them"),
+        (lambda x, y: math.tanh(x[0]), "rop.tanh, ... build functions"),
+    ],
+)
+def test_what_people_try_with_nodes(attempt, message):
+    x, y = rop.data("x", 3), rop.param("y", 3)
+    with pytest.raises(rop.RopTypeError, match=re.escape(message)):
+        attempt(x, y)

@@ -1,0 +1,69 @@
+"""What NumPy does with a node: its operators build nodes, its functions say what to write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import numpy as np
+
+from rop.errors import RopTypeError
+from rop.graph import OPERATORS, Node, user_line
+
+_SIGNS = {
+    np.add: "+",
+    np.subtract: "-",
+    np.multiply: "*",
+    np.true_divide: "/",
+    np.matmul: "@",
+    np.power: "**",
+    np.greater: ">",
+    np.greater_equal: ">=",
+}
+_TURNED = {np.less: ">", np.less_equal: ">="}
+_NAMES = {"absolute": "abs", "vecdot": "dot"}
+
+
+def ufunc(function: np.ufunc, method: str, *inputs: Any, **options: Any) -> Node:
+    """Build the node of an operator of an array and a node, such as ``array * node``.
+
+    Parameters
+    ----------
+    function : ufunc
+        NumPy's function.
+    method : str
+        "__call__" for the function itself.
+    *inputs
+        Its operands, one of them a node.
+    **options
+        Its other arguments.
+
+    Returns
+    -------
+    Node
+
+    Raises
+    ------
+    RopTypeError
+        If the function belongs to no operator.
+    """
+    in_place = len(options.get("out", ())) == 1 and options["out"][0] is inputs[0]  # array += node
+    if method == "__call__" and (in_place or not options):
+        if function in _SIGNS:
+            return OPERATORS[_SIGNS[function]](*inputs)
+        if function in _TURNED:
+            return OPERATORS[_TURNED[function]](*reversed(inputs))
+    refuse(function)
+
+
+def refuse(function: Callable[..., Any]) -> NoReturn:
+    """Raise RopTypeError that says what to write in place of one of NumPy's functions."""
+    from rop import ops
+
+    name = function.__name__
+    ours = _NAMES.get(name, name)
+    if ours in ops.__all__:
+        remedy = f"write rop.{ours}"
+    else:
+        remedy = "rop has no function of that name; build it from those of rop.ops"
+    raise RopTypeError(f"np.{name} computes with arrays, not with nodes; {remedy} ({user_line()})")
