@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import abstractmethod
 from collections.abc import Sequence
+from copy import copy
 from math import inf
 from typing import Annotated, Any, Self, TypeAlias
 
@@ -14,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from rop import hf, nets
 from rop.arguments import Count, NotNegative, Real, check
 from rop.errors import RopValueError
-from rop.graph import data
+from rop.graph import ancestors, data
 from rop.losses import SigmoidCrossEntropy, SoftmaxCrossEntropy, SquaredError, TableLoss
 from rop.objective.objective import Objective
 
@@ -22,7 +23,7 @@ try:
     from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.model_selection import train_test_split
-    from sklearn.utils import check_random_state, gen_batches
+    from sklearn.utils import check_random_state
     from sklearn.utils.multiclass import check_classification_targets, type_of_target
     from sklearn.utils.validation import (
         _check_sample_weight,
@@ -38,8 +39,6 @@ except ModuleNotFoundError as error:
 
 Cases: TypeAlias = dict[str, NDArray[Any]]
 
-# So many cases are made dense and predicted at a time.
-_ROWS = 1000
 # What is not checked where it is used.
 _WANTED = {
     "max_iter": Count,
@@ -59,7 +58,7 @@ class _Net(BaseEstimator):  # type: ignore[misc]
         *,
         l2: float = 1e-4,
         init: str = "glorot",
-        recipe: hf.Recipe | None = None,
+        recipe: hf.Recipe | str | None = None,
         max_iter: int = 100,
         tol: float = 1e-2,
         n_iter_no_change: int = 5,
@@ -83,7 +82,7 @@ class _Net(BaseEstimator):  # type: ignore[misc]
 
     @abstractmethod
     def _targets(self, y: NDArray[Any]) -> NDArray[Any]:
-        """Turn labels into targets (N, outputs)."""
+        """Turn labels into targets, and set the number of outputs."""
 
     @property
     @abstractmethod
@@ -120,9 +119,7 @@ class _Net(BaseEstimator):  # type: ignore[misc]
         for name, wanted in _WANTED.items():
             check(type(self).__name__, name, getattr(self, name), wanted)
         X, y = self._checked(X, y, multi_output=True, y_numeric=isinstance(self, RegressorMixin))
-        T = self._targets(_dense(y))
-        self.n_outputs_ = T.shape[1]
-        cases = {"x": _dense(X), "t": T}
+        cases = {"x": _dense(X), "t": self._targets(_dense(y))}
         if sample_weight is not None:
             cases["w"] = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
         random = check_random_state(self.random_state)
@@ -167,7 +164,8 @@ class _Net(BaseEstimator):  # type: ignore[misc]
         hidden = np.atleast_1d(np.asarray(self.hidden_layer_sizes, dtype=int)).tolist()
         _, z = nets.mlp([self.n_features_in_, *hidden, self.n_outputs_], self.activation)
         loss = self._loss(data("t", self.n_outputs_), data("w") if weighted else None)
-        return Objective(z, loss, l2=self.l2)
+        weights = [node for node in ancestors(z) if node.kind == "param" and len(node.shape) == 2]
+        return Objective(z, loss, l2={str(W.name): self.l2 for W in weights})
 
     def _split(self, cases: Cases, random: np.random.RandomState) -> tuple[Cases, Cases | None]:
         """Split into the cases to train on and those held out, each with weights of mean 1."""
@@ -188,15 +186,7 @@ class _Net(BaseEstimator):  # type: ignore[misc]
         """What the loss predicts: means or probabilities, (N, outputs)."""
         check_is_fitted(self)
         X = self._checked(X, reset=False)
-        # Without targets, which are not needed.
-        objective = Objective(self.objective().z, SquaredError(np.zeros(self.n_outputs_)))
-        loss = self.objective().loss
-        assert isinstance(loss, TableLoss)
-        pieces = []
-        for rows in gen_batches(X.shape[0], _ROWS):
-            at = objective.linearize(self.theta_, {"x": _dense(X[rows])}, engine=self.engine)
-            pieces.append(loss.prediction(at.outputs))
-        return np.concatenate(pieces)
+        return self.objective().predict(self.theta_, {"x": _dense(X)}, self.engine)
 
     def _checked(self, *arrays: Any, **options: Any) -> Any:
         return validate_data(
@@ -223,11 +213,11 @@ class HFClassifier(ClassifierMixin, _Net):  # type: ignore[misc]
         Function of the hidden units: a key of `rop.nets.ACTIVATIONS`, or what makes a node of a
         node.
     l2 : float
-        Strength of the penalty l2/2 |θ|², which the mean loss of a case is added to.
+        Strength of the penalty l2/2 |W|² on the weights, not the biases; added to the mean loss.
     init : str
         Where θ starts; see `rop.init`.
-    recipe : rop.hf.Recipe, optional
-        The settings of HF.
+    recipe : rop.hf.Recipe or str, optional
+        The settings of HF, or the name of a recipe such as "martens2010".
     max_iter : int
         Largest number of iterations of HF.
     tol : float
@@ -302,9 +292,11 @@ class HFClassifier(ClassifierMixin, _Net):  # type: ignore[misc]
         self.multilabel_ = type_of_target(y) == "multilabel-indicator"
         if self.multilabel_:
             self.classes_ = np.arange(y.shape[1])
-            return y
-        self.classes_, index = np.unique(column_or_1d(y, warn=True), return_inverse=True)
-        return np.eye(len(self.classes_))[index]
+            labels = y
+        else:
+            self.classes_, labels = np.unique(column_or_1d(y, warn=True), return_inverse=True)
+        self.n_outputs_ = len(self.classes_)
+        return labels
 
     @property
     def _loss(self) -> type[TableLoss]:
@@ -327,11 +319,12 @@ class HFRegressor(MultiOutputMixin, RegressorMixin, _Net):  # type: ignore[misc]
         Function of the hidden units: a key of `rop.nets.ACTIVATIONS`, or what makes a node of a
         node.
     l2 : float
-        Strength of the penalty l2/2 |θ|², which is added to half the mean squared error.
+        Strength of the penalty l2/2 |W|² on the weights, not the biases; added to half the mean
+        squared error.
     init : str
         Where θ starts; see `rop.init`.
-    recipe : rop.hf.Recipe, optional
-        The settings of HF.
+    recipe : rop.hf.Recipe or str, optional
+        The settings of HF, or the name of a recipe such as "martens2010".
     max_iter : int
         Largest number of iterations of HF.
     tol : float
@@ -383,7 +376,9 @@ class HFRegressor(MultiOutputMixin, RegressorMixin, _Net):  # type: ignore[misc]
 
     def _targets(self, y: NDArray[Any]) -> NDArray[Any]:
         self.single_output_ = y.ndim == 1
-        return y.reshape(len(y), -1)
+        targets = y.reshape(len(y), -1)
+        self.n_outputs_ = targets.shape[1]
+        return targets
 
     @property
     def _loss(self) -> type[TableLoss]:
@@ -414,7 +409,8 @@ class _Watch:
         self, objective: Objective, held_out: Cases | None, tol: float, patience: int
     ) -> None:
         self.theta: NDArray[Any] | None = None
-        self._objective, self._held_out = objective, held_out
+        self._loss, self._held_out = copy(objective), held_out
+        self._loss.l2 = 0.0
         self._tol, self._patience = tol, patience
         self._lowest = inf
         self._since = 0
@@ -423,8 +419,7 @@ class _Watch:
         """Look at the state after an iteration; raises StopIteration to end the run."""
         loss = it.f_after
         if self._held_out is not None:
-            penalty = 0.5 * self._objective.l2 * float(theta @ theta)
-            loss = self._objective.value(theta, self._held_out) - penalty
+            loss = self._loss.value(theta, self._held_out)
         fell = self._lowest - loss > self._tol * abs(loss)
         self._since = 0 if fell else self._since + 1
         if loss < self._lowest:

@@ -92,11 +92,18 @@ def test_it_minimises_the_objective_that_it_shows(iris):
     model = HFClassifier((8, 5), "sigmoid", l2=1e-3, random_state=0).fit(X, y)
     objective = model.objective()
     assert objective.shapes["W2"] == (5, 8)
-    at = objective.linearize(model.theta_, {"x": X, "t": np.eye(3)[y]})
+    at = objective.linearize(model.theta_, {"x": X, "t": y})
     assert at.value == pytest.approx(model.result_.fun, rel=1e-12)
     e = np.exp(at.outputs)
     p = e / e.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(model.predict_proba(X), p, rtol=1e-12)
+
+
+def test_biases_are_not_penalised():
+    X, y = np.zeros((4, 1)), np.array([1.0, 2.0, 3.0, 4.0])
+    model = HFRegressor((), l2=10.0, random_state=0).fit(X, y)
+    np.testing.assert_allclose(model.predict(X), 2.5, rtol=1e-6)
+    np.testing.assert_allclose(model.objective().unpack(model.theta_)["W1"], 0.0, atol=1e-6)
 
 
 def test_weights_count_cases():
@@ -148,7 +155,7 @@ def test_float32_stays_float32(iris):
         ({"max_iter": 0}, "HFClassifier: max_iter must be an int >= 1, got 0"),
         ({"n_iter_no_change": 1.5}, "HFClassifier: n_iter_no_change must be an int >= 1"),
         ({"activation": "step"}, "activation must be one of tanh"),
-        ({"l2": -1.0}, "l2: expected a finite number >= 0"),
+        ({"l2": -1.0}, "l2['W1'] must be a finite number >= 0"),
         ({"hidden_layer_sizes": (5, 0)}, "sizes must be two or more positive integers"),
         ({"init": "zeros"}, "initialisation must be one of"),
         ({"engine": "abacus"}, "engine: expected 'numba', 'numpy' or 'cuda'"),
@@ -170,7 +177,7 @@ def test_a_search_in_processes(iris):
     pipeline = make_pipeline(StandardScaler(), HFClassifier(random_state=0))
     grid = {
         "hfclassifier__l2": [1e-3, 1e-2],
-        "hfclassifier__recipe": [None, rop.hf.recipes.martens2010(lam=1.0)],
+        "hfclassifier__recipe": [None, "martens2010", rop.hf.recipes.martens2010(lam=1.0)],
     }
     search = GridSearchCV(pipeline, grid, cv=3, n_jobs=2).fit(X, y)
     assert search.best_score_ > 0.9
@@ -178,7 +185,7 @@ def test_a_search_in_processes(iris):
 
 def test_estimators_travel(iris, tmp_path):
     X, y = iris
-    model = HFClassifier(10, rop.tanh, random_state=0).fit(X, y)
+    model = HFClassifier(10, rop.tanh, l2=1e-2, random_state=0).fit(X, y)
     joblib.dump(model, tmp_path / "model.joblib")
     for copy in (pickle.loads(pickle.dumps(model)), joblib.load(tmp_path / "model.joblib")):
         np.testing.assert_array_equal(copy.predict_proba(X), model.predict_proba(X))

@@ -68,7 +68,7 @@ def ggnvp_contracted(point: Point, d: Direction) -> Sides:
     second = point.line(
         "loss gradient of outputs", through_loss, ("outputs", "loss_gradient"), d.vector
     )
-    regularizer = point.l2 * scalar(u, d.vector)
+    regularizer = scalar(point.l2 * u, d.vector)
     return lambda: scalar(u, point.ggnvp(d.vector)), Shifted(
         Contraction(first, second), regularizer
     )

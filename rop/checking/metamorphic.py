@@ -166,7 +166,7 @@ class _Identities:
 
     def per_case(self) -> float:
         mean = self.at.per_case_gradients().mean(axis=0)
-        return self.difference({"gradient": mean + self.objective.l2 * self.theta})
+        return self.difference({"gradient": mean + self.objective.penalty * self.theta})
 
     def softmax_shift(self) -> float:
         ones = np.ones_like(self.at.outputs)

@@ -80,7 +80,7 @@ def check(
         name: Guarded(name, function)
         for name, function in functions_of(objective, arrays, engine).items()
     }
-    session = Session(functions, point, objective.slices, objective.shapes, objective.l2, seed)
+    session = Session(functions, point, objective.slices, objective.shapes, objective.penalty, seed)
     session.run()
     columns = check_columns(session) if full else None
     identities = hold_identities(objective, point, arrays, engine, session)

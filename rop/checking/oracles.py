@@ -48,7 +48,7 @@ class Oracle:
 def _composed_loss(point: Point) -> Callable[[Array], Array]:
     def value(theta: Array) -> Array:
         z = point.functions["outputs"](theta)
-        return point.functions["loss"](z, shape=()) + point.l2 / 2 * (theta @ theta)
+        return point.functions["loss"](z, shape=()) + (point.l2 * theta) @ theta / 2
 
     return value
 

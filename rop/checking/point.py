@@ -26,8 +26,8 @@ class Point:
     index : int
         0 for the caller's θ, 1 for the second one.
     theta : (n,)
-    l2 : float
-        Coefficient of |θ|²/2 in f, in units of f.
+    l2 : float or (n,)
+        Coefficient of |θ|²/2 in f, in units of f; or one for each element of θ.
     rng : numpy.random.Generator
     """
 
@@ -37,7 +37,7 @@ class Point:
         broken: Mapping[str, Fault],
         index: int,
         theta: Array,
-        l2: float,
+        l2: float | Array,
         rng: np.random.Generator,
     ) -> None:
         self.functions, self.broken, self.index = functions, broken, index

@@ -36,7 +36,7 @@ class Session:
         Name -> slice of θ.
     shapes : dict
         Name -> shape of that block, where known.
-    l2 : float
+    l2 : float or (n,)
     seed : int
     recorded : list of Direction, optional
         The only directions for which the products are known; then the identities and the second
@@ -59,7 +59,7 @@ class Session:
         theta: Array,
         blocks: Mapping[str, slice],
         shapes: Mapping[str, tuple[int, ...]],
-        l2: float,
+        l2: float | Array,
         seed: int,
         recorded: list[Direction] | None = None,
     ) -> None:

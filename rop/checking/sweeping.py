@@ -55,23 +55,23 @@ def sweep_products(
     each.per_case = z.per_case or any(node.per_case for node in loss.given)
     losses = Target(State(), each, "")
     loss.value(emit, losses, a, z)
-    penalty = 0.5 * objective.l2 * float(theta @ theta)
+    penalty = 0.5 * float((objective.penalty * theta) @ theta)
     products = {
         "value": np.array(array_of(losses.state[each]).sum() / cases + penalty),
         "jvp": array_of(R[z]) if z in R else np.zeros_like(array_of(a[z])),
         "vjp": _join(objective, du),
         "loss_gradient": array_of(dz),
-        "gradient": _join(objective, d) + objective.l2 * theta,
+        "gradient": _join(objective, d) + objective.penalty * theta,
     }
     w = loss_hvp(products["jvp"])
     Rd = State({z: Known(w)})
     r_reverse(network, emit, a, R, d, Rd, active, curvature=True)
-    products["hvp"] = _join(objective, Rd) + objective.l2 * v
+    products["hvp"] = _join(objective, Rd) + objective.penalty * v
     if not (isinstance(loss, LossGraph) and loss.convexify):
         products["loss_hvp"] = loss_hvp(u)
         Gd = State({z: Known(w)})
         r_reverse(network, emit, a, R, State(), Gd, active, curvature=False)
-        products["ggnvp"] = _join(objective, Gd) + objective.l2 * v
+        products["ggnvp"] = _join(objective, Gd) + objective.penalty * v
     return products
 
 

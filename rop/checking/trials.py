@@ -84,7 +84,7 @@ class Trials:
             self.theta,
             self.objective.slices,
             self.objective.shapes,
-            self.objective.l2,
+            self.objective.penalty,
             self.seed,
         )
         return session.fails(touched)

@@ -101,7 +101,7 @@ class _Wrong(Objective):
             return np.asarray(rounded(result), result.dtype)
         if self.kind == "without l2":
             along = at.theta if self.product == "gradient" else np.asarray(vectors[0])
-            return np.asarray(result - self.l2 * along, result.dtype)
+            return np.asarray(result - self.penalty * along, result.dtype)
         if self.kind == "off by one":
             return np.roll(result, 1, axis=0 if self.product != "jvp" or result.ndim == 1 else 1)
         result = result.copy()

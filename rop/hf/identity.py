@@ -36,7 +36,7 @@ class Model:
         How many nodes of each op the graph has.
     loss : str
         The loss.
-    l2 : float
+    l2 : float or dict of str to float
         The strength of the penalty.
     sha256 : str
         Checksum of the graph: ops with their settings, shapes, names of parameters and data,
@@ -46,7 +46,7 @@ class Model:
     parameters: dict[str, tuple[int, ...]]
     ops: dict[str, int]
     loss: str
-    l2: float
+    l2: float | dict[str, float]
     sha256: str
 
     @classmethod

@@ -231,7 +231,7 @@ class ChapelleErhan(DiagonalPower):
             return np.mean(draws, axis=0, dtype=np.float64).astype(at.dtype)
         shape = (*at.outputs.shape, self.probes)
         v = (rng.standard_normal(shape) / sqrt(self.probes)).astype(at.dtype)
-        estimate: Vector = squares(at.products, S(v)) + at.dtype.type(at.objective.l2)
+        estimate: Vector = squares(at.products, S(v)) + np.asarray(at.objective.penalty, at.dtype)
         return estimate
 
 

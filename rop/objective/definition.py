@@ -41,13 +41,15 @@ class Definition(ParameterSpace, Displayed):
         Shape for one case of each entry of a batch.
     output_shape : tuple of int
         Shape of z for one case.
+    penalty : float or ndarray, (n,)
+        l2 as the diagonal that it adds to G and H: one number, or one for each element of θ.
     """
 
     def __init__(
         self,
         z: Node,
         loss: Loss | None = None,
-        l2: float = 0.0,
+        l2: float | Mapping[str, float] = 0.0,
         params: Iterable[Node] | None = None,
         *,
         hidden: Iterable[Node] = (),
@@ -66,7 +68,6 @@ class Definition(ParameterSpace, Displayed):
             raise RopTypeError(
                 f"loss: expected a loss such as rop.SquaredError(t), got {type(loss).__name__}"
             )
-        check("Objective", "l2", l2, Strength)
         loss.fit(z)
         self.hidden, self.distance = tuple(_nodes("hidden", hidden)), distance
         nodes = ancestors(z, *loss.given, *self.hidden)
@@ -74,7 +75,7 @@ class Definition(ParameterSpace, Displayed):
         if has_data and not z.per_case and not isinstance(loss, LossGraph):
             z = per_case(z)
         self.z: Node = z
-        self.loss, self.l2 = loss, float(l2)
+        self.loss = loss
         self.output_shape: Shape = z.shape
         super().__init__(_ordered([node for node in nodes if node.kind == "param"], params))
         self._data = [node for node in nodes if node.kind == "data"]
@@ -82,6 +83,7 @@ class Definition(ParameterSpace, Displayed):
         self.data_shapes: dict[str, Shape] = {str(d.name): d.shape for d in self._data}
         self._integers = {str(d.name) for d in self._data if d.integer}
         self._refuse_hidden(nodes)
+        self.l2 = l2
         self._start()
 
     def _start(self) -> None:
@@ -89,6 +91,32 @@ class Definition(ParameterSpace, Displayed):
         self._variants: dict[Checkpoints, Algorithms] = {}
         self._lock = threading.RLock()
         renew_after_fork(self, "_lock")
+
+    @property
+    def l2(self) -> float | dict[str, float]:
+        """Strength of the penalty, or strengths by the names of parameters."""
+        return self._l2
+
+    @l2.setter
+    def l2(self, l2: float | Mapping[str, float]) -> None:
+        self.penalty: float | NDArray[np.float64]
+        if not isinstance(l2, Mapping):
+            check("Objective", "l2", l2, Strength)
+            self._l2: float | dict[str, float] = float(l2)
+            self.penalty = self._l2
+            return
+        unknown = sorted(l2.keys() - self.shapes.keys())
+        if unknown:
+            raise RopValueError(
+                f"l2: expected strengths by the names of the parameters {list(self.shapes)}, got "
+                f"{unknown}"
+            )
+        for name, strength in l2.items():
+            check("Objective", f"l2[{name!r}]", strength, Strength)
+        self._l2 = {name: float(strength) for name, strength in l2.items()}
+        self.penalty = np.zeros(self.n)
+        for name, strength in self._l2.items():
+            self.penalty[self.slices[name]] = strength
 
     def __copy__(self) -> Self:
         """Make an objective with the same programs and memory, such as for another l2."""
@@ -158,7 +186,10 @@ class Definition(ParameterSpace, Displayed):
 
     def _mean(self, losses: NDArray[Any], cases: int, theta: Array) -> float:
         """f(θ) from the losses of the cases, summed in float64, and the penalty."""
-        penalty = 0.5 * self.l2 * float(np.dot(theta, theta)) if self.l2 else 0.0
+        if isinstance(self.penalty, float):
+            penalty = 0.5 * self.penalty * float(np.dot(theta, theta)) if self.penalty else 0.0
+        else:
+            penalty = 0.5 * float(np.dot(self.penalty * theta, theta))
         return float(losses.sum(dtype=np.float64)) / cases + penalty
 
     def _refuse_batch(self, batch: Mapping[str, NDArray[Any]]) -> None:

@@ -35,7 +35,7 @@ def diagonal(at: Products, method: str, seed: int | np.random.Generator, mu: flo
     }
     if method not in methods:
         raise RopValueError(f"diagonal: expected one of {list(methods)}, got {method!r}")
-    result: NDArray[Any] = methods[method]() + at.dtype.type(at.objective.l2)
+    result: NDArray[Any] = methods[method]() + np.asarray(at.objective.penalty, at.dtype)
     return result
 
 

@@ -99,9 +99,12 @@ class Linearization(Displayed):
         """∇f: (n,), by algorithm 1."""
         self._execution.stage(self._algorithms.loss_gradient)
         result = results.empty(self.n, self.dtype)
-        plus = (self.objective.l2, self._execution.theta) if self.objective.l2 else None
+        penalty, theta = self.objective.penalty, self._execution.theta
+        plus = (penalty, theta) if isinstance(penalty, float) and penalty else None
         nothing = np.empty(0, self.dtype)
         self._execution.product("gradient", 1, nothing, result, "theta", "theta", plus)
+        if not isinstance(penalty, float):
+            result += penalty.astype(self.dtype) * theta
         return result
 
     def jvp(self, v: ArrayLike) -> NDArray[Any]:
@@ -190,13 +193,13 @@ class Linearization(Displayed):
         """
         if type(lam) is not float or not 0.0 <= lam <= LARGEST:
             check("ggnvp", "lam", lam, Strength)
-        lam += self.objective.l2
+        diagonal = lam + self.objective.penalty
         if not mu:
-            return self.products("ggnvp", v, "v", "theta", "theta", lam)
+            return self.products("ggnvp", v, "v", "theta", "theta", diagonal)
         self._refuse_strength(mu)
         with self._execution.lock:
             self._execution.set_strength(mu)
-            return self.products("structural", v, "v", "theta", "theta", lam)
+            return self.products("structural", v, "v", "theta", "theta", diagonal)
 
     def hvp(self, v: ArrayLike) -> NDArray[Any]:
         """H v, the exact Hessian product, by algorithm 4 (errata M21, M22). Not with checkpoints.
@@ -220,7 +223,7 @@ class Linearization(Displayed):
                 "hvp: it needs the adjoints of all nodes, which checkpoints do not keep; use "
                 "linearize(..., checkpoints=0), fewer cases at a time, or ggnvp"
             )
-        return self.products("hvp", v, "v", "theta", "theta", self.objective.l2)
+        return self.products("hvp", v, "v", "theta", "theta", self.objective.penalty)
 
     def cg_steps(
         self,
@@ -268,7 +271,6 @@ class Linearization(Displayed):
         b = self._vector("b", b)
         x0 = None if x0 is None else self._vector("x0", x0)
         inverse = None if inverse is None else self._vector("inverse", inverse)
-        damping = self._vector("damping", damping) if np.ndim(damping) else damping
         name = {"ggn": "structural" if mu else "ggnvp", "hessian": "hvp"}[curvature]
         if name == "hvp" and self.checkpoints:
             return None
@@ -277,7 +279,9 @@ class Linearization(Displayed):
         if solver is None:
             return None
         ready = partial(self._execution.set_strength, mu) if mu else None
-        return self._held(solver.steps(b, x0, damping + self.objective.l2, inverse, ready))
+        diagonal = damping + self.objective.penalty
+        diagonal = self._vector("damping", diagonal) if np.ndim(diagonal) else diagonal
+        return self._held(solver.steps(b, x0, diagonal, inverse, ready))
 
     def _vector(self, what: str, values: ArrayLike) -> Array:
         """Return a vector like θ, of the engine's dtype."""

@@ -40,8 +40,9 @@ class Objective(Definition):
     loss : Loss, optional
         `SquaredError`, `SigmoidCrossEntropy`, `SoftmaxCrossEntropy` or `LossGraph`. If z is a
         scalar for one case, it may be left out: then f is the mean of z.
-    l2 : float
-        Strength of the penalty l2/2 |θ|².
+    l2 : float or mapping of str to float
+        Strength of the penalty l2/2 |θ|²; or a strength for each parameter that has one, by its
+        name, such as ``{"W1": 1e-4, "W2": 1e-4}`` to leave out the biases.
     params : sequence of Node, optional
         The parameters in the order in which they make up θ; by default those that z depends on, in
         the order of their creation. One that z does not depend on has gradient 0.
@@ -65,7 +66,7 @@ class Objective(Definition):
         If an argument is of the wrong type.
     RopValueError
         If z depends on no parameter, the loss does not fit z, two nodes share a name, or l2 is
-        negative or not finite.
+        negative or not finite, or names no parameter.
     """
 
     _linearization: type[Linearization] = Linearization  # what `linearize` makes

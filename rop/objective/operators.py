@@ -157,8 +157,7 @@ def gauss_newton(at: Products, ggnvp: Product) -> CurvatureOperator:
         left = B if (signs > 0.0).all() else B * signs[..., None]
         # Of BᵀB, NumPy computes one triangle.
         G: NDArray[Any] = left.reshape(-1, n).T @ B.reshape(-1, n)
-        if at.objective.l2:
-            G[np.diag_indices(n)] += at.dtype.type(at.objective.l2)
+        G[np.diag_indices(n)] += np.asarray(at.objective.penalty, at.dtype)
         return G
 
     return CurvatureOperator((n, n), at.dtype, ggnvp, ggnvp, dense)

@@ -91,7 +91,7 @@ class Products:
         what: str,
         source: Space,
         result: Space,
-        lam: float = 0.0,
+        lam: float | Array = 0.0,
     ) -> NDArray[Any]:
         """Compute a product.
 
@@ -105,8 +105,8 @@ class Products:
             What the vectors are called in errors.
         source, result : {"theta", "outputs"}
             The spaces of the two.
-        lam : float
-            The multiple of the vectors that is added.
+        lam : float or ndarray, (n,)
+            The multiple of the vectors that is added; an array has one number for each parameter.
 
         Returns
         -------
@@ -119,6 +119,9 @@ class Products:
             If the vectors do not fit, or are not finite.
         """
         self.prepare(name)
+        by_parameter: Array | None = None
+        if isinstance(lam, np.ndarray):
+            by_parameter, lam = lam.astype(self.dtype), 0.0
         shape = self.shapes[result]
         if self._on_gpu and on_gpu(vectors):
             from rop.engines.cuda.arrays import empty, received
@@ -127,6 +130,8 @@ class Products:
             found: NDArray[Any] = empty(shape, self.dtype)
             plus = (lam, given) if lam else None
             self.execution.product(name, 1, given, found.reshape(-1), source, result, plus)
+            if by_parameter is not None:
+                self._add_on_gpu(by_parameter, given, found.reshape(-1))
             return found
         array, many = self.shaped(vectors, what, source)
         if many is None:
@@ -136,14 +141,29 @@ class Products:
             plus = (lam, flat) if lam else None
             if not self.execution.product(name, 1, flat, made, source, result, plus):
                 self._refuse_if_not_finite(what, array, source)
+            if by_parameter is not None:
+                output += by_parameter * array
             return output
         self._refuse_if_not_finite(what, array, source)
         output = np.empty((*shape, many), self.dtype)
         for start, stop in self.execution.chunks(name, many):
             self._block(name, array[..., start:stop], output[..., start:stop], source, result)
-        if lam:
+        if by_parameter is not None:
+            output += by_parameter[:, None] * array
+        elif lam:
             output += self.dtype.type(lam) * array
         return output
+
+    def _add_on_gpu(self, factors: Array, vector: Any, output: Any) -> None:
+        """Add a vector of θ's space with a factor for each parameter."""
+        from rop.engines.cuda import driver
+        from rop.engines.cuda.vectors import axpy
+
+        with driver.lock:
+            for where in self.objective.slices.values():
+                size = where.stop - where.start
+                axpy(float(factors[where.start]), vector[where], output[where], size)
+            driver.synchronize()
 
     def _block(self, name: str, block: Array, output: Array, source: Space, result: Space) -> None:
         """K directions in one sweep. Blocks of θ go parameter by parameter, as (K, size)."""

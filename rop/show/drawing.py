@@ -141,7 +141,8 @@ def to_mermaid(objective_or_node: Objective | Node) -> str:
 def _caption(what: Objective | Node, boxes: list[Box], shown: list[Box]) -> str:
     """What the picture shows, in a line."""
     if isinstance(what, Objective):
-        penalty = f" + ½ {what.l2:g} |θ|²" if what.l2 else ""
+        strengths = {"θ": what.l2} if isinstance(what.l2, float) else what.l2
+        penalty = "".join(f" + ½ {l2:g} |{name}|²" for name, l2 in strengths.items() if l2)
         said = [f"f(θ) = mean over cases of L(F(θ)){penalty}", f"{what.n:,} parameters"]
     else:
         said = [f"{boxes[-1].name} and all that it depends on"]

@@ -158,7 +158,8 @@ def explain(objective: Objective, product: str = "ggnvp") -> Listing:
     once = tuple(line for stage in stages for line in _lines(stage.steps, within))
     each = tuple(_lines(algorithms.product(product).steps, within))
     if objective.l2 and product in ("gradient", "ggnvp", "hvp"):
-        penalty = f"{objective.l2:g} {'θ' if product == 'gradient' else 'v'}"
+        strength = f"{objective.l2:g}" if isinstance(objective.l2, float) else "l2 *"
+        penalty = f"{strength} {'θ' if product == 'gradient' else 'v'}"
         each += (Line("result", (penalty,), ("penalty",), "n", adds=True),)
     return Listing(TITLES[product], once, each)
 

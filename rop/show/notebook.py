@@ -48,7 +48,8 @@ def _objective(objective: Objective) -> str:
         (name, " × ".join(map(str, shape)) or "scalar", f"{prod(shape):,}")
         for name, shape in objective.shapes.items()
     ]
-    penalty = f", l2 = {objective.l2:g}" if objective.l2 else ""
+    strengths = {"θ": objective.l2} if isinstance(objective.l2, float) else objective.l2
+    penalty = "".join(f", l2 = {l2:g} for {name}" for name, l2 in strengths.items() if l2)
     return (
         f"<p>{_text(objective.loss.name)} of {objective.output_shape}{penalty}, "
         f"{objective.n:,} parameters</p>{_svg(draw(objective))}"

@@ -5,6 +5,7 @@ Not collected by its name: test_simulator.py and test_gpu.py say where it runs.
 
 import sys
 import threading
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -183,6 +184,38 @@ def test_arrays_on_the_gpu_stay_there():
         "cuda",
     )
     np.testing.assert_array_equal(on_gpu.gradient(), at.gradient())
+
+
+def test_the_penalty_by_parameter():
+    model = GRAPHS["tanh"]()
+    model.objective.l2 = {"B": 2.0}
+    ours, right = (
+        model.objective.linearize(model.theta, model.batch, name) for name in ("cuda", "numpy")
+    )
+    close(ours.gradient(), right.gradient(), "float64", "gradient")
+    block = np.stack([model.v, model.theta], axis=1)
+    for name in ("ggnvp", "hvp"):
+        expected = getattr(right, name)(model.v)
+        close(getattr(ours, name)(model.v), expected, "float64", name)
+        on_gpu = getattr(ours, name)(driver.cuda.to_device(model.v))
+        close(on_gpu.copy_to_host(), expected, "float64", f"{name} on the GPU")
+        close(getattr(ours, name)(block), getattr(right, name)(block), "float64", f"{name} block")
+    b = -right.gradient()
+    expected = pcg(right.ggnvp, b, max_steps=3, store=[3])
+    steps = list(islice(ours.cg_steps(b), 4))
+    np.testing.assert_allclose(steps[3].fetch(), expected.iterates[-1].x, rtol=1e-8, atol=1e-11)
+
+
+def test_outputs_without_targets_and_labels():
+    x = rop.data("x", 3)
+    z = rop.tanh(rop.param("W", (4, 3)) @ x)
+    objective = rop.Objective(z, rop.SoftmaxCrossEntropy(rop.data("t", 4)))
+    rng = np.random.default_rng(0)
+    theta, X, labels = rng.standard_normal(12), rng.standard_normal((5, 3)), np.arange(5) % 4
+    found = objective.outputs(theta, {"x": X}, "cuda")
+    close(found, np.tanh(X @ theta.reshape(4, 3).T), "float64", "outputs")
+    value = objective.value(theta, {"x": X, "t": labels}, "cuda")
+    assert value == pytest.approx(objective.value(theta, {"x": X, "t": np.eye(4)[labels]}))
 
 
 @pytest.mark.parametrize("warm", [False, True])
