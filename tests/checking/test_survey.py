@@ -2,6 +2,10 @@
 
 import json
 import os
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -215,6 +219,23 @@ def test_layer_norm_of_pytorch_agrees_in_reverse_mode_and_float64():
     found = list(check_entry(entry, "float64", list(MODES)))
     assert [o.mode for o in found] == list(MODES)
     assert {o.verdict for o in found} == {"pass"}
+
+
+@pytest.mark.parametrize("library", ["torch", "jax"])
+def test_the_reproductions_of_the_page_run_without_rop(library):
+    pytest.importorskip(library)
+    page = (Path(__file__).parents[2] / "docs" / "survey.md").read_text(encoding="utf-8")
+    found = re.findall(r"```python\n(.*?)```\n\n```\n(.*?)```", page, re.DOTALL)
+    code = [(code, shown) for code, shown in found if f"import {library}" in code]
+    assert code and not any("rop" in code for code, _ in code)
+    assert all(len([line for line in text.splitlines() if line]) <= 12 for text, _ in code)
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", "\n".join(code for code, _ in code)],
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    assert len(run.stdout.splitlines()) == sum(len(shown.splitlines()) for _, shown in code)
 
 
 def test_arguments_are_drawn_as_they_are_called():

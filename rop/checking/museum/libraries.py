@@ -121,6 +121,26 @@ def check_weight_norm(hvp: Callable[[Array, Array], Array]) -> Report:
     )
 
 
+def cholesky_inverse_jvp(L: Array, V: Array) -> Array:
+    """R{K}, K = (L Lᵀ)⁻¹: P + Pᵀ with P = -K V Lᵀ K."""
+    K = np.linalg.inv(L @ L.T)
+    P = -K @ V @ L.T @ K
+    return P + P.T
+
+
+def cholesky_inverse_jvp_in_another_order(L: Array, V: Array) -> Array:
+    """The same with P = -K V K Lᵀ."""
+    K = np.linalg.inv(L @ L.T)
+    P = -K @ V @ K @ L.T
+    return P + P.T
+
+
+def check_cholesky_inverse(jvp: Callable[[Array, Array], Array]) -> Report:
+    """Check the derivative of the inverse of L Lᵀ."""
+    L = X[:, :3] + 2 * np.eye(3)
+    return check_products(L, outputs=lambda L: np.linalg.inv(L @ L.T), jvp=jvp)
+
+
 def hard_sigmoid_gradient(x: Array) -> Array:
     """1/6 where 0 < x/6 + 1/2 < 1."""
     gradient: Array = np.where(np.abs(x) < 3, 1 / 6, 0.0)
@@ -167,6 +187,17 @@ EXHIBITS = (
         det_hvp_of_constant_factors,
         det_hvp,
         check_det,
+    ),
+    Exhibit(
+        "two factors in the wrong order",
+        "PyTorch 2.13, forward mode of torch.cholesky_inverse",
+        "-K V K Lᵀ for -K V Lᵀ K. Both are symmetrized afterwards, and they agree where L and K "
+        "commute, as for a diagonal L: an example of the simplest kind sees nothing.",
+        "jvp",
+        "differs by",
+        cholesky_inverse_jvp_in_another_order,
+        cholesky_inverse_jvp,
+        check_cholesky_inverse,
     ),
     Exhibit(
         "weight norm with a constant length",

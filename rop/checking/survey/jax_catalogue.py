@@ -443,7 +443,7 @@ add(
     lambda x: jnp.zeros_like(x).at[jnp.arange(3)[:, None], index].add(x[:, :2]),
     x,
 )
-add("indexing", "segment_sum", lambda x: jax.ops.segment_sum(x, np.array([0, 1, 0])), x)
+add("indexing", "segment_sum", lambda x: jax.ops.segment_sum(x, np.array([0, 1, 0]), 2), x)
 add(
     "indexing",
     "interp",
