@@ -2,12 +2,15 @@
 
 import math
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.optimize
 
 import rop
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 ENGINES = ["numba", "numpy"]
 
@@ -266,3 +269,22 @@ def test_what_people_try_with_nodes(attempt, message):
     x, y = rop.data("x", 3), rop.param("y", 3)
     with pytest.raises(rop.RopTypeError, match=re.escape(message)):
         attempt(x, y)
+
+
+def test_the_sections_of_the_readme(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    screen, labels, scalar = (
+        re.search(rf"## {title}\n.*?```python\n(.*?)```", README, re.DOTALL)[1]
+        for title in ("One screen", "Labels, predictions, models on disk", "One number to minimise")
+    )
+    found = {}
+    for block in (screen.split("at = ")[0], labels, scalar):
+        exec(compile(block, "README.md", "exec"), found)
+    objective, digits = found["objective"], found["digits"]
+    p = objective.predict(found["theta"], {"x": digits.test["x"]})
+    np.testing.assert_allclose(p.sum(axis=1), 1.0)
+    np.testing.assert_allclose(found["run"].theta, 1.0, rtol=1e-12)
+    energy, chain = found["energy"], found["chain"]
+    best = scipy.optimize.minimize(x0=found["start"], method="trust-krylov", **energy.scipy())
+    assert chain.fun == pytest.approx(best.fun, rel=1e-9)
+    assert np.linalg.norm(energy.linearize(chain.theta).gradient()) < 1e-6
