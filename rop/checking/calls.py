@@ -1,5 +1,6 @@
 """Calls of functions that nobody has vetted: what they do wrong becomes a named fault, no crash."""
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +9,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from rop.checking.budget import Meter
 from rop.checking.lines import Array
+from rop.checking.policy import coarsest
 
 Function = Callable[..., npt.ArrayLike]
 
@@ -21,6 +24,7 @@ FaultKind = Literal[
     "random",
     "stale",
     "residual",
+    "unavailable",
 ]
 
 
@@ -33,8 +37,8 @@ class Fault:
     function : str
         Name of the argument it came in by.
     kind : str
-        "raises", "shape", "dtype", "not finite", "changes its input", "random", "stale" or
-        "residual" (not zero where it should be).
+        "raises", "shape", "dtype", "not finite", "changes its input", "random", "stale",
+        "residual" (not zero where it should be) or "unavailable" (not implemented).
     message : str
     """
 
@@ -44,6 +48,18 @@ class Fault:
 
     def __str__(self) -> str:
         return f"{self.function}= {self.message}"
+
+
+# What libraries say of a derivative that they lack.
+NOT_IMPLEMENTED = re.compile(
+    r"not (been )?implemented|does not support|can't apply forward-mode", re.IGNORECASE
+)
+
+
+def kind_of(error: BaseException) -> FaultKind:
+    """Whether an exception says that a derivative is not implemented, or something else."""
+    missing = isinstance(error, NotImplementedError) or NOT_IMPLEMENTED.search(str(error))
+    return "unavailable" if missing else "raises"
 
 
 class CallFailed(Exception):
@@ -64,18 +80,27 @@ class Guarded:
     function : callable
     recorded : bool
         Whether it only looks up what some other program has computed.
+    meter : Meter, optional
+        Counts the calls of all functions of a check.
 
     Attributes
     ----------
     faults : dict
         Kind -> `Fault`, for the faults that left a usable result.
-    precision : {"float64", "float32"}
-        The coarser of the dtypes returned so far, half precision counted as float32.
+    precision : str
+        The coarsest of the dtypes returned so far, a key of `policy.EPSILON`.
     calls, seconds : int, float
     """
 
-    def __init__(self, name: str, function: Function, recorded: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        function: Function,
+        recorded: bool = False,
+        meter: Meter | None = None,
+    ) -> None:
         self.name, self.function, self.recorded = name, function, recorded
+        self.meter = Meter() if meter is None else meter
         self.faults: dict[FaultKind, Fault] = {}
         self.precision = "float64"
         self.shape: tuple[int, ...] | None = None
@@ -97,6 +122,7 @@ class Guarded:
             If the function raises, or returns something of another shape, not numbers, or not
             finite.
         """
+        self.meter.tick()
         given = [np.array(argument) for argument in arguments]
         start = time.perf_counter()
         try:
@@ -105,7 +131,7 @@ class Guarded:
         except CallFailed:
             raise
         except (Exception, SystemExit) as error:
-            raise self._failed("raises", f"raises {type(error).__name__}: {error}") from error
+            raise self._raised(error) from error
         finally:
             self.calls += 1
             self.seconds += time.perf_counter() - start
@@ -117,6 +143,7 @@ class Guarded:
 
     def after_change_in_place(self, first: tuple[Array, ...], second: tuple[Array, ...]) -> Array:
         """Result at `second` when its leading argument is the array that held `first`'s."""
+        self.meter.tick()
         held = first[0].copy()
         try:
             with np.errstate(all="ignore"):
@@ -126,7 +153,7 @@ class Guarded:
         except CallFailed:
             raise
         except (Exception, SystemExit) as error:
-            raise self._failed("raises", f"raises {type(error).__name__}: {error}") from error
+            raise self._raised(error) from error
         self.calls += 2
         return self._read(result, None)
 
@@ -134,26 +161,41 @@ class Guarded:
         """Note a fault that calls for more than one call to see."""
         self.faults.setdefault(kind, Fault(self.name, kind, message))
 
+    def _raised(self, error: BaseException) -> CallFailed:
+        return self._failed(kind_of(error), f"raises {type(error).__name__}: {error}")
+
     def _failed(self, kind: FaultKind, message: str) -> CallFailed:
         return CallFailed(Fault(self.name, kind, message))
 
     def _read(self, result: npt.ArrayLike, shape: tuple[int, ...] | None) -> Array:
         shape = self.shape if shape is None else shape
         kind = type(result)
+        if hasattr(result, "toarray"):
+            raise self._failed("dtype", f"returns a sparse {kind.__name__}; call its toarray()")
         try:
             array = np.asarray(result)
         except Exception as error:
             message = f"returns a {kind.__module__}.{kind.__name__} that is no array"
             raise self._failed("dtype", message) from error
-        if array.dtype.kind != "f":
+        if array.dtype.name == "bfloat16":
+            array, precision = array.astype(np.float32), "bfloat16"
+        elif array.dtype.kind in "iu":
+            array, precision = array.astype(np.float64), "float64"
+        elif array.dtype.kind != "f":
             message = f"returns dtype {array.dtype}, expected float64 (or float32)"
             raise self._failed("dtype", message)
-        if array.dtype.itemsize < 8:
-            self.precision = "float32"
+        else:
+            precision = array.dtype.name if array.dtype.itemsize < 8 else "float64"
+        self.precision = coarsest([self.precision, precision])
         if shape == () and array.size == 1:
             array = array.reshape(())
         if shape is not None and array.shape != shape:
-            raise self._failed("shape", f"returns shape {array.shape}, expected {shape}")
+            hint = ""
+            if isinstance(result, tuple | list) and array.shape == (1, *shape):
+                hint = f"; it is a {kind.__name__} of one array: return its first entry"
+            raise self._failed("shape", f"returns shape {array.shape}, expected {shape}{hint}")
+        if array.size == 0:
+            raise self._failed("shape", f"returns no entries, shape {array.shape}")
         bad = int(np.count_nonzero(~np.isfinite(array)))
         if bad:
             message = f"returns {bad} of {array.size} entries that are NaN or infinite"

@@ -7,12 +7,12 @@ import numpy as np
 from rop.checking.calls import CallFailed
 from rop.checking.compare import compare
 from rop.checking.directions import Direction
-from rop.checking.lines import Array
+from rop.checking.lines import Array, relative_difference
 from rop.checking.point import Point
+from rop.checking.policy import Verdict
 from rop.checking.report import Columns
 from rop.checking.session import Session
 from rop.checking.sizes import NO_SIZES
-from rop.checking.tolerance import Verdict
 from rop.errors import RopValueError
 
 STEP = 1e-4
@@ -61,7 +61,8 @@ def check_columns(session: Session) -> Columns:
     for symbol, name, sides in _matrices(session, point):
         try:
             column, difference = sides()
-            found = np.array([_relative(column(j), difference(j)) for j in range(point.n)])
+            differences = [relative_difference(column(j), difference(j)) for j in range(point.n)]
+            found = np.array(differences)
         except CallFailed as failure:
             session.warnings.append(f"no columns of {symbol}: {failure.fault}")
             undecided = True
@@ -95,12 +96,12 @@ def _matrices(session: Session, point: Point) -> Iterator[tuple[str, str, Callab
         return jacobian[0]
 
     def of_J() -> Sides:
-        return lambda j: point.jvp(_unit(point, j)).ravel(), lambda j: J()[:, j]
+        return lambda j: point.product("jvp", _unit(point, j)).ravel(), lambda j: J()[:, j]
 
     def of_Jt() -> Sides:
         # [Jᵀ]_ji = [J e_j]_i: the columns of J by differences are the rows of Jᵀ.
         w = point.random_vector("vjp")
-        Jtw, expected = point.vjp(w), J().T @ w.ravel()
+        Jtw, expected = point.product("vjp", w), J().T @ w.ravel()
         return lambda j: Jtw[j : j + 1], lambda j: expected[j : j + 1]
 
     def of_G() -> Sides:
@@ -109,11 +110,11 @@ def _matrices(session: Session, point: Point) -> Iterator[tuple[str, str, Callab
             product: Array = J().T @ w.ravel() + point.l2 * _unit(point, j)
             return product
 
-        return lambda j: point.ggnvp(_unit(point, j)), column
+        return lambda j: point.product("ggnvp", _unit(point, j)), column
 
     def of_H() -> Sides:
         return (
-            lambda j: point.hvp(_unit(point, j)),
+            lambda j: point.product("hvp", _unit(point, j)),
             lambda j: _along(given["gradient"], point.theta, _unit(point, j)),
         )
 
@@ -155,8 +156,3 @@ def _second_look(session: Session, name: str, point: Point, j: int) -> Verdict:
     if "fail" in verdicts:
         return "fail"
     return "pass" if verdicts == {"pass"} else "inconclusive"
-
-
-def _relative(product: Array, truth: Array) -> float:
-    scale = max(float(np.linalg.norm(product)), float(np.linalg.norm(truth)))
-    return float(np.linalg.norm(product - truth)) / scale if scale > 0 else 0.0

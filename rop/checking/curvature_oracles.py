@@ -4,7 +4,7 @@ import numpy as np
 
 from rop.checking.calls import CallFailed, Fault
 from rop.checking.directions import Direction
-from rop.checking.lines import Array
+from rop.checking.lines import Array, Line, norm
 from rop.checking.point import Point
 from rop.checking.truths import SAME, Contraction, Exact, Shifted, Sides, scalar
 
@@ -17,21 +17,19 @@ def loss_hvp(point: Point, d: Direction) -> Sides:
     line = point.line(
         "loss gradient", point.grad_loss, ("loss_gradient",), d.vector, origin=point.outputs
     )
-    return lambda: point.loss_hvp(d.vector).ravel(), line
+    return lambda: point.product("loss_hvp", d.vector).ravel(), line
 
 
 def ggnvp_chain(point: Point, d: Direction) -> Sides:
     """Gv = Jᵀ d/dt ∇L(z + t Jv) + l2 v, with J and Jᵀ as given."""
     regularizer = point.l2 * d.vector
-    Jv = point.jvp(d.vector)
+    Jv = point.product("jvp", d.vector)
     if not Jv.any():
-        return lambda: point.ggnvp(d.vector), Exact(
-            regularizer, float(np.linalg.norm(regularizer)), SAME
-        )
+        return lambda: point.product("ggnvp", d.vector), Exact(regularizer, norm(regularizer), SAME)
 
     def pulled_back(z: Array) -> Array:
         # Along z + t Jv, the derivative of this is Jᵀ L'' Jv with J frozen at θ: Gv, not Hv.
-        return point.vjp(point.grad_loss(z))
+        return point.product("vjp", point.grad_loss(z))
 
     line = point.line(
         "pulled back loss gradient",
@@ -40,26 +38,26 @@ def ggnvp_chain(point: Point, d: Direction) -> Sides:
         Jv,
         origin=point.outputs,
     )
-    return lambda: point.ggnvp(d.vector), Shifted(line, regularizer)
+    return lambda: point.product("ggnvp", d.vector), Shifted(line, regularizer)
 
 
 def ggnvp_outputs(point: Point, d: Direction) -> Sides:
     """Gv = Jᵀ d/dt ∇L(F(θ + t v)) + l2 v, with Jᵀ as given."""
 
     def pulled_back(theta: Array) -> Array:
-        return point.vjp(point.grad_loss(point.functions["outputs"](theta)))
+        return point.product("vjp", point.grad_loss(point.functions["outputs"](theta)))
 
     line = point.line(
         "pulled back along outputs", pulled_back, ("outputs", "vjp", "loss_gradient"), d.vector
     )
-    return lambda: point.ggnvp(d.vector), Shifted(line, point.l2 * d.vector)
+    return lambda: point.product("ggnvp", d.vector), Shifted(line, point.l2 * d.vector)
 
 
 def ggnvp_contracted(point: Point, d: Direction) -> Sides:
     """uᵀGv = <d/dt F(θ + t u), d/dt ∇L(F(θ + t v))> + l2 uᵀv, from F and ∇L alone."""
     u = np.zeros(point.n)
     support = slice(None) if not d.block else d.vector != 0
-    u[support] = point.rng.standard_normal(point.n)[support]
+    u[support] = (point.scale * point.rng.standard_normal(point.n))[support]
 
     def through_loss(theta: Array) -> Array:
         return point.grad_loss(point.functions["outputs"](theta))
@@ -69,7 +67,7 @@ def ggnvp_contracted(point: Point, d: Direction) -> Sides:
         "loss gradient of outputs", through_loss, ("outputs", "loss_gradient"), d.vector
     )
     regularizer = scalar(point.l2 * u, d.vector)
-    return lambda: scalar(u, point.ggnvp(d.vector)), Shifted(
+    return lambda: scalar(u, point.product("ggnvp", d.vector)), Shifted(
         Contraction(first, second), regularizer
     )
 
@@ -77,9 +75,9 @@ def ggnvp_contracted(point: Point, d: Direction) -> Sides:
 def ggnvp_zero_residual(point: Point, d: Direction) -> Sides:
     """Gv = Hv where the residual is zero."""
     gradient = point.zero_residual_gradient
-    product = point.ggnvp(d.vector)
-    rest = float(np.linalg.norm(gradient(point.theta) - point.l2 * point.theta))
-    if rest > ZERO_RESIDUAL * np.linalg.norm(product):
+    product = point.product("ggnvp", d.vector)
+    rest = norm(gradient(point.theta) - point.l2 * point.theta)
+    if rest > ZERO_RESIDUAL * norm(product):
         message = f"leaves a gradient of {rest:.1e} at its own theta, where it must vanish"
         raise CallFailed(Fault("zero_residual", "residual", message))
     line = point.line("zero residual", gradient, ("zero_residual",), d.vector)
@@ -88,15 +86,23 @@ def ggnvp_zero_residual(point: Point, d: Direction) -> Sides:
 
 def ggnvp_composed(point: Point, d: Direction) -> Sides:
     """Gv = Jᵀ L'' J v + l2 v, all three as given."""
-    w = point.loss_hvp(point.jvp(d.vector))
-    composed = point.vjp(w) + point.l2 * d.vector
-    return lambda: point.ggnvp(d.vector), Exact(composed, float(np.linalg.norm(composed)), SAME)
+    w = point.product("loss_hvp", point.product("jvp", d.vector))
+    composed = point.product("vjp", w) + point.l2 * d.vector
+    return lambda: point.product("ggnvp", d.vector), Exact(composed, norm(composed), SAME)
 
 
 def hvp_gradient(point: Point, d: Direction) -> Sides:
     """Hv = d/dt ∇f(θ + t v)."""
+    return lambda: point.product("hvp", d.vector), _gradient_line(point, d)
 
+
+def ggnvp_affine(point: Point, d: Direction) -> Sides:
+    """Gv = Hv where F is affine in θ."""
+    return lambda: point.product("ggnvp", d.vector), _gradient_line(point, d)
+
+
+def _gradient_line(point: Point, d: Direction) -> Line:
     def gradient(theta: Array) -> Array:
         return point.functions["gradient"](theta, shape=theta.shape)
 
-    return lambda: point.hvp(d.vector), point.line("gradient", gradient, ("gradient",), d.vector)
+    return point.line("gradient", gradient, ("gradient",), d.vector)

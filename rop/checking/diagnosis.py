@@ -8,8 +8,9 @@ import numpy as np
 from rop.checking.calls import CallFailed
 from rop.checking.directions import Direction
 from rop.checking.findings import Comparison
-from rop.checking.lines import Array, OutsideDomain
+from rop.checking.lines import Array, OutsideDomain, inner, norm, norms
 from rop.checking.oracles import ORACLES
+from rop.checking.outcomes import is_single
 from rop.checking.point import Point
 from rop.checking.policy import FIRST_STEPS
 from rop.checking.session import Session
@@ -34,10 +35,13 @@ def _explanations(
 ) -> list[str]:
     if name == "value":
         return _penalty(failed, session)
-    if all(c.verdict == "pass" for c in comparisons if c.theta == 0):
-        return [_stale(failed[0], name, session)]
     whole = next((c for c in failed if not _block(c)), failed[0])
     point = session.points[whole.theta]
+    if all(c.verdict == "pass" for c in comparisons if c.theta == 0):
+        # Two products may agree at one θ, as G and H do where the residual vanishes.
+        return _other_products(whole, name, session, point) or [_stale(whole, name, session)]
+    if any("not linear" in finding for finding in session.products[name].diagnosis):
+        return []
     findings = []
     ratio = _factor([c for c in failed if c.theta == 0])
     if ratio is not None:
@@ -48,8 +52,12 @@ def _explanations(
         findings += _missing_blocks(whole, session)
     if name in ("jvp", "loss_hvp"):
         findings += _wrong_cases(whole, point)
-    if not findings and whole.error < 1e-6:
-        findings.append("an error of the size of float32's rounding: a float32 cast inside?")
+    if not findings and is_single(whole.product):
+        findings.append("its numbers have the digits of float32: a float32 cast inside?")
+    elif not findings and whole.error < 1e-6:
+        findings.append(
+            f"an error of {whole.error:.0e}: a float32 cast, or the tolerance of a solver, inside?"
+        )
     return findings
 
 
@@ -67,8 +75,8 @@ def _factor(failed: Sequence[Comparison]) -> float | None:
 
 
 def _fits(explanation: Array, product: Array, truth: Array) -> bool:
-    left = np.linalg.norm(product - explanation)
-    return bool(left <= EXPLAINS * np.linalg.norm(product - truth))
+    left = norm(product - explanation)
+    return left <= EXPLAINS * norm(product - truth)
 
 
 def _penalty(failed: Sequence[Comparison], session: Session) -> list[str]:
@@ -126,10 +134,14 @@ def _other_products(whole: Comparison, name: str, session: Session, point: Point
     fisher = _empirical_fisher(session, point, direction)
     if fisher is not None:
         candidates["the empirical Fisher matrix times v"] = fisher
+    if session.trusted("gradient"):
+        g = point.gradient
+        candidates["∇f ∇fᵀ v"] = g * inner(g, whole.vector)
     product, right = whole.product, whole.truth
     for text, vector in candidates.items():
         factor = _project(product, vector)
-        if factor and _fits(factor * vector, product, right):
+        left = norm(product - factor * vector)
+        if factor and left <= EXPLAINS * min(norm(product), norm(product - right)):
             times = "" if abs(factor - 1) < NAMED else f"{factor:.6g} times "
             return [f"this is {times}{text}, not {symbol[name]}"]
     for text, vector in (("v", whole.vector), ("theta", point.theta)):
@@ -166,13 +178,13 @@ def _empirical_fisher(session: Session, point: Point, direction: Direction) -> A
     """Mean over cases of (gradient)(gradient)ᵀ v, where the first axis of z runs over cases."""
     if not all(session.trusted(name) for name in ("outputs", "jvp", "vjp", "loss_gradient")):
         return None
-    e, Jv = point.loss_gradient, point.jvp(direction.vector)
+    e, Jv = point.loss_gradient, point.product("jvp", direction.vector)
     if e.ndim < 2:
         return None
     axes = tuple(range(1, e.ndim))
     # ∇L carries 1/N, the per-case gradients do not.
     along = e.shape[0] * np.sum(e * Jv, axis=axes, keepdims=True)
-    return point.vjp(e * along) + point.l2 * direction.vector
+    return point.product("vjp", e * along) + point.l2 * direction.vector
 
 
 def _missing_blocks(whole: Comparison, session: Session) -> list[str]:
@@ -183,7 +195,7 @@ def _missing_blocks(whole: Comparison, session: Session) -> list[str]:
         block, truth = whole.product[session.blocks[name]], whole.truth[session.blocks[name]]
         if not block.any():
             findings.append(f"block {name} is zero")
-        elif _fits(part.ratio * truth, block, truth):
+        elif block.size > 1 and _fits(part.ratio * truth, block, truth):
             findings.append(f"block {name} is {part.ratio:.6g} times the true one")
         elif name in session.shapes and len(session.shapes[name]) == 2:
             shape = session.shapes[name]
@@ -198,8 +210,8 @@ def _wrong_cases(whole: Comparison, point: Point) -> list[str]:
     shape = point.outputs.shape if "outputs" in point.functions else ()
     if len(shape) < 2 or whole.product.size != int(np.prod(shape)):
         return []
-    error = np.linalg.norm((whole.product - whole.truth).reshape(shape[0], -1), axis=1)
-    size = np.linalg.norm(whole.truth) / np.sqrt(shape[0])
+    error = norms((whole.product - whole.truth).reshape(shape[0], -1))
+    size = norm(whole.truth) / np.sqrt(shape[0])
     wrong = np.flatnonzero(error > 10 * max(whole.noise, 1e-9) * size)
     if not 0 < wrong.size <= shape[0] // 2:
         return []
@@ -208,14 +220,14 @@ def _wrong_cases(whole: Comparison, point: Point) -> list[str]:
 
 
 def _stale(comparison: Comparison, name: str, session: Session) -> str:
-    message = "right at the first theta, wrong at the second: a stale cache"
+    message = "right at the first theta, wrong at the second: a stale cache?"
     if name in ("jvp", "ggnvp", "hvp"):
         first = session.points[0].product(name, comparison.vector)
         if np.allclose(first.ravel(), comparison.product, rtol=1e-12, atol=0):
-            message += "; it still answers for the first theta"
+            message = message[:-1] + "; it still answers for the first theta"
     return message
 
 
 def _project(vector: Array, on: Array) -> float:
-    square = float(on @ on)
-    return float(vector @ on) / square if square > 0 else 0.0
+    size = norm(on)
+    return inner(vector, on / size) / size if size > 0 else 0.0

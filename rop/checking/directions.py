@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rop.checking.lines import Array, root_mean_square
+from rop.checking.lines import Array
 from rop.errors import RopValueError
 
 Blocks = Mapping[str, slice]
@@ -58,38 +58,38 @@ def name_blocks(n: int, blocks: Blocks | None) -> dict[str, slice]:
 
 
 def theta_directions(
-    n: int, blocks: Blocks, rng: np.random.Generator, count: int = 2
+    scale: Array, blocks: Blocks, rng: np.random.Generator, count: int = 2
 ) -> list[Direction]:
-    """Gaussian directions: `count` over all of θ, then one per block if there are several."""
-    directions = [Direction(f"global {k + 1}", "", rng.standard_normal(n)) for k in range(count)]
+    """Gaussian directions: `count` over all of θ, then one per block if there are several.
+
+    Entries are in proportion to those of θ, so that no block drowns the others.
+    """
+    directions = [
+        Direction(f"global {k + 1}", "", scale * rng.standard_normal(scale.size))
+        for k in range(count)
+    ]
     if len(blocks) > 1:
         for name, where in blocks.items():
-            vector = np.zeros(n)
-            vector[where] = rng.standard_normal(where.stop - where.start)
+            vector = np.zeros(scale.size)
+            vector[where] = scale[where] * rng.standard_normal(where.stop - where.start)
             directions.append(Direction(f"block {name}", name, vector))
     return directions
 
 
-def output_directions(
-    shape: tuple[int, ...], rng: np.random.Generator, count: int = 2
-) -> list[Direction]:
+def output_directions(scale: Array, rng: np.random.Generator, count: int = 2) -> list[Direction]:
     """Gaussian directions in the space of outputs, the last one confined to one case."""
+    shape = scale.shape
     directions = [
-        Direction(f"global {k + 1}", "", rng.standard_normal(shape)) for k in range(count)
+        Direction(f"global {k + 1}", "", scale * rng.standard_normal(shape)) for k in range(count)
     ]
     if len(shape) > 1 and shape[0] > 1:
         vector = np.zeros(shape)
         case = int(rng.integers(shape[0]))
-        vector[case] = rng.standard_normal(shape[1:])
+        vector[case] = scale[case] * rng.standard_normal(shape[1:])
         directions.append(Direction(f"case {case}", "", vector))
     return directions
 
 
-def second_theta(theta: Array, blocks: Blocks, rng: np.random.Generator) -> Array:
-    """θ moved by a tenth of each block's size: near enough to stay in the domain of f."""
-    size = root_mean_square(theta) or 1.0
-    other = theta.copy()
-    for where in blocks.values():
-        block = theta[where]
-        other[where] += 0.1 * (root_mean_square(block) or size) * rng.standard_normal(block.size)
-    return other
+def second_theta(theta: Array, scale: Array, rng: np.random.Generator) -> Array:
+    """θ moved by a tenth of its size, entry by entry: near enough to stay in the domain of f."""
+    return theta + 0.1 * scale * rng.standard_normal(theta.size)

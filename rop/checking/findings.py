@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from rop.checking.calls import Fault
 from rop.checking.lines import Array
-from rop.checking.tolerance import Verdict
+from rop.checking.policy import Verdict
 
 SYMBOLS = {
     "value": "f",
@@ -28,7 +28,10 @@ CAUSES = {
     "saturation": "the product has all but vanished here: saturated units?",
     "tiny weights": "the weights are so small that rounding hides the answer",
     "domain": "the functions have no finite value beside theta",
+    "unconfirmed": "it differs from differences of a function that is not confirmed itself",
     "random": "two calls with the same arguments differ",
+    "budget": "the budget ended before it was checked",
+    "unavailable": "it is not implemented for this function",
     "zero": "the product is zero at this theta, so a wrong rule may be zero too",
 }
 
@@ -182,7 +185,9 @@ class ProductReport:
         lines = [head.rstrip()]
         lines += [f"       {fault}" for fault in self.faults]
         wrong = {name: part for name, part in self.blocks.items() if part.verdict == "fail"}
-        if wrong and self.verdict == "fail":
+        # A block of a product that is not linear has a ratio for every direction.
+        linear = not any("not linear" in finding for finding in self.diagnosis)
+        if wrong and self.verdict == "fail" and linear:
             ratios = "   ".join(f"{name}: ratio {part.ratio:.4g}" for name, part in wrong.items())
             others = "   others OK" if len(wrong) < len(self.blocks) else ""
             lines.append(f"       block {ratios}{others}")

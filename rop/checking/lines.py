@@ -1,4 +1,4 @@
-"""Functions along a line: central differences on a ladder of steps, their kinks and their noise."""
+"""Functions along a line: central differences on a ladder of steps, and norms at any scale."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,13 +9,80 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 
 # Rounding errors in a value Φ of good code, in units of ε|Φ|: a floor below the measured noise.
-ROUNDING = 20.0
-# Share of the origin's size up to which a step is a small one.
-LOCAL = 0.1
+# Coarse precisions have no room for a margin; there the measured noise counts.
+ROUNDING, COARSE_ROUNDING = 20.0, 1.0
+# Relative rounding of θ.
+DISPLACED = float(np.finfo(np.float64).eps)
+# Largest relative error of a displacement.
+LOST = 0.01
+SMALLEST = float(np.nextafter(0.0, 1.0))
 
 
 class OutsideDomain(Exception):
     """Φ has no finite value at a displaced point."""
+
+
+def norm(array: Array) -> float:
+    """2-norm whose squares neither overflow nor vanish."""
+    largest = float(np.abs(array).max(initial=0.0))
+    if largest == 0.0 or not np.isfinite(largest):
+        return largest
+    if 1e-140 < largest < 1e140:
+        return float(np.linalg.norm(array))
+    # In two steps: the reciprocal of a subnormal number would overflow.
+    return largest * float(np.linalg.norm(array / largest))
+
+
+def norms(rows: Array) -> Array:
+    """2-norm of every row."""
+    return np.array([norm(row) for row in rows])
+
+
+def inner(x: Array, y: Array) -> float:
+    """<x, y>, whose terms overflow only if it does."""
+    a, b = (float(np.abs(array).max(initial=0.0)) or 1.0 for array in (x, y))
+    return float(np.vdot(x / a, y / b)) * a * b
+
+
+def root_mean_square(vector: Array) -> float:
+    """Root mean square of the non-zero entries; 0 if there are none."""
+    support = vector[vector != 0]
+    return norm(support) / float(np.sqrt(support.size)) if support.size else 0.0
+
+
+def relative_difference(a: Array, b: Array, floor: float = 0.0) -> float:
+    """|a - b| relative to the larger of |a|, |b| and a floor; infinite if one is not finite."""
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        return np.inf
+    scale = max(norm(a), norm(b), floor)
+    return norm(a - b) / scale if scale > 0 else 0.0
+
+
+# Standard deviation of log10 |θ_i| beyond which entries of one block have no common size: normally
+# distributed ones have 0.5.
+SPREAD = 1.2
+
+
+def entry_scales(vector: Array, blocks: Sequence[slice] = ()) -> Array:
+    """The size that each entry is measured in, and steps are taken in proportion to.
+
+    That is the root mean square of its block; where a block spans many orders of magnitude, the
+    size of the entry itself; where a block is zero, the typical size of all entries, or 1.
+    """
+    sizes = np.abs(vector)
+    typical = float(np.median(sizes[sizes > 0])) if sizes.any() else 1.0
+    scales = np.full(vector.shape, typical)
+    for where in blocks or (slice(None),):
+        block = sizes[where]
+        support = block[block > 0]
+        if support.size == 0:
+            continue
+        logarithms = np.log10(support)
+        if logarithms.std() > SPREAD:
+            scales[where] = np.where(block > 0, block, 10.0 ** logarithms.mean())
+        else:
+            scales[where] = root_mean_square(support)
+    return scales
 
 
 @dataclass(frozen=True)
@@ -33,38 +100,37 @@ class Ladder:
     Attributes
     ----------
     steps : (K,)
-        Steps h, decreasing, in units of the root mean square of the direction.
+        Steps h, decreasing: displacements relative to the size of what is displaced.
     central : (K, m)
         Central differences D(h).
     jumps : (K, m)
         One-sided difference forward minus the one backward, O(h) where Φ is smooth.
     noise : (K, m)
         Standard deviation of the rounding noise in `central`.
-    local : float
-        Steps above this move the origin by much of its own size, past kinks of that scale.
+    level : (m,)
+        What D would be if Φ changed by its own size within a step of 1.
     """
 
     steps: Array
     central: Array
     jumps: Array
     noise: Array
-    local: float
+    level: Array
 
     def part(self, entries: slice) -> "Ladder":
-        """The same ladder for some of the entries."""
+        """The ladder of some of the entries."""
+        central, jumps, noise = (a[:, entries] for a in (self.central, self.jumps, self.noise))
+        return Ladder(self.steps, central, jumps, noise, self.level[entries])
+
+    def times(self, weights: Array) -> "Ladder":
+        """The ladder of the entries times positive weights."""
         return Ladder(
             self.steps,
-            self.central[:, entries],
-            self.jumps[:, entries],
-            self.noise[:, entries],
-            self.local,
+            self.central * weights,
+            self.jumps * weights,
+            self.noise * weights,
+            self.level * weights,
         )
-
-
-def root_mean_square(vector: Array) -> float:
-    """Root mean square of the non-zero entries; 0 if there are none."""
-    support = vector[vector != 0]
-    return float(np.sqrt(np.mean(support**2))) if support.size else 0.0
 
 
 class Line:
@@ -75,20 +141,23 @@ class Line:
     function : callable
         Φ: array like `origin` -> (m,). It may raise `OutsideDomain`.
     origin, direction : arrays of one shape
-    noise : Noise
+    noise : Noise, or a function that measures it
         Of Φ near the origin.
+    scale : array, optional
+        `entry_scales` of the origin: a step of 1 moves every entry by about so much.
     """
 
     def __init__(
-        self, function: Callable[[Array], Array], origin: Array, direction: Array, noise: Noise
+        self,
+        function: Callable[[Array], Array],
+        origin: Array,
+        direction: Array,
+        noise: Noise | Callable[[], Noise],
+        scale: Array | None = None,
     ) -> None:
-        self.function, self.origin, self.direction, self.noise = function, origin, direction, noise
-        support = direction != 0
-        # A step of 1e-4 means 1e-4 per entry, or 1e-4 of an entry's size where that exceeds one.
-        size = root_mean_square(direction)
-        self.unit = max(1.0, root_mean_square(origin[support])) / size
-        own_size = root_mean_square(origin)
-        self.local = LOCAL * own_size / (self.unit * size) if own_size > 0 else np.inf
+        self.function, self.origin, self.direction, self._noise = function, origin, direction, noise
+        scale = entry_scales(origin) if scale is None else scale
+        self.unit = 1.0 / (root_mean_square(direction / scale) or 1.0)
         self._values: dict[float, Array] = {}
 
     def value(self, h: float) -> Array:
@@ -99,78 +168,37 @@ class Line:
 
     def ladder(self, steps: Sequence[float]) -> Ladder:
         """Central differences and one-sided jumps at those steps that stay inside Φ's domain."""
+        noise = self._noise if isinstance(self._noise, Noise) else self._noise()
         middle = self.value(0.0)
         kept, central, jumps = [], [], []
         for h in steps:
+            if self._rounded / h > LOST:
+                continue
             try:
                 forward, backward = self.value(h), self.value(-h)
             except OutsideDomain:
                 continue
+            # Halved first, so that differences of the largest numbers do not overflow.
             t = h * self.unit
+            central.append((forward / 2 - backward / 2) / t)
+            jumps.append(((forward / 2 - middle) + backward / 2) / (t / 2))
             kept.append(h)
-            central.append((forward - backward) / (2 * t))
-            jumps.append((forward - 2 * middle + backward) / t)
-        deviation = np.hypot(self.noise.deviation, ROUNDING * self.noise.epsilon * np.abs(middle))
-        kept_steps: Array = np.array(kept)
-        return Ladder(
-            kept_steps,
-            np.array(central).reshape(len(kept), middle.size),
-            np.array(jumps).reshape(len(kept), middle.size),
-            deviation / (np.sqrt(2) * self.unit * kept_steps[:, None]),
-            self.local,
-        )
+        shape = (len(kept), middle.size)
+        D, J = np.array(central).reshape(shape), np.array(jumps).reshape(shape)
+        rounding = ROUNDING if noise.epsilon < 1e-12 else COARSE_ROUNDING
+        floor = np.maximum(rounding * noise.epsilon * np.abs(middle), SMALLEST)
+        # What stays the same at every step, and elsewhere, is exact.
+        constant = ~D.any(axis=0) & ~J.any(axis=0) & (noise.deviation == 0)
+        floor = np.where(constant, SMALLEST, floor)
+        floor[middle == 0] = 0.0
+        h_kept: Array = np.array(kept)
+        of_values = np.maximum(noise.deviation, floor) / (np.sqrt(2) * self.unit * h_kept[:, None])
+        of_displacements = np.abs(D) * (self._rounded / h_kept[:, None])
+        return Ladder(h_kept, D, J, of_values + of_displacements, np.abs(middle) / self.unit)
 
-
-def measure_noise(
-    function: Callable[[Array], Array],
-    origin: Array,
-    epsilon: float,
-    rng: np.random.Generator,
-    lines: int = 3,
-) -> Noise:
-    """Noise of Φ from what a parabola leaves of it over seven points.
-
-    The points are 1e-9 apart for entries that move from each to the next, which leaves kinks and
-    curvature out; and 1e-7 for the others, such as those of a Φ that is float32 inside. The median
-    over a few random lines discards the one that happens to cross a kink.
-
-    Parameters
-    ----------
-    function, origin
-        As for `Line`.
-    epsilon : float
-        Unit roundoff of Φ's dtype.
-    rng : numpy.random.Generator
-    lines : int
-
-    Returns
-    -------
-    Noise
-    """
-    fine, moving = _left_by_parabolas(function, origin, 1e-9, rng, lines)
-    if moving.all():
-        return Noise(fine, epsilon)
-    coarse, _ = _left_by_parabolas(function, origin, 1e-7, rng, lines)
-    return Noise(np.where(moving, fine, coarse), epsilon)
-
-
-def _left_by_parabolas(
-    function: Callable[[Array], Array],
-    origin: Array,
-    spacing: float,
-    rng: np.random.Generator,
-    lines: int,
-) -> tuple[Array, npt.NDArray[np.bool_]]:
-    """Standard deviation of each entry, and whether no two neighbouring points agree in it."""
-    positions = np.arange(-3.0, 4.0)
-    basis, _ = np.linalg.qr(np.vander(positions, 3))
-    spacing *= max(1.0, root_mean_square(origin))
-    variances, moving = [], np.array(True)
-    for _ in range(lines):
-        direction = spacing * rng.standard_normal(origin.shape)
-        values = np.array([function(origin + t * direction) for t in positions])
-        moving = moving & (np.diff(values, axis=0) != 0).all(axis=0)
-        values -= values[3]
-        left = values - basis @ (basis.T @ values)
-        variances.append((left**2).sum(axis=0) / (positions.size - 3))
-    return np.sqrt(np.median(variances, axis=0)), moving
+    @property
+    def _rounded(self) -> float:
+        """Relative rounding of a displacement by h = 1, as it is added to the origin."""
+        support = self.direction != 0
+        moved = self.unit * norm(self.direction)
+        return DISPLACED * norm(self.origin[support]) / moved if moved > 0 else 0.0

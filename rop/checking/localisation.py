@@ -6,7 +6,7 @@ import numpy as np
 
 from rop.checking.blame import Guilt, Localization
 from rop.checking.eager import Eager, leaves
-from rop.checking.lines import Array
+from rop.checking.lines import Array, relative_difference
 from rop.checking.loss_rules import LossRules
 from rop.checking.outcomes import Outcome
 from rop.checking.rules import (
@@ -175,7 +175,7 @@ class _Search:
         right = sweep_products(self.objective, self.a, self.cases, v, u)
         for name, expected in right.items():
             try:
-                error = _relative(_product(at, name, v, u), expected)
+                error = relative_difference(_product(at, name, v, u), expected)
             except Exception as failure:
                 yield Guilt(None, name, "product", message=_text(failure))
                 continue
@@ -208,11 +208,6 @@ def _product(at: Linearization, name: str, v: Array, u: Array) -> Array:
     else:
         product = getattr(at, name)(u if name in ("vjp", "loss_hvp") else v)
     return product
-
-
-def _relative(product: Array, expected: Array) -> float:
-    scale = max(float(np.linalg.norm(product)), float(np.linalg.norm(expected)))
-    return float(np.linalg.norm(product - expected)) / scale if scale > 0 else 0.0
 
 
 def _text(error: Exception) -> str:

@@ -5,8 +5,7 @@ import numpy as np
 from rop.checking.eager import Eager, Known, array_of
 from rop.checking.lines import Array
 from rop.checking.outcomes import Outcome, against_differences, is_single, worst
-from rop.checking.policy import Judgement
-from rop.checking.tolerance import EPSILON
+from rop.checking.policy import EPSILON, Judgement
 from rop.graph import Node, ancestors
 from rop.losses import LossGraph
 from rop.ops.rules import State, Target

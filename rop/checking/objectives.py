@@ -1,12 +1,17 @@
 """`check`: the checker for an objective made of a graph and a loss."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 
+from rop.arguments import Seed, checked
+from rop.checking.budget import Budget, Meter
 from rop.checking.calls import Guarded
 from rop.checking.columns import check_columns
 from rop.checking.graph_functions import functions_of
@@ -15,23 +20,26 @@ from rop.checking.lines import Array
 from rop.checking.localisation import localise
 from rop.checking.metamorphic import hold_identities
 from rop.checking.power import measure_power
-from rop.checking.products import as_vector, summarize
+from rop.checking.products import as_vector, plan, summarize
 from rop.checking.report import Report
 from rop.checking.session import Session
 from rop.engines import DEFAULT_ENGINE
-from rop.errors import RopTypeError, RopValueError
+from rop.errors import RopValueError
 from rop.objective.objective import Objective
 
 
+@np.errstate(all="ignore")
+@checked
 def check(
-    objective: Objective,
+    objective: Annotated[Objective, "for functions of your own there is rop.check_products"],
     theta: npt.ArrayLike,
     batch: Mapping[str, npt.ArrayLike] | None = None,
     *,
     engine: str = DEFAULT_ENGINE,
     full: bool = False,
     power: bool = False,
-    seed: int = 0,
+    budget: Budget | None = None,
+    seed: Seed = 0,
 ) -> Report:
     """Check every derivative product of an objective: ∇f, Jv, Jᵀu, ∇L, L''w, Gv and Hv.
 
@@ -53,6 +61,9 @@ def check(
     power : bool
         Also put wrong rules into the graph, one at a time, and count how many of them this check
         would see at this θ; for some 20 s.
+    budget : float or str, optional
+        Seconds, or calls as "300 calls", for the products; identities come on top. The report
+        says what a smaller budget cannot see.
     seed : int
         Of the directions.
 
@@ -66,22 +77,22 @@ def check(
         If θ or the batch do not fit the objective.
     """
     start = time.perf_counter()
-    if not isinstance(objective, Objective):
-        raise RopTypeError(
-            f"objective: expected a rop.Objective, got {type(objective).__name__}; for functions "
-            "of your own there is rop.check_products"
-        )
+    meter = Meter.of(budget)
     point = as_vector("theta", theta)
     if point.size != objective.n:
         raise RopValueError(f"theta: expected shape ({objective.n},), got {point.shape}")
     checked = objective.linearize(point, batch, engine, np.float64).batch  # labels are one-hot now
     arrays = {name: np.array(array) for name, array in checked.items()}
     functions = {
-        name: Guarded(name, function)
+        name: Guarded(name, function, meter=meter)
         for name, function in functions_of(objective, arrays, engine).items()
     }
-    session = Session(functions, point, objective.slices, objective.shapes, objective.penalty, seed)
+    blocks, shapes = objective.slices, objective.shapes
+    effort, unseen = plan(meter, functions, point, len(blocks))
+    session = Session(functions, point, blocks, shapes, objective.penalty, seed, effort=effort)
+    session.warnings += unseen
     session.run()
+    meter.close()
     columns = check_columns(session) if full else None
     identities = hold_identities(objective, point, arrays, engine, session)
     session.warnings += name_kinks(objective, point, arrays, session)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rop.checking.curvature_oracles import (
+    ggnvp_affine,
     ggnvp_chain,
     ggnvp_composed,
     ggnvp_contracted,
@@ -15,7 +16,7 @@ from rop.checking.curvature_oracles import (
     loss_hvp,
 )
 from rop.checking.directions import Direction
-from rop.checking.lines import Array
+from rop.checking.lines import Array, inner, norm
 from rop.checking.point import Point
 from rop.checking.truths import DOT, SAME, Exact, Sides, scalar
 
@@ -36,6 +37,8 @@ class Oracle:
         Where the directions live.
     compare : callable
         (Point, Direction) -> `Sides`, of arrays (m,).
+    affine : bool
+        Whether it holds only where F is affine in θ.
     """
 
     product: str
@@ -43,30 +46,30 @@ class Oracle:
     against: str
     space: str
     compare: Callable[[Point, Direction], Sides]
+    affine: bool = False
 
 
 def _composed_loss(point: Point) -> Callable[[Array], Array]:
     def value(theta: Array) -> Array:
         z = point.functions["outputs"](theta)
-        return point.functions["loss"](z, shape=()) + (point.l2 * theta) @ theta / 2
+        return point.functions["loss"](z, shape=()) + inner(point.l2 * theta, theta) / 2
 
     return value
 
 
 def _jvp(point: Point, d: Direction) -> Sides:
     line = point.line("outputs", point.functions["outputs"], ("outputs",), d.vector)
-    return lambda: point.jvp(d.vector).ravel(), line
+    return lambda: point.product("jvp", d.vector).ravel(), line
 
 
 def _vjp_adjoint(point: Point, d: Direction) -> Sides:
-    Jv = point.jvp(d.vector)
+    Jv = point.product("jvp", d.vector)
     u = point.rng.standard_normal(Jv.shape)
     support = d.vector != 0
     v = d.vector[support]
-    Jtu = point.vjp(u)[support]
-    norm = np.linalg.norm
+    Jtu = point.product("vjp", u)[support]
     scale = norm(u) * norm(Jv) + norm(Jtu) * norm(v)
-    return lambda: scalar(Jtu, v), Exact(scalar(u, Jv), float(scale), DOT * np.sqrt(point.n))
+    return lambda: scalar(Jtu, v), Exact(scalar(u, Jv), scale, DOT * np.sqrt(point.n))
 
 
 def _vjp_outputs(point: Point, d: Direction) -> Sides:
@@ -76,7 +79,7 @@ def _vjp_outputs(point: Point, d: Direction) -> Sides:
         return scalar(u, point.functions["outputs"](theta))
 
     line = point.line("projected outputs", projected, ("outputs",), d.vector)
-    return lambda: scalar(point.vjp(u), d.vector), line
+    return lambda: scalar(point.product("vjp", u), d.vector), line
 
 
 def _gradient_value(point: Point, d: Direction) -> Sides:
@@ -93,10 +96,10 @@ def _gradient_loss(point: Point, d: Direction) -> Sides:
 
 
 def _gradient_composed(point: Point, d: Direction) -> Sides:
-    composed = point.vjp(point.loss_gradient) + point.l2 * point.theta
+    composed = point.product("vjp", point.loss_gradient) + point.l2 * point.theta
     v = d.vector
-    scale = np.linalg.norm(composed[v != 0]) * np.linalg.norm(v)
-    return lambda: scalar(point.gradient, v), Exact(scalar(composed, v), float(scale), SAME)
+    scale = norm(composed[v != 0]) * norm(v)
+    return lambda: scalar(point.gradient, v), Exact(scalar(composed, v), scale, SAME)
 
 
 def _loss_gradient(point: Point, d: Direction) -> Sides:
@@ -165,6 +168,14 @@ ORACLES: tuple[Oracle, ...] = (
         "differences of the gradient at zero residual",
         "theta",
         ggnvp_zero_residual,
+    ),
+    Oracle(
+        "ggnvp",
+        ("outputs", "gradient"),
+        "differences of gradient= (F is affine, so G = H)",
+        "theta",
+        ggnvp_affine,
+        affine=True,
     ),
     Oracle("hvp", ("gradient",), "differences of gradient=", "theta", hvp_gradient),
 )

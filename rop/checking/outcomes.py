@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rop.checking.lines import Array, Line, Noise, OutsideDomain
-from rop.checking.policy import ALL_STEPS, FIRST_STEPS, Judgement, judge, undecided
-from rop.checking.tolerance import EPSILON, Tolerance
+from rop.checking.lines import Array, Line, Noise, OutsideDomain, root_mean_square
+from rop.checking.policy import EPSILON, Judgement, Tolerance, judge_line, undecided
 
 # Random directions that a rule is tried along before it counts as right.
 TRIES = 2
@@ -74,12 +73,8 @@ def against_differences(
 
     if not np.isfinite(product).all():
         return undecided(product, np.array([]), "domain")
-    line = Line(finite, origin, direction, Noise(np.zeros(product.size), EPSILON["float64"]))
+    noise = Noise(np.zeros(product.size), EPSILON["float64"])
+    scale = np.full(origin.shape, root_mean_square(origin) or 1.0)
+    line = Line(finite, origin, direction, noise, scale)
     tolerance = Tolerance.of("float64")
-    try:
-        first = judge(product, line.ladder(FIRST_STEPS), tolerance)
-        if first.verdict == "pass" and first.error <= tolerance.resolved:
-            return first
-        return judge(product, line.ladder(ALL_STEPS), tolerance)
-    except OutsideDomain:
-        return undecided(product, np.array([]), "domain")
+    return judge_line(product, line, {}, tolerance)[0]

@@ -1,17 +1,16 @@
 """The user's functions at one θ: their values there, and lines along which to difference them."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from rop.checking.calls import CallFailed, Fault, Guarded
-from rop.checking.lines import Array, Line, Noise, OutsideDomain, measure_noise
-from rop.checking.tolerance import EPSILON
+from rop.checking.directions import Blocks
+from rop.checking.lines import Array, Line, Noise, OutsideDomain, entry_scales
+from rop.checking.noise import measure_noise, shaken
+from rop.checking.policy import EPSILON, coarsest
 
-
-def coarsest(precisions: Iterable[str]) -> str:
-    """The coarsest of some precisions."""
-    return "float32" if "float32" in set(precisions) else "float64"
+OF_OUTPUTS = ("loss", "loss_gradient", "loss_hvp")
 
 
 class Point:
@@ -26,9 +25,13 @@ class Point:
     index : int
         0 for the caller's θ, 1 for the second one.
     theta : (n,)
+    blocks : dict
+        Name -> slice of θ.
     l2 : float or (n,)
         Coefficient of |θ|²/2 in f, in units of f; or one for each element of θ.
     rng : numpy.random.Generator
+    lines : int
+        Lines along which noise is measured.
     """
 
     def __init__(
@@ -37,11 +40,15 @@ class Point:
         broken: Mapping[str, Fault],
         index: int,
         theta: Array,
+        blocks: Blocks,
         l2: float | Array,
         rng: np.random.Generator,
+        lines: int = 3,
     ) -> None:
         self.functions, self.broken, self.index = functions, broken, index
-        self.theta, self.l2, self.rng = theta, l2, rng
+        self.theta, self.blocks, self.l2, self.rng = theta, blocks, l2, rng
+        self.lines = lines
+        self.scale = entry_scales(theta, list(blocks.values()))
         self._noises: dict[object, Noise] = {}
         self._values: dict[str, Array] = {}
 
@@ -59,6 +66,11 @@ class Point:
     def outputs(self) -> Array:
         """z = F(θ), in the shape the user gave it."""
         return self._once("outputs", lambda: self.functions["outputs"](self.theta))
+
+    @property
+    def output_scale(self) -> Array:
+        """Sizes of the entries of z."""
+        return self._once("output_scale", lambda: entry_scales(self.outputs))
 
     @property
     def loss_gradient(self) -> Array:
@@ -80,51 +92,30 @@ class Point:
         """∇L at any z."""
         return self.functions["loss_gradient"](z, shape=z.shape)
 
-    def jvp(self, v: Array) -> Array:
-        """Jv, shaped like z."""
-        known = "outputs" in self.functions and "outputs" not in self.broken
-        shape = self.outputs.shape if known else None
-        return self.functions["jvp"](self.theta, v, shape=shape)
-
-    def vjp(self, u: Array) -> Array:
-        """Jᵀu."""
-        return self.functions["vjp"](self.theta, u, shape=(self.n,))
-
-    def loss_hvp(self, w: Array) -> Array:
-        """L''w, shaped like z."""
-        return self.functions["loss_hvp"](self.outputs, w, shape=self.outputs.shape)
-
-    def ggnvp(self, v: Array) -> Array:
-        """Gv."""
-        return self.functions["ggnvp"](self.theta, v, shape=(self.n,))
-
-    def hvp(self, v: Array) -> Array:
-        """Hv."""
-        return self.functions["hvp"](self.theta, v, shape=(self.n,))
-
     def product(self, name: str, vector: Array) -> Array:
-        """The product of that name with a vector."""
-        products: dict[str, Callable[[Array], Array]] = {
-            "jvp": self.jvp,
-            "vjp": self.vjp,
-            "loss_hvp": self.loss_hvp,
-            "ggnvp": self.ggnvp,
-            "hvp": self.hvp,
-        }
-        return products[name](vector)
+        """The product called `name`, such as "jvp", with a vector."""
+        shape: tuple[int, ...] | None = (self.n,)
+        if name in ("jvp", "loss_hvp"):
+            shape = self.outputs.shape if self._has_outputs else None
+        return self.functions[name](self.origin(name), vector, shape=shape)
 
     def origin(self, name: str) -> Array:
         """What a function is called at: θ, or z = F(θ)."""
-        return self.outputs if name in ("loss", "loss_gradient", "loss_hvp") else self.theta
+        return self.outputs if name in OF_OUTPUTS else self.theta
 
     def random_vector(self, name: str) -> Array:
         """A Gaussian vector in the space that a product acts on."""
-        shape = self.origin(name).shape
         if name == "vjp":
-            known = "outputs" in self.functions and "outputs" not in self.broken
-            given = self.outputs if known else self.jvp(self.rng.standard_normal(self.n))
-            shape = given.shape
-        return self.rng.standard_normal(shape)
+            known = self._has_outputs
+            given = self.outputs if known else self.product("jvp", self.random_vector("jvp"))
+            return self.rng.standard_normal(given.shape)
+        scale = self.output_scale if name in OF_OUTPUTS else self.scale
+        return scale * self.rng.standard_normal(scale.shape)
+
+    def shaken(self, epsilon: float, rng: np.random.Generator, seed: int) -> "Point":
+        """The same point with θ changed in its last digits, for the noise of products."""
+        theta = shaken(self.theta, epsilon, seed)
+        return Point(self.functions, self.broken, self.index, theta, self.blocks, self.l2, rng)
 
     def line(
         self,
@@ -134,19 +125,23 @@ class Point:
         direction: Array,
         origin: Array | None = None,
     ) -> Line:
-        """`function` along a direction from `origin` (default θ), with its noise measured once.
+        """`function` along a direction from θ, or from z.
 
         Parameters
         ----------
         key : hashable
-            Lines of one key share the noise.
+            Lines of one key share the noise, which is measured once it is needed.
         function : callable
             Array shaped like the origin -> array.
         sources : tuple of str
             The user's functions inside it, whose dtypes set the roundoff.
-        direction, origin : arrays
+        direction : array
+        origin : array, optional
+            z, if not θ.
         """
-        start = self.theta if origin is None else origin
+        start, scale = self.theta, self.scale
+        if origin is not None:
+            start, scale = origin, self.output_scale
 
         def flat(displaced: Array) -> Array:
             try:
@@ -156,10 +151,17 @@ class Point:
                     raise
                 raise OutsideDomain(str(failure)) from failure
 
-        if key not in self._noises:
-            epsilon = EPSILON[coarsest(self.functions[name].precision for name in sources)]
-            self._noises[key] = measure_noise(flat, start, epsilon, self.rng)
-        return Line(flat, start, direction, self._noises[key])
+        def noise() -> Noise:
+            if key not in self._noises:
+                epsilon = EPSILON[coarsest([self.functions[name].precision for name in sources])]
+                self._noises[key] = measure_noise(flat, start, scale, epsilon, self.rng, self.lines)
+            return self._noises[key]
+
+        return Line(flat, start, direction, noise, scale)
+
+    @property
+    def _has_outputs(self) -> bool:
+        return "outputs" in self.functions and "outputs" not in self.broken
 
     def _once(self, name: str, compute: Callable[[], Array]) -> Array:
         if name not in self._values:

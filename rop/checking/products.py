@@ -1,41 +1,51 @@
 """`check_products`: the checker for anybody's functions of arrays."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from rop.checking.calls import Function, Guarded
+from rop.arguments import NotNegative, Seed, checked
+from rop.checking.budget import EFFORTS, Budget, BudgetSpent, Effort, Meter
+from rop.checking.calls import CallFailed, Function, Guarded
 from rop.checking.columns import check_columns
 from rop.checking.diagnosis import diagnose
 from rop.checking.directions import Direction, name_blocks
 from rop.checking.findings import SYMBOLS
 from rop.checking.lines import Array
+from rop.checking.policy import Verdict
 from rop.checking.report import Columns, Identity, Report
 from rop.checking.scale import weigh
 from rop.checking.session import NOTHING_TO_COMPARE, Session
 from rop.checking.spaces import Spaces
 from rop.checking.structures import Structure
-from rop.checking.tolerance import Verdict
 from rop.errors import RopTypeError, RopValueError
 
+# Parameters from which on a check is likely to take seconds.
+LARGE = 50_000
 RECORDABLE = ("gradient", "jvp", "ggnvp", "hvp")
 Product = Function | npt.ArrayLike
 
-# What each product needs to be checked at all, in words.
-UNLOCKS = {
-    "jvp": "outputs=",
-    "vjp": "jvp= or outputs=",
-    "loss_gradient": "loss= and outputs=",
-    "gradient": "value=, or loss= and outputs=",
-    "loss_hvp": "loss_gradient= and outputs=",
-    "ggnvp": "outputs= and loss_gradient=, or zero_residual=",
-    "hvp": "gradient=",
+# What each product needs to be checked at all: one of these sets.
+UNLOCKS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "jvp": (("outputs",),),
+    "vjp": (("jvp",), ("outputs",)),
+    "loss_gradient": (("loss", "outputs"),),
+    "gradient": (("value",), ("loss", "outputs")),
+    "loss_hvp": (("loss_gradient", "outputs"),),
+    "ggnvp": (("outputs", "loss_gradient"), ("zero_residual",)),
+    "hvp": (("gradient",),),
 }
 
 
+# Numbers near the ends of the range overflow on the way to a verdict.
+@np.errstate(all="ignore")
+@checked
 def check_products(
     theta: Any,
     *,
@@ -50,60 +60,50 @@ def check_products(
     ggnvp: Product | None = None,
     hvp: Product | None = None,
     zero_residual: Function | None = None,
-    l2: float = 0.0,
-    blocks: Mapping[str, slice] | None = None,
-    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    l2: NotNegative = 0.0,
+    convex: bool = True,
+    blocks: Mapping[str, Any] | None = None,
+    shapes: Mapping[str, Any] | None = None,
     directions: npt.ArrayLike | None = None,
     full: bool = False,
-    seed: int = 0,
+    budget: Budget | None = None,
+    seed: Seed = 0,
 ) -> Report:
     """Check derivative products of f(θ) = L(F(θ)) + l2/2 |θ|².
 
-    Every function takes θ and returns arrays as the caller has them, and may be left out: what the
-    others allow is checked, against each other and against central differences (sec. 7.2), and the
-    report lists the rest. Tolerances follow from the dtypes and the measured rounding noise.
+    Give the functions that you have: each is checked against the others and against central
+    differences (sec. 7.2). The report lists what was not checked. Tolerances follow from the
+    dtypes and the measured noise: float64 products must be known to 1e-5, float32 ones to 1e-3.
 
     Parameters
     ----------
-    theta : (n,) float array, or any structure of arrays
-        Parameters of any shape in nested dicts, lists, tuples, dataclasses or JAX's pytrees, of
-        NumPy, PyTorch or JAX: functions get θ and v, and return products, in this structure and in
-        these dtypes. Its leaves are the blocks of the report, named by their paths. Below, (n,)
-        stands for this structure. Where to check, of a scale at which the units neither saturate
-        nor stay linear. A second point near it, and two far from it for sizes, are evaluated as
-        well.
-    value : callable
-        f(θ) -> float.
-    outputs : callable
-        F(θ) -> array of any shape, or a structure of arrays; an array's first axis, where it has
-        more than one, counts as cases.
-    gradient : callable
-        ∇f(θ) -> (n,).
-    jvp : callable
-        (θ, v) -> Jv, shaped like F(θ); no 1/N.
-    vjp : callable
-        (θ, u) -> Jᵀu, (n,), summed over cases.
-    loss, loss_gradient : callable
-        L(z) -> float and ∇L(z), shaped like z, with the 1/N.
-    loss_hvp : callable
-        (z, w) -> L''w, shaped like z, with the 1/N.
+    theta : (n,) array, or dicts, lists, tuples, dataclasses or pytrees of arrays
+        Where to check: NumPy, PyTorch or JAX arrays. The functions get θ and v, and return
+        products, in this structure and these dtypes; (n,) below stands for it.
+    value, outputs : callable
+        f(θ) -> float, and F(θ) -> array or structure of arrays, whose first axis counts cases.
+    gradient, jvp, vjp : callable
+        ∇f(θ), (n,); (θ, v) -> Jv, shaped like F(θ), no 1/N; (θ, u) -> Jᵀu, (n,), summed over cases.
+    loss, loss_gradient, loss_hvp : callable
+        L(z) -> float; ∇L(z) and (z, w) -> L''w, shaped like z, with the 1/N.
     ggnvp, hvp : callable
         (θ, v) -> Gv and Hv, (n,).
     zero_residual : callable
-        (θ₀, θ) -> gradient at θ of the same objective with its targets set to the predictions at
-        θ₀, (n,). There the residual vanishes and H = G, which checks a black-box Gv.
+        (θ₀, θ) -> gradient at θ, (n,), with the targets set to the predictions at θ₀. There H = G,
+        which checks a Gv given alone.
     l2 : float
         Coefficient of |θ|²/2 in f, ∇f, G and H, but not in L.
-    blocks : dict of slices of θ, optional
-        Names for the report; by default four equal runs.
-    shapes : dict of tuples, optional
-        Shapes of the blocks, to recognise transposed ones.
+    convex : bool
+        Whether L is convex. If so, vᵀGv < 0 fails where nothing else tells.
+    blocks, shapes : dict, optional
+        Name -> slice of θ, by default its leaves or four equal runs; name -> shape of the block.
     directions : (n, K) array, optional
-        Recorded directions; then `jvp` (K, ...), `ggnvp` and `hvp` (n, K) and `gradient` (n,)
-        may be arrays of what some other program computed along them, as in
-        ``check_products(**np.load("products.npz"), outputs=F, loss_gradient=dL)``.
+        Recorded directions; then `jvp` (K, ...), `ggnvp` and `hvp` (n, K) and `gradient` (n,) may
+        be arrays: ``check_products(**np.load("products.npz"), outputs=F, loss_gradient=dL)``.
     full : bool
-        Also build G and J column by column (sec. 7.2), for small n.
+        Also build J, G and H column by column (sec. 7.2), for small n.
+    budget : float or str, optional
+        Seconds, or calls as "300 calls". The report says what a smaller budget cannot see.
     seed : int
         Of the directions.
 
@@ -114,10 +114,10 @@ def check_products(
     Raises
     ------
     RopValueError, RopTypeError
-        If θ, the blocks or the recorded arrays do not fit; the message names the path in θ. The
-        functions' own errors are reported.
+        If an argument does not fit. The functions' own errors are reported.
     """
     start = time.perf_counter()
+    meter = Meter.of(budget)
     structure = Structure.of("theta", theta)
     point = as_vector("theta", structure.flatten(theta))
     if not structure.is_array:
@@ -136,15 +136,39 @@ def check_products(
             name,
             spaces.flat(name, _as_function(name, function, recorded)),
             not callable(function),
+            meter,
         )
         for name, function in given.items()
         if function is not None
     }
-    session = Session(functions, point, named, shapes or {}, l2, seed, recorded)
+    effort, unseen = plan(meter, functions, point, len(named))
+    session = Session(
+        functions, point, named, shapes_of(shapes, named), l2, seed, recorded, convex, effort
+    )
+    session.warnings += unseen
     session.run()
+    meter.close()
     columns = check_columns(session) if full else None
     arguments = f"theta, ..., seed={seed}{', full=True' if full else ''}"
     return summarize(session, columns, f"rop.check_products({arguments})", seed, start)
+
+
+def plan(
+    meter: Meter, functions: Mapping[str, Guarded], theta: Array, blocks: int
+) -> tuple[Effort, list[str]]:
+    """How much of a check fits its budget, and what that cannot see."""
+    seconds = 0.0
+    if meter.limited or theta.size >= LARGE:
+        start, timed = time.perf_counter(), 0
+        for name in ("value", "outputs", "gradient"):
+            if name in functions:
+                with suppress(CallFailed, BudgetSpent):
+                    functions[name](theta)
+                timed += 1
+        seconds = (time.perf_counter() - start) / max(timed, 1)
+    chosen = meter.choose(functions, blocks, seconds)
+    unseen = "; ".join(effort.unseen for effort in EFFORTS[1 : chosen + 1])
+    return EFFORTS[chosen], [f"not seen within this budget: {unseen}"] if unseen else []
 
 
 def summarize(
@@ -185,13 +209,21 @@ def _unchecked(session: Session) -> list[str]:
         if name not in session.products:
             missing.append(f"{SYMBOLS[name]} (give {name}= to check it)")
         elif session.products[name].cause == NOTHING_TO_COMPARE:
-            missing.append(f"{SYMBOLS[name]} (needs {needs})")
+            lacking = [[f"{n}=" for n in need if n not in session.functions] for need in needs]
+            alternatives = ", or ".join(" and ".join(names) for names in lacking)
+            missing.append(f"{SYMBOLS[name]} (needs {alternatives})")
     return missing
 
 
 def as_vector(name: str, array: npt.ArrayLike) -> Array:
     """A finite float64 vector from what the user gave as one."""
-    vector = np.array(array)
+    try:
+        vector = np.array(array)
+    except ValueError as error:
+        raise RopValueError(
+            f"{name} must be one vector (n,), came arrays of different lengths; "
+            "flatten and concatenate the parameters"
+        ) from error
     if vector.dtype.kind not in "fiu":
         raise RopTypeError(f"{name} must be real numbers, came dtype {vector.dtype}")
     if vector.ndim != 1 or vector.size == 0:
@@ -204,13 +236,38 @@ def as_vector(name: str, array: npt.ArrayLike) -> Array:
     return vector.astype(np.float64)
 
 
+def shapes_of(
+    shapes: Mapping[str, Any] | None, blocks: Mapping[str, slice]
+) -> dict[str, tuple[int, ...]]:
+    """The shapes of blocks, as far as given; they must have the blocks' sizes."""
+    found = {}
+    for name, shape in (shapes or {}).items():
+        size = blocks[name].stop - blocks[name].start if name in blocks else None
+        if size is not None and int(np.prod(shape)) != size:
+            raise RopValueError(
+                f"shapes[{name!r}] = {shape} has {int(np.prod(shape))} entries, but the block "
+                f"has {size}"
+            )
+        found[name] = tuple(shape)
+    return found
+
+
 def _as_directions(array: npt.ArrayLike, n: int) -> list[Direction]:
-    columns = np.array(array, dtype=np.float64)
+    try:
+        columns = np.array(array, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise RopTypeError(f"directions must be an array of numbers: {error}") from None
     if columns.ndim == 1:
         columns = columns[:, None]
     if columns.ndim != 2 or columns.shape[0] != n:
         raise RopValueError(
             f"directions must have shape ({n}, K), one direction a column, came {columns.shape}"
+        )
+    useless = np.flatnonzero(~columns.any(axis=0) | ~np.isfinite(columns).all(axis=0))
+    if useless.size or not columns.size:
+        raise RopValueError(
+            f"directions: column {useless[0] if useless.size else 0} is zero or not finite; "
+            "give directions along which something changes"
         )
     return [
         Direction(f"recorded {k}", "", np.ascontiguousarray(column))

@@ -13,7 +13,7 @@ from rop import display
 from rop.checking.blame import Localization
 from rop.checking.findings import ProductReport
 from rop.checking.lines import Array
-from rop.checking.tolerance import Verdict
+from rop.checking.policy import Verdict
 from rop.display import Displayed
 
 if TYPE_CHECKING:

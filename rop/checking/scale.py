@@ -3,6 +3,7 @@
 from rop.checking.compare import TINY_WEIGHTS
 from rop.checking.findings import SYMBOLS
 from rop.checking.lines import root_mean_square
+from rop.checking.policy import PASSING
 from rop.checking.session import Session
 
 # A product this much smaller than at θ/10 or θ/100 says that the units are saturated.
@@ -26,8 +27,9 @@ def weigh(session: Session) -> list[str]:
     size = root_mean_square(theta)
     if size < TINY_WEIGHTS:
         warnings.append(
-            f"theta is tiny (rms {size:.1e}): units are linear there and a wrong second "
-            "derivative hides; check at a random theta of the scale you train at (sec. 7.2)"
+            f"theta is tiny (rms {size:.1e}): if these are weights, the units are linear there, "
+            "and a wrong second derivative hides; check at a random theta of the scale you train "
+            "at (sec. 7.2)"
         )
     for name, sizes in session.sizes.items():
         if 0 < sizes.whole < SATURATED * sizes.reference and name in ("jvp", "ggnvp", "loss_hvp"):
@@ -35,11 +37,13 @@ def weigh(session: Session) -> list[str]:
                 f"{SYMBOLS[name]} is {sizes.whole / sizes.reference:.0e} of what it is at a "
                 "smaller theta: units or outputs are saturated and their rules hide (sec. 7.2)"
             )
-    zero = [SYMBOLS[name] for name, sizes in session.sizes.items() if sizes.reference == 0]
+    zero = [
+        SYMBOLS[name]
+        for name, sizes in session.sizes.items()
+        if sizes.reference == 0 and session.products[name].verdict == "pass"
+    ]
     if zero and session.recorded is None:
-        warnings.append(
-            f"{', '.join(zero)} is zero wherever it was evaluated, and rightly so there"
-        )
+        warnings.append(f"{', '.join(zero)} is zero wherever it was evaluated, and rightly so")
     for name, product in session.products.items():
         hidden = [block for block, part in product.blocks.items() if part.verdict == "inconclusive"]
         if hidden and product.verdict == "pass":
@@ -47,10 +51,11 @@ def weigh(session: Session) -> list[str]:
                 f"{SYMBOLS[name]}: block {', '.join(hidden)} is too small beside the rounding "
                 "noise to be judged by itself"
             )
-    single = [name for name, f in session.functions.items() if f.precision == "float32"]
-    if single:
-        warnings.append(
-            f"{', '.join(name + '=' for name in single)} in float32: judged to a few of its "
-            "digits; check the rules in float64"
-        )
+    for precision, digits in PASSING.items():
+        coarse = [name for name, f in session.functions.items() if f.precision == precision]
+        if coarse and precision != "float64":
+            warnings.append(
+                f"{', '.join(name + '=' for name in coarse)} in {precision}: an error of "
+                f"{100 * digits:g} % passes; check the rules in float64"
+            )
     return warnings

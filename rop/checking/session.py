@@ -1,22 +1,26 @@
 """One run of the checker over the functions given: in which order, at which θ, along what."""
 
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 
+from rop.checking.budget import EFFORTS, BudgetSpent, Effort
 from rop.checking.calls import CallFailed, Fault, Guarded
 from rop.checking.compare import compare, repeat_doubtful
 from rop.checking.directions import Direction, output_directions, second_theta, theta_directions
 from rop.checking.findings import Comparison, ProductReport
 from rop.checking.identities import LINEAR, Finding, linear, repeatable
-from rop.checking.lines import Array
+from rop.checking.lines import Array, entry_scales, norm
 from rop.checking.oracles import ORACLES, Oracle
 from rop.checking.point import Point
+from rop.checking.policy import Verdict
 from rop.checking.sizes import NO_SIZES, Sizes, measure_sizes, unsaturated
-from rop.checking.tolerance import Verdict
 
+# Second difference of F, beside the first one, that leaves it affine.
+AFFINE = 1e-12
 NOTHING_TO_COMPARE = "nothing to compare it with"
 
 # Definitions, which nothing can check, and products, in the order in which they come to be trusted.
@@ -41,6 +45,10 @@ class Session:
     recorded : list of Direction, optional
         The only directions for which the products are known; then the identities and the second
         θ are left out.
+    effort : Effort
+        How much of the check to do.
+    convex : bool
+        Whether L is said to be convex, so that a negative vᵀGv is wrong where nothing else tells.
 
     Attributes
     ----------
@@ -62,17 +70,21 @@ class Session:
         l2: float | Array,
         seed: int,
         recorded: list[Direction] | None = None,
+        convex: bool = True,
+        effort: Effort = EFFORTS[0],
     ) -> None:
         self.functions, self.blocks, self.recorded = functions, blocks, recorded
+        self.convex, self.effort = convex, effort
         self.shapes = shapes
         self.sizes: dict[str, Sizes] = {}
         self.rng = np.random.default_rng(seed)
         thetas = [theta]
-        if recorded is None:
-            thetas.append(second_theta(theta, blocks, self.rng))
+        if recorded is None and effort.second:
+            scale = entry_scales(theta, list(blocks.values()))
+            thetas.append(second_theta(theta, scale, self.rng))
         self.broken: dict[str, Fault] = {}
         self.points = [
-            Point(functions, self.broken, index, where, l2, self.rng)
+            Point(functions, self.broken, index, where, blocks, l2, self.rng, effort.lines)
             for index, where in enumerate(thetas)
         ]
         self.products: dict[str, ProductReport] = {}
@@ -80,10 +92,11 @@ class Session:
 
     def run(self) -> None:
         """Check everything given."""
-        self._drop_points_outside_the_domain()
-        for name in DEFINITIONS:
-            if name in self.functions:
-                self._call_definition(name)
+        with suppress(BudgetSpent):
+            self._drop_points_outside_the_domain()
+            for name in DEFINITIONS:
+                if name in self.functions:
+                    self._call_definition(name)
         for name in ("value", *PRODUCTS):
             if name in self.functions and (name != "value" or self.oracles("value")):
                 self.products[name] = self._check(name)
@@ -126,7 +139,7 @@ class Session:
             sizes = self._sizes(name, point)
             for oracle in oracles:
                 for comparison in self._comparisons(oracle, point, sizes):
-                    if comparison.verdict == "fail":
+                    if self._confirmed(oracle, comparison).verdict == "fail":
                         return True
         wrong = any(finding.wrong for finding in self._identities(name, sizes))
         return wrong or any(fault.kind != "random" for fault in self.faults(name))
@@ -149,9 +162,22 @@ class Session:
         possible = [
             oracle
             for oracle in ORACLES
-            if oracle.product == name and all(self.trusted(need) for need in oracle.needs)
+            if oracle.product == name
+            and all(self.trusted(need) for need in oracle.needs)
+            and (not oracle.affine or self._affine)
         ]
         return possible[:1] + [o for o in possible[1:] if o.needs == ("zero_residual",)]
+
+    @cached_property
+    def _affine(self) -> bool:
+        """Whether F is affine in θ, as in logistic regression: then G is H."""
+        point = self.points[0]
+        F, step = self.functions["outputs"], point.random_vector("hvp")
+        try:
+            here, once, twice = point.outputs, F(point.theta + step), F(point.theta + 2 * step)
+        except CallFailed:
+            return False
+        return norm(twice / 2 - once + here / 2) <= AFFINE * norm(twice / 2 - here / 2)
 
     def _drop_points_outside_the_domain(self) -> None:
         for point in self.points[1:]:
@@ -194,15 +220,21 @@ class Session:
         while True:
             comparisons: list[Comparison] = []
             findings: list[Finding] = []
-            oracles = self.oracles(name)
+            oracles: list[Oracle] = []
             try:
+                oracles = self.oracles(name)
                 sizes = [self._sizes(name, point) for point in self.points]
                 self.sizes[name] = sizes[0]
                 for point, size in zip(self.points, sizes, strict=True):
                     for oracle in oracles:
-                        comparisons += self._comparisons(oracle, point, size, thorough=True)
+                        comparisons += [
+                            self._confirmed(oracle, comparison)
+                            for comparison in self._comparisons(oracle, point, size, thorough=True)
+                        ]
                 if self.recorded is None:
                     findings = self._identities(name, sizes[0])
+            except BudgetSpent:
+                return self._conclude(name, oracles, comparisons, findings, spent=True)
             except CallFailed as failure:
                 culprit = failure.fault.function
                 new = culprit not in self.broken
@@ -217,20 +249,25 @@ class Session:
         oracles: list[Oracle],
         comparisons: list[Comparison],
         findings: list[Finding],
+        spent: bool = False,
     ) -> ProductReport:
         """Sum up what was found about one product."""
         faults, sizes = self.faults(name), self.sizes.get(name)
         verdicts = {c.verdict for c in comparisons}
-        random = [fault for fault in faults if fault.kind == "random"]
+        excused = [f.kind for f in faults if f.kind in ("random", "unavailable")]
         broken = any(finding.wrong for finding in findings)
-        wrong = broken or ("fail" in verdicts and not random)
+        if self.convex and not oracles:
+            broken = bool(findings)
+        wrong = broken or ("fail" in verdicts and not excused)
         verdict: Verdict = "pass"
-        cause = ""
-        if wrong or len(faults) > len(random):
+        cause: str = ""
+        if wrong or len(faults) > len(excused):
             verdict = "fail"
         else:
-            if random:
-                cause = "random"
+            if excused:
+                cause = excused[0]
+            elif spent:
+                cause = "budget"
             elif not oracles:
                 cause = self._missing(name)
             elif "inconclusive" in verdicts:
@@ -246,13 +283,15 @@ class Session:
         for oracle in ORACLES:
             if oracle.product == name and all(self._is_function(need) for need in oracle.needs):
                 bad = [need for need in oracle.needs if not self.trusted(need)]
-                return f"rests on {bad[0]}=, which failed" if bad else ""
+                if bad:
+                    return f"rests on {bad[0]}=, which failed"
         return NOTHING_TO_COMPARE
 
     def _sizes(self, name: str, point: Point) -> Sizes:
         if self.recorded is not None or not self._has_arguments(name):
             return NO_SIZES
-        sizes = measure_sizes(point, name, point.random_vector(name))
+        other = self.points[-1] if point is self.points[0] else self.points[0]
+        sizes = measure_sizes(point, other, name, point.random_vector(name))
         known = all(self.trusted(need) for need in ("outputs", "jvp", "vjp", "loss_hvp"))
         if name in ("ggnvp", "hvp") and known:
             sizes = replace(sizes, reference=max(sizes.reference, unsaturated(point)))
@@ -263,10 +302,24 @@ class Session:
     ) -> Iterator[Comparison]:
         """Along every direction; the first of all with every step if it is to be drawn."""
         for position, direction in enumerate(self._directions(oracle, point)):
-            every_step = thorough and point.index == 0 and position == 0
+            every_step = thorough and self.effort.drawn and point.index == 0 and position == 0
             trial = partial(compare, oracle, point, self.blocks, sizes, self._visit)
             first = trial(direction, every_step)
             yield first if self.recorded else repeat_doubtful(first, direction, trial, self.rng)
+
+    def _confirmed(self, oracle: Oracle, comparison: Comparison) -> Comparison:
+        """The comparison, undecided if the oracle's own functions may be as wrong as that."""
+        if comparison.verdict != "fail":
+            return comparison
+        doubt = 0.0
+        for need in oracle.needs:
+            product = self.products.get(need)
+            if product is not None and product.verdict == "inconclusive":
+                errors = [c.error for c in product.comparisons if np.isfinite(c.error)]
+                doubt = max([doubt, *errors])
+        if comparison.error > 10 * doubt:
+            return comparison
+        return replace(comparison, verdict="inconclusive", cause="unconfirmed")
 
     def _visit(self, elsewhere: bool = True) -> None:
         """Call functions at θ, or between the two θ: what a product remembers of that is stale."""
@@ -283,10 +336,12 @@ class Session:
         if oracle.product == "value":
             return [Direction("theta", "", point.theta)]
         if oracle.space == "outputs":
-            return output_directions(point.outputs.shape, self.rng, 2 - point.index)
+            return output_directions(point.output_scale, self.rng, 2 - point.index)
         if self.recorded is not None:
             return self.recorded
-        directions = theta_directions(point.n, self.blocks, self.rng, 2 - point.index)
+        blocks = self.blocks if self.effort.blocks else {}
+        count = self.effort.directions if point.index == 0 else 1
+        directions = theta_directions(point.scale, blocks, self.rng, count)
         # The second θ is there for stale caches, which show along any direction.
         return directions if point.index == 0 else directions[:1]
 

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from rop.checking.calls import CallFailed
-from rop.checking.lines import Array
+from rop.checking.lines import Array, norm
 from rop.checking.point import Point
 
-EPSILON = float(np.finfo(np.float64).eps)
-# A product that is smaller, per unit of the direction, at every θ tried is a zero, rounded.
-ROUNDED_ZERO = 100 * EPSILON
+# A gradient this much smaller than nearby is at a stationary point.
+STATIONARY = 1e-6
 
 
 @dataclass(frozen=True)
@@ -23,72 +22,49 @@ class Sizes:
         At this θ.
     reference : float
         The largest at this θ and at smaller multiples of it.
-    unit : float
-        Norm of the direction.
+    nearby : float
+        Of a gradient that all but vanishes here, at the other θ; else 0.
     """
 
     whole: float
     reference: float
-    unit: float
-
-    @property
-    def residue(self) -> float:
-        """Size of the rounding errors that stand in for a zero, or 0 for a product that is none."""
-        if self.reference > ROUNDED_ZERO * self.unit:
-            return 0.0
-        return max(10 * self.reference, EPSILON * self.unit)
+    nearby: float = 0.0
 
 
 # Of a product about which nothing is known.
-NO_SIZES = Sizes(0.0, 0.0, 0.0)
+NO_SIZES = Sizes(0.0, 0.0)
 
 
-def measure_sizes(point: Point, name: str, direction: Array) -> Sizes:
+def measure_sizes(point: Point, other: Point, name: str, direction: Array) -> Sizes:
     """Norms of the product called `name` at θ and at θ/10 and θ/100, which saturate less.
 
-    Parameters
-    ----------
-    point : Point
-    name : str
-    direction : array
-        Global direction in the product's space; unused by first derivatives.
-
-    Returns
-    -------
-    Sizes
+    First derivatives make no use of the direction; they are measured at another point as well.
     """
     function = point.functions[name]
     origin = point.origin(name)
-    norms = []
+    vector = () if name in ("loss_gradient", "gradient", "value") else (direction,)
+    sizes = []
     for factor in (1.0, 0.1, 0.01):
-        arguments = [factor * origin]
-        if name not in ("loss_gradient", "gradient", "value"):
-            arguments.append(direction)
         try:
-            norms.append(float(np.linalg.norm(function(*arguments))))
+            sizes.append(norm(function(factor * origin, *vector)))
         except CallFailed:
             if factor == 1.0:
                 raise
-    return Sizes(norms[0], max(norms), float(np.linalg.norm(direction)))
+    nearby = 0.0
+    if name in ("loss_gradient", "gradient") and other is not point:
+        there = norm(function(other.origin(name)))
+        nearby = there if sizes[0] < STATIONARY * there else 0.0
+    return Sizes(sizes[0], max(sizes), nearby)
 
 
 def unsaturated(point: Point) -> float:
     """Norm of Gv with the L'' of outputs zero, where no loss is saturated; 0 where it has none.
 
     What a saturated L'' cancels leaves rounding errors that are relative to this.
-
-    Parameters
-    ----------
-    point : Point
-        Whose functions jvp, vjp and loss_hvp are right.
-
-    Returns
-    -------
-    float
     """
-    Jv = point.jvp(point.rng.standard_normal(point.n))
+    Jv = point.product("jvp", point.random_vector("jvp"))
     try:
         w = point.functions["loss_hvp"](np.zeros_like(point.outputs), Jv, shape=Jv.shape)
     except CallFailed:
         return 0.0
-    return float(np.linalg.norm(point.vjp(w)))
+    return norm(point.product("vjp", w))

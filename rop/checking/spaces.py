@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from rop.checking.calls import CallFailed, Fault
+from rop.checking.calls import CallFailed, Fault, kind_of
 from rop.checking.lines import Array
 from rop.checking.structures import Anything, Mismatch, Structure, as_numpy, coarsest
 from rop.errors import RopError
@@ -93,7 +93,7 @@ class Spaces:
         try:
             result = function(*given)
         except (Exception, SystemExit) as error:
-            raise CallFailed(Fault(name, "raises", _told(error))) from error
+            raise CallFailed(Fault(name, kind_of(error), _told(error))) from error
         try:
             read = self._read(gives, result)
             for space, vector, tree in zip(spaces, vectors, given, strict=True):

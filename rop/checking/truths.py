@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rop.checking.lines import Array, Ladder, Line
+from rop.checking.lines import Array, Ladder, Line, inner, norms
 from rop.checking.policy import Differences
 
 # Relative rounding error of an inner product of length one in which nothing cancels.
@@ -46,19 +46,18 @@ class Contraction:
         order = np.argsort(-common)
         i, j = rows_a[order], rows_b[order]
 
-        def inner(x: Array, y: Array) -> Array:
-            products: Array = np.einsum("km,km->k", x, y)
-            return products[:, None]
+        def products(x: Array, y: Array) -> Array:
+            return np.array([[inner(p, q)] for p, q in zip(x, y, strict=True)])
 
         return Ladder(
             common[order],
-            inner(a.central[i], b.central[j]),
-            inner(a.jumps[i], b.central[j]) + inner(a.central[i], b.jumps[j]),
-            np.sqrt(
-                inner(a.noise[i] ** 2, b.central[j] ** 2)
-                + inner(a.central[i] ** 2, b.noise[j] ** 2)
+            products(a.central[i], b.central[j]),
+            products(a.jumps[i], b.central[j]) + products(a.central[i], b.jumps[j]),
+            np.hypot(
+                norms(a.noise[i] * np.abs(b.central[j]))[:, None],
+                norms(a.central[i] * b.noise[j])[:, None],
             ),
-            min(a.local, b.local),
+            np.array([inner(a.level, b.level)]),
         )
 
 
@@ -81,4 +80,4 @@ Sides = tuple[Callable[[], Array], Differences | Exact]
 
 def scalar(x: Array, y: Array) -> Array:
     """<x, y> as an array of one entry."""
-    return np.array([np.vdot(x, y)])
+    return np.array([inner(x, y)])

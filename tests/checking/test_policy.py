@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from rop.checking.lines import Line, Noise, OutsideDomain, measure_noise
-from rop.checking.policy import ALL_STEPS, judge
-from rop.checking.tolerance import Tolerance
+from rop.checking.lines import Line, Noise, OutsideDomain, entry_scales
+from rop.checking.noise import measure_noise
+from rop.checking.policy import DECADES, Tolerance, judge
 
 EPSILON = np.finfo(float).eps
 A = np.random.default_rng(0).standard_normal((20, 10)) / 3
@@ -22,10 +22,11 @@ def smooth_product(v):
     return (1 - np.tanh(A @ THETA) ** 2) * (A @ v)
 
 
-def judged(product, function, theta=THETA, v=V, precision="float64", **tolerance):
+def judged(product, function, theta=THETA, v=V, precision="float64", scale=None, **tolerance):
     epsilon = np.finfo(precision).eps
-    noise = measure_noise(function, theta, epsilon, np.random.default_rng(2))
-    ladder = Line(function, theta, v, noise).ladder(ALL_STEPS)
+    scale = entry_scales(theta) if scale is None else scale
+    noise = measure_noise(function, theta, scale, epsilon, np.random.default_rng(2))
+    ladder = Line(function, theta, v, noise, scale).ladder(DECADES)
     return judge(product, ladder, Tolerance.of(precision, **tolerance))
 
 
@@ -84,10 +85,11 @@ def test_a_kink_beside_the_origin_is_stepped_inside():
     def relu(theta):
         return np.maximum(theta, 0)
 
-    right = judged(product, relu, theta, v)
-    assert right.errors[0] > 0.1
-    assert right.verdict == "pass"
-    assert judged(1.001 * product, relu, theta, v).verdict == "fail"
+    for scale in (np.ones(4), None):
+        right = judged(product, relu, theta, v, scale=scale)
+        assert right.errors[0] > 0.1 or scale is None
+        assert right.verdict == "pass"
+        assert judged(1.001 * product, relu, theta, v, scale=scale).verdict == "fail"
 
 
 def test_noise_is_measured_and_named():
@@ -134,10 +136,10 @@ def test_steps_outside_the_domain_are_left_out():
             raise OutsideDomain
         return np.log(theta)
 
-    theta = np.full(4, 1e-3)
+    theta = np.array([5e-3, 1.0, 1.0, 1.0])
     line = Line(logarithm, theta, np.ones(4), Noise(np.zeros(4), EPSILON))
-    ladder = line.ladder(ALL_STEPS)
-    assert ladder.steps.max() == pytest.approx(1e-4)
+    ladder = line.ladder(DECADES)
+    assert ladder.steps.max() == pytest.approx(1e-3)
     assert judge(1 / theta, ladder, Tolerance.of("float64")).verdict == "pass"
     assert judge(1.01 / theta, ladder, Tolerance.of("float64")).verdict == "fail"
 
@@ -152,9 +154,10 @@ def test_nothing_to_compare_with_is_inconclusive():
 def test_measured_noise_is_that_of_the_function():
     rng = np.random.default_rng(4)
     sigma = 1e-9
+    scale = entry_scales(THETA)
     noise = measure_noise(
-        lambda t: smooth(t) + sigma * rng.standard_normal(20), THETA, EPSILON, rng, lines=9
+        lambda t: smooth(t) + sigma * rng.standard_normal(20), THETA, scale, EPSILON, rng
     )
     assert np.sqrt(np.mean(noise.deviation**2)) == pytest.approx(sigma, rel=0.3)
-    clean = measure_noise(smooth, THETA, EPSILON, rng)
+    clean = measure_noise(smooth, THETA, scale, EPSILON, rng)
     assert np.linalg.norm(clean.deviation) < 5 * EPSILON * np.linalg.norm(smooth(THETA))
