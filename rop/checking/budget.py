@@ -41,8 +41,8 @@ class Effort:
         Whether there is also a direction for every block.
     second : bool
         Whether there is a second θ, and calls are repeated there.
-    drawn : bool
-        Whether one ladder is long enough to draw.
+    quick : bool
+        Whether ladders end at the first steps that decide; else one is long enough to draw.
     unseen : str
         What it cannot see that the next larger one can.
     """
@@ -51,33 +51,36 @@ class Effort:
     directions: int = 2
     blocks: bool = True
     second: bool = True
-    drawn: bool = True
+    quick: bool = False
     unseen: str = ""
 
     def calls(self, names: Collection[str], blocks: int) -> int:
         """About how many calls a check of some functions, with so many blocks, makes."""
         points = 1 + self.second
         directions = self.directions + self.second + (blocks if self.blocks and blocks > 1 else 0)
-        total = 20 * (len(names) if self.second else 0)
+        total = 25 * (len(names) if self.second else 0)
         for name in {*MEASURED, "vjp"} & set(names):
-            total += directions * 6 + 4
+            # Along a line of Gv, two functions are called.
+            functions = 2 if name == "ggnvp" else 1
+            total += directions * (4 * functions + 3) + 7
             if name in MEASURED:
-                total += points * 7 * self.lines + 24 * self.drawn
+                noise = points * (7 * self.lines + 6)
+                total += functions * (noise + (0 if self.quick else 24))
         return total
 
 
 EFFORTS = (
     Effort(),
-    Effort(drawn=False, lines=2, blocks=False, unseen="an error in a small block alone"),
+    Effort(quick=True, lines=2, blocks=False, unseen="an error in a small block alone"),
     Effort(
-        drawn=False,
+        quick=True,
         lines=1,
         directions=1,
         blocks=False,
         unseen="what a kink along the one direction hides",
     ),
     Effort(
-        drawn=False,
+        quick=True,
         lines=1,
         directions=1,
         blocks=False,

@@ -45,6 +45,7 @@ def compare(
     disturb: Callable[[], None],
     direction: Direction,
     thorough: bool = False,
+    quick: bool = False,
 ) -> Comparison:
     """Run an oracle.
 
@@ -60,6 +61,8 @@ def compare(
     direction : Direction
     thorough : bool
         Whether to walk the whole ladder even if its first steps decide.
+    quick : bool
+        Whether to take no more steps than decide.
 
     Returns
     -------
@@ -104,7 +107,9 @@ def compare(
             name: _judge_exact(product, truth, where, tolerance) for name, where in parts.items()
         }
     else:
-        whole, judged = judge_line(product, truth, parts, tolerance, precision, thorough, weights)
+        whole, judged = judge_line(
+            product, truth, parts, tolerance, precision, thorough, quick, weights
+        )
     if any(j.verdict == "fail" for j in (whole, *judged.values())):
         # What changes as much when θ changes in its last digits convicts nobody.
         epsilon = EPSILON[coarsest([precision, own]) if isinstance(truth, Exact) else own]

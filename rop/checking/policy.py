@@ -256,8 +256,8 @@ def judge(product: Array, ladder: Ladder, tolerance: Tolerance) -> Judgement:
     best = int(found.unknown.argmin())
     scale = max(norm(product), norm(found.values[best]))
     kink, hidden = _kink(ladder)
-    kinked = kink > max(hidden, 10 * tolerance.passing * scale, 10 * found.unknown[best])
     enough = max(tolerance.passing * scale, tolerance.negligible)
+    kinked = kink > max(hidden, 10 * enough, 10 * found.unknown[best])
     known = max(tolerance.known * scale, tolerance.negligible)
     convicting = _convicting(found, errors, ladder, kink, tolerance)
     # Where the product and the differences are both lost in the rounding of Φ, the product is zero.
@@ -352,6 +352,7 @@ def judge_line(
     tolerance: Tolerance,
     precision: str = "float64",
     thorough: bool = False,
+    quick: bool = False,
     weights: Array | None = None,
 ) -> tuple[Judgement, dict[str, Judgement]]:
     """Judge a product, and parts of it, with no more steps than it takes.
@@ -367,6 +368,8 @@ def judge_line(
         Of the functions that are differenced.
     thorough : bool
         Whether to show a long ladder even if the first steps decide.
+    quick : bool
+        Whether to be content with the first steps that decide, rather than know to rounding.
     weights : (m,), optional
         Sizes by which the entries are made comparable.
 
@@ -399,7 +402,7 @@ def judge_line(
         decided = whole.verdict != "inconclusive" or any(
             j.verdict == "fail" for j in judged.values()
         )
-        if tight or (decided and steps is not FIRST_STEPS):
+        if tight or (decided and (quick or steps is not FIRST_STEPS)):
             break
         if steps in (ALL_STEPS, COARSE_STEPS) and not whole.limited:
             break

@@ -302,8 +302,10 @@ class Session:
     ) -> Iterator[Comparison]:
         """Along every direction; the first of all with every step if it is to be drawn."""
         for position, direction in enumerate(self._directions(oracle, point)):
-            every_step = thorough and self.effort.drawn and point.index == 0 and position == 0
-            trial = partial(compare, oracle, point, self.blocks, sizes, self._visit)
+            every_step = thorough and not self.effort.quick and point.index == 0 and position == 0
+            trial = partial(
+                compare, oracle, point, self.blocks, sizes, self._visit, quick=self.effort.quick
+            )
             first = trial(direction, every_step)
             yield first if self.recorded else repeat_doubtful(first, direction, trial, self.rng)
 
@@ -323,7 +325,7 @@ class Session:
 
     def _visit(self, elsewhere: bool = True) -> None:
         """Call functions at θ, or between the two θ: what a product remembers of that is stale."""
-        if self.recorded is not None:
+        if self.recorded is not None or not self.effort.second:
             return
         theta = self.points[0].theta
         if elsewhere:

@@ -268,9 +268,9 @@ def test_g_in_place_of_h_where_both_agree_is_no_stale_cache(network):
 def test_a_budget_is_kept_and_what_it_cannot_see_is_said(network):
     net = network()
     full = check_products(net.theta, **net.functions(), blocks=net.blocks)
-    small = check_products(net.theta, **net.functions(), blocks=net.blocks, budget="250 calls")
+    small = check_products(net.theta, **net.functions(), blocks=net.blocks, budget="300 calls")
     assert small.ok, str(small)
-    assert sum(small.calls.values()) <= 250 < sum(full.calls.values()) / 2
+    assert sum(small.calls.values()) <= 300 < sum(full.calls.values()) / 2
     assert any("not seen within this budget: an error in a small" in w for w in small.warnings)
     least = check_products(net.theta, **net.functions(), blocks=net.blocks, budget="40 calls")
     assert sum(least.calls.values()) <= 40
