@@ -1,0 +1,12 @@
+"""docs/api.md lists what is public: no name becomes public, or goes, unnoticed."""
+
+import runpy
+from pathlib import Path
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def test_the_page_lists_every_public_name():
+    page = runpy.run_path(str(DOCS / "api.py"))["page"]()
+    stored = (DOCS / "api.md").read_text(encoding="utf-8")
+    assert page == stored, "run `python docs/api.py` and look at what changed"
