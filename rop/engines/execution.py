@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rop.engines.arrays import is_finite
 from rop.engines.memory import refuse_if_too_large
 from rop.engines.numpy import array, run
-from rop.engines.threads import renew_after_fork
+from rop.engines.parallel import renew_after_fork
 from rop.ops.kernels import Array
 from rop.ops.rules import Value
 from rop.programs.algorithms import Algorithms

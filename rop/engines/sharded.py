@@ -16,7 +16,7 @@ from rop.engines.memory import Layouts, Shard, Spares
 from rop.engines.numba import binding
 from rop.engines.numba.tape import collect
 from rop.engines.numba.vectors import dot
-from rop.engines.threads import run_all, stretches
+from rop.engines.parallel import run_all, stretches
 from rop.errors import RopValueError
 from rop.ops.kernels import Array
 from rop.ops.rules import Value

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rop.arguments import shown
-from rop.engines.threads import run_all, stretches
+from rop.engines.parallel import run_all, stretches
 from rop.errors import RopTypeError, RopValueError
 
 Vector: TypeAlias = npt.NDArray[np.floating[Any]]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rop.arguments import check
 from rop.display import Displayed
 from rop.engines.arrays import finite
-from rop.engines.threads import renew_after_fork
+from rop.engines.parallel import renew_after_fork
 from rop.errors import RopTypeError, RopValueError
 from rop.graph import Node, Shape, ancestors
 from rop.losses import LossGraph

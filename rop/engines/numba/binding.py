@@ -19,9 +19,9 @@ from rop.engines.memory import Shard
 from rop.engines.numba import tape
 from rop.engines.numba.maps import expression_of, map_rows
 from rop.engines.numba.rows import rows_of
+from rop.engines.parallel import blas_threads
 from rop.engines.planning import Plan
 from rop.engines.python_steps import python_step
-from rop.engines.threads import blas_threads
 from rop.ops.expressions import Expression
 from rop.ops.kernels import Array, Loops
 from rop.programs.steps import Program, Step

@@ -19,7 +19,7 @@ from numba.core import cgutils
 from numba.extending import get_cython_function_address, intrinsic
 
 from rop.engines.numba.compiling import compiled
-from rop.engines.threads import BEFORE, FORKING, GET, INSIDE, PUT
+from rop.engines.parallel import BEFORE, FORKING, GET, INSIDE, PUT
 
 # Columns of the table.
 KIND, ADD, BUFFER, OFFSET, OUTER = 0, 1, 2, 5, 8
@@ -159,7 +159,7 @@ def _put(typingctx, function, number):
 
 @compiled
 def _enter_blas(blas):
-    """Hold BLAS to one thread; see `rop.engines.threads`."""
+    """Hold BLAS to one thread; see `rop.engines.parallel`."""
     if blas[PUT] == 0:
         return
     while True:
@@ -315,7 +315,7 @@ def run(table, coefficients, addresses, input, output, gemm, blas):
     gemm : int
         Address of BLAS's gemm for the dtype.
     blas : ndarray of int64, (6,)
-        `rop.engines.threads.blas_threads`.
+        `rop.engines.parallel.blas_threads`.
     """
     _enter_blas(blas)
     size = output.itemsize

@@ -15,7 +15,7 @@ import pytest
 import rop
 import rop.engines
 import rop.objective.definition
-from rop.engines import threads as parallel
+from rop.engines import parallel
 
 
 def together(count, task):
