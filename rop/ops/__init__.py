@@ -38,7 +38,7 @@ from rop.ops.elementwise import (
 )
 from rop.ops.families import Bilinear, Elementwise, Linear, Op
 from rop.ops.general import General
-from rop.ops.numpy_calls import refuse, ufunc
+from rop.ops.numpy_calls import CATALOGUE, refuse, ufunc
 from rop.ops.powers import power
 from rop.ops.products import dot, matmul, multiply
 from rop.ops.reductions import (
@@ -164,3 +164,5 @@ __all__ = [
     "var",
     "where",
 ]
+
+CATALOGUE.update(__all__)

@@ -21,6 +21,9 @@ _SIGNS = {
     np.greater_equal: ">=",
 }
 _TURNED = {np.less: ">", np.less_equal: ">="}
+CATALOGUE: set[str] = set()
+"""Names of the functions of `rop.ops`, which fills this in."""
+
 _NAMES = {"absolute": "abs", "vecdot": "dot"}
 
 
@@ -58,11 +61,9 @@ def ufunc(function: np.ufunc, method: str, *inputs: Any, **options: Any) -> Node
 
 def refuse(function: Callable[..., Any]) -> NoReturn:
     """Raise RopTypeError that says what to write in place of one of NumPy's functions."""
-    from rop import ops
-
     name = function.__name__
     ours = _NAMES.get(name, name)
-    if ours in ops.__all__:
+    if ours in CATALOGUE:
         remedy = f"write rop.{ours}"
     else:
         remedy = "rop has no function of that name; build it from those of rop.ops"

@@ -134,7 +134,7 @@ WRONG_THETA = [
 ]
 
 
-@pytest.mark.parametrize("theta, error, words", WRONG_THETA, ids=lambda x: str(x)[:20])
+@pytest.mark.parametrize("theta, error, words", WRONG_THETA)
 def test_what_cannot_be_parameters_is_named_with_its_path(theta, error, words):
     with pytest.raises(error, match=words):
         check_products(theta, value=lambda theta: 0.0)
@@ -158,7 +158,7 @@ MISMATCHES = [
 ]
 
 
-@pytest.mark.parametrize("wrong, words", MISMATCHES, ids=lambda x: str(x)[:30])
+@pytest.mark.parametrize("wrong, words", MISMATCHES)
 def test_a_result_of_another_structure_is_told_what_to_write(wrong, words):
     W, b = arrays()
     structure = Structure.of("theta", {"W": W, "b": b})
