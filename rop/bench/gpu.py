@@ -24,6 +24,7 @@ from rop.bench import agreement, engines, gpu_training, limit, machine
 from rop.bench.contestants import Contestant
 from rop.bench.timing import interleave
 from rop.bench.workloads import CG_LAMBDA, CG_STEPS, WORKLOADS, Workload
+from rop.objective.device_cg import cg_steps
 
 
 def workloads() -> list[Workload]:
@@ -90,7 +91,7 @@ def _resident(workload: Workload, problem: Any) -> Contestant:
         return bound.output
 
     def conjugate_gradient() -> Any:
-        steps = at.cg_steps(b, damping=CG_LAMBDA)
+        steps = cg_steps(at, b, damping=CG_LAMBDA)
         assert steps is not None
         *_, last = (next(steps) for _ in range(CG_STEPS + 1))
         return last.fetch()

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from rop.checking.lines import Array
 from rop.graph import Node, ancestors, data, param
 from rop.losses import LossGraph
-from rop.objective.linearization import Linearization
+from rop.objective.linearization import Linearization, products_of
 from rop.objective.objective import Objective
 from rop.programs.loss import Loss
 
@@ -71,7 +71,7 @@ class LossAlone:
 
     def correction(self, z: Array, w: Array) -> Array:
         """What convexification must add to L'' w, from the eigenvalues of each case's true L''."""
-        hessians = self._at(z).products.loss_hessians()
+        hessians = products_of(self._at(z)).loss_hessians()
         eigenvalues, vectors = np.linalg.eigh((hessians + hessians.swapaxes(1, 2)) / 2)
         flat = w.reshape(len(w), -1, 1)
         if self.convexify == "shift":

@@ -12,7 +12,7 @@ from rop.checking.session import Session
 from rop.engines import DEFAULT_ENGINE
 from rop.losses import LossGraph, SoftmaxCrossEntropy
 from rop.objective.diagonals import loss_weight
-from rop.objective.linearization import Linearization
+from rop.objective.linearization import Linearization, products_of
 from rop.objective.objective import Objective
 
 Batch = Mapping[str, npt.NDArray[np.generic]]
@@ -174,7 +174,7 @@ class _Identities:
     def softmax_shift(self) -> float:
         ones = np.ones_like(self.at.outputs)
         product = self.at.loss_hvp(ones) * self.at.cases
-        size = float(np.abs(loss_weight(self.at.products)).max()) or 1.0
+        size = float(np.abs(loss_weight(products_of(self.at))).max()) or 1.0
         return norm(product) / norm(ones) / size
 
     def single(self) -> float:

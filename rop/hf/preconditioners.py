@@ -15,7 +15,7 @@ from rop.hf.curvature import Diagonal, Operator
 from rop.hf.policy import Policy, UndefinedError
 from rop.hf.vectors import Vector
 from rop.objective.diagonals import root
-from rop.objective.linearization import Linearization
+from rop.objective.linearization import Linearization, products_of
 from rop.objective.objective import Objective
 from rop.objective.per_case import squares
 
@@ -220,7 +220,7 @@ class ChapelleErhan(DiagonalPower):
                 "ChapelleErhan: Gaussian v's do not include structural damping; use "
                 'distribution="rademacher"'
             )
-        S, signs = root(at.products)
+        S, signs = root(products_of(at))
         if (signs < 0).any():
             raise UndefinedError(
                 "ChapelleErhan: needs a positive semidefinite L''; use ExactDiagonal(), or give "
@@ -231,7 +231,9 @@ class ChapelleErhan(DiagonalPower):
             return np.mean(draws, axis=0, dtype=np.float64).astype(at.dtype)
         shape = (*at.outputs.shape, self.probes)
         v = (rng.standard_normal(shape) / sqrt(self.probes)).astype(at.dtype)
-        estimate: Vector = squares(at.products, S(v)) + np.asarray(at.objective.penalty, at.dtype)
+        estimate: Vector = squares(products_of(at), S(v)) + np.asarray(
+            at.objective.penalty, at.dtype
+        )
         return estimate
 
 

@@ -12,6 +12,7 @@ from rop.hf.products import CurvatureProduct, Damped
 from rop.hf.solution import Iterate, Progress, Reason, Solution, StopRule
 from rop.hf.subproblem import Subproblem
 from rop.hf.vectors import Vector, norm
+from rop.objective.device_cg import cg_steps
 
 if TYPE_CHECKING:
     from rop.engines.cuda.cg import Step
@@ -81,7 +82,7 @@ def resident_pcg(
     if not isinstance(product, CurvatureProduct) or not isinstance(P, Diagonal | None):
         return None
     inverse = None if P is None else P.d
-    run = partial(product.at.cg_steps, curvature=product.curvature, mu=product.mu)
+    run = partial(cg_steps, product.at, curvature=product.curvature, mu=product.mu)
     steps = run(problem.b, problem.x0, damping, inverse)
     if steps is None:
         return None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,9 +22,6 @@ from rop.objective.products import Products
 from rop.ops.kernels import Array
 from rop.programs.checkpointing import Checkpoints
 
-if TYPE_CHECKING:
-    from rop.engines.cuda.cg import Step
-
 
 class Linearization(Displayed):
     """F, its Jacobian J and the curvature of f at one θ and one batch of N cases.
@@ -36,8 +33,6 @@ class Linearization(Displayed):
     ----------
     objective : Objective
         The objective.
-    products : Products
-        What it computes with.
     batch : dict of str to ndarray
         The batch.
     cases : int
@@ -63,8 +58,8 @@ class Linearization(Displayed):
         self.cases, self.engine, self.dtype = cases, engine, theta.dtype
         self.n: int = objective.n
         self.checkpoints = checkpoints
-        self.products = Products(objective, theta, batch, cases, engine, checkpoints)
-        self._execution, self._algorithms = self.products.execution, self.products.algorithms
+        self._products = Products(objective, theta, batch, cases, engine, checkpoints)
+        self._execution, self._algorithms = self._products.execution, self._products.algorithms
 
     def __repr__(self) -> str:
         return (
@@ -87,7 +82,7 @@ class Linearization(Displayed):
     @property
     def outputs(self) -> NDArray[Any]:
         """F(θ): (N, *output shape)."""
-        return self.products.outputs
+        return self._products.outputs
 
     @property
     def value(self) -> float:
@@ -124,7 +119,7 @@ class Linearization(Displayed):
         RopTypeError, RopValueError
             If v does not fit, or is not finite.
         """
-        return self.products("jvp", v, "v", "theta", "outputs")
+        return self._products("jvp", v, "v", "theta", "outputs")
 
     def vjp(self, u: ArrayLike) -> NDArray[Any]:
         """Jᵀ u, by reverse mode, summed over the cases.
@@ -143,11 +138,11 @@ class Linearization(Displayed):
         RopTypeError, RopValueError
             If u does not fit, or is not finite.
         """
-        return self.products("vjp", u, "u", "outputs", "theta")
+        return self._products("vjp", u, "u", "outputs", "theta")
 
     def loss_gradient(self) -> NDArray[Any]:
         """∇L: (N, *output shape), with the 1/N of the mean (table 2, erratum M29)."""
-        return self.products.loss_gradient()
+        return self._products.loss_gradient()
 
     def loss_hvp(self, w: ArrayLike) -> NDArray[Any]:
         """L'' w, with the 1/N of the mean (table 2).
@@ -166,7 +161,7 @@ class Linearization(Displayed):
         RopTypeError, RopValueError
             If w does not fit, or is not finite.
         """
-        return self.products("loss_hvp", w, "w", "outputs", "outputs")
+        return self._products("loss_hvp", w, "w", "outputs", "outputs")
 
     def ggnvp(self, v: ArrayLike, mu: float = 0.0, lam: float = 0.0) -> NDArray[Any]:
         """G v = Jᵀ L'' J v + l2 v, by algorithm 5 (errata M27, M28); damped: (G + μD + λI) v.
@@ -195,11 +190,11 @@ class Linearization(Displayed):
             check("ggnvp", "lam", lam, Strength)
         diagonal = lam + self.objective.penalty
         if not mu:
-            return self.products("ggnvp", v, "v", "theta", "theta", diagonal)
-        self._refuse_strength(mu)
+            return self._products("ggnvp", v, "v", "theta", "theta", diagonal)
+        refuse_strength(self.objective, mu)
         with self._execution.lock:
             self._execution.set_strength(mu)
-            return self.products("structural", v, "v", "theta", "theta", diagonal)
+            return self._products("structural", v, "v", "theta", "theta", diagonal)
 
     def hvp(self, v: ArrayLike) -> NDArray[Any]:
         """H v, the exact Hessian product, by algorithm 4 (errata M21, M22). Not with checkpoints.
@@ -223,91 +218,22 @@ class Linearization(Displayed):
                 "hvp: it needs the adjoints of all nodes, which checkpoints do not keep; use "
                 "linearize(..., checkpoints=0), fewer cases at a time, or ggnvp"
             )
-        return self.products("hvp", v, "v", "theta", "theta", self.objective.penalty)
-
-    def cg_steps(
-        self,
-        b: Array,
-        x0: Array | None = None,
-        damping: Array | float = 0.0,
-        inverse: Array | None = None,
-        *,
-        curvature: Literal["ggn", "hessian"] = "ggn",
-        mu: float = 0.0,
-    ) -> Iterator[Step] | None:
-        """Start CG on (B + diag(d)) x = b with all of its vectors on the GPU (alg. 2).
-
-        B is G + μD or H, l2 included, as in `ggnvp` and `hvp`. `rop.hf` uses it.
-
-        Parameters
-        ----------
-        b : ndarray, (n,)
-            The right-hand side.
-        x0 : ndarray, (n,), optional
-            Where to start; 0 by default.
-        damping : float or ndarray, (n,)
-            d.
-        inverse : ndarray, (n,), optional
-            The diagonal of P⁻¹; 1 by default.
-        curvature : {"ggn", "hessian"}
-            B.
-        mu : float
-            Strength of structural damping, with "ggn".
-
-        Returns
-        -------
-        iterator of rop.engines.cuda.cg.Step, or None
-            The start, and then one step after the other without end, unless one has a direction
-            without positive curvature. None where products take their vectors from the host: with
-            the engines of the CPU, and where batch or vectors are too large for the GPU.
-
-        Raises
-        ------
-        RopTypeError, RopValueError
-            If a vector does not fit, or there is a μ but no hidden units.
-        """
-        if mu:
-            self._refuse_strength(mu)
-        b = self._vector("b", b)
-        x0 = None if x0 is None else self._vector("x0", x0)
-        inverse = None if inverse is None else self._vector("inverse", inverse)
-        name = {"ggn": "structural" if mu else "ggnvp", "hessian": "hvp"}[curvature]
-        if name == "hvp" and self.checkpoints:
-            return None
-        self.products.prepare(name)
-        solver = self._execution.conjugate_gradient(name)
-        if solver is None:
-            return None
-        ready = partial(self._execution.set_strength, mu) if mu else None
-        diagonal = damping + self.objective.penalty
-        diagonal = self._vector("damping", diagonal) if np.ndim(diagonal) else diagonal
-        return self._held(solver.steps(b, x0, diagonal, inverse, ready))
-
-    def _vector(self, what: str, values: ArrayLike) -> Array:
-        """Return a vector like θ, of the engine's dtype."""
-        array, many = self.products.shaped(values, what, "theta")
-        if many is not None:
-            raise RopValueError(f"{what}: expected shape ({self.n},), got {array.shape}")
-        return array
-
-    def _held(self, steps: Iterator[Step]) -> Iterator[Step]:
-        """As long as somebody asks for steps, the memory does not serve another linearization."""
-        yield from steps
+        return self._products("hvp", v, "v", "theta", "theta", self.objective.penalty)
 
     @property
     def G(self) -> CurvatureOperator:
         """The Gauss-Newton matrix as a SciPy LinearOperator, (n, n), with ``matrix()``."""
-        return gauss_newton(self.products, self.ggnvp)
+        return gauss_newton(self._products, self.ggnvp)
 
     @property
     def H(self) -> CurvatureOperator:
         """The Hessian as a SciPy LinearOperator, (n, n), with ``matrix()``."""
-        return hessian(self.products, self.hvp)
+        return hessian(self._products, self.hvp)
 
     @property
     def J(self) -> CurvatureOperator:
         """The Jacobian as a SciPy LinearOperator, (N·m, n), with ``matrix()``."""
-        return jacobian(self.products, self.jvp, self.vjp)
+        return jacobian(self._products, self.jvp, self.vjp)
 
     def per_case_gradients(self) -> NDArray[Any]:
         """∇f_i of every case's own loss, without 1/N and penalty.
@@ -317,8 +243,8 @@ class Linearization(Displayed):
         ndarray, (N, n)
             Their mean, plus l2 θ, is the gradient. One row where the outputs have no case axis.
         """
-        cases = self.products.shapes["outputs"][0]
-        return rows(self.products, cases * self.loss_gradient()[..., None])[:, 0]
+        cases = self._products.shapes["outputs"][0]
+        return rows(self._products, cases * self.loss_gradient()[..., None])[:, 0]
 
     def diagonal(
         self,
@@ -350,8 +276,8 @@ class Linearization(Displayed):
             a μ but no hidden units, or the method cannot take it into account.
         """
         if mu:
-            self._refuse_strength(mu)
-        return diagonal(self.products, method, seed, mu)
+            refuse_strength(self.objective, mu)
+        return diagonal(self._products, method, seed, mu)
 
     @property
     def memory(self) -> dict[str, int]:
@@ -363,10 +289,17 @@ class Linearization(Displayed):
         """Bytes that the memory plans foresee, before anything is allocated: "cached", "work"."""
         return self._execution.predicted()
 
-    def _refuse_strength(self, mu: float) -> None:
-        check("ggnvp", "mu", mu, Strength)
-        if not self.objective.hidden:
-            raise RopValueError(
-                f"mu: structural damping (mu={mu:g}) needs hidden units; give them to the "
-                "objective: rop.Objective(z, loss, hidden=[h1, h2])"
-            )
+
+def products_of(at: Linearization) -> Products:
+    """What a linearization computes its products with, for the parts of rop that build on it."""
+    return at._products
+
+
+def refuse_strength(objective: Definition, mu: float) -> None:
+    """Raise an error if mu is no strength of structural damping, or there are no hidden units."""
+    check("ggnvp", "mu", mu, Strength)
+    if not objective.hidden:
+        raise RopValueError(
+            f"mu: structural damping (mu={mu:g}) needs hidden units; give them to the "
+            "objective: rop.Objective(z, loss, hidden=[h1, h2])"
+        )

@@ -8,6 +8,7 @@ from hypothesis import given
 import rop
 from rop.checking import check
 from rop.checking.loss_alone import LossAlone
+from rop.objective.linearization import products_of
 
 
 def layered(sizes, cases, activation=rop.tanh, loss=rop.SoftmaxCrossEntropy, l2=0.01, scale=1.0):
@@ -100,7 +101,7 @@ def nonconvex(convexify):
 @pytest.mark.parametrize("convexify", [None, "shift", "eigen"])
 def test_losses_that_are_not_convex(convexify):
     objective, theta, batch = nonconvex(convexify)
-    hessians = objective.linearize(theta, batch).products.loss_hessians(
+    hessians = products_of(objective.linearize(theta, batch)).loss_hessians(
         "raw_loss_hvp" if convexify else "loss_hvp"
     )
     assert np.linalg.eigvalsh(hessians).min() < -1e-3

@@ -38,6 +38,7 @@ from rop.hf.evaluation import Evaluator
 from rop.hf.products import CurvatureProduct, Damped
 from rop.hf.resident import resident_pcg
 from rop.hf.selection import Backtracking
+from rop.objective.device_cg import cg_steps
 
 SHORT = ConjugateGradient(max_steps=6)
 PLAIN = Recipe(
@@ -186,7 +187,7 @@ def test_another_strength_meanwhile():
     b = -at.gradient()
 
     def some(meanwhile):
-        steps = at.cg_steps(b, mu=0.7)
+        steps = cg_steps(at, b, mu=0.7)
         found = []
         for _ in range(13):
             found.append(next(steps).q)

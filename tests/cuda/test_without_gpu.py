@@ -11,6 +11,7 @@ import rop
 from rop.bench import gpu, gpu_training, machine
 from rop.cli import main
 from rop.engines.cuda import driver
+from rop.objective.device_cg import cg_steps
 
 pytestmark = pytest.mark.skipif(driver.missing() is None, reason="there is a GPU")
 
@@ -44,13 +45,13 @@ def test_info_says_what_is_missing():
 
 def test_cg_of_its_own_is_the_gpus_alone():
     at = objective().linearize(np.ones(3), engine="numpy")
-    assert at.cg_steps(-at.gradient(), damping=0.5) is None
+    assert cg_steps(at, -at.gradient(), damping=0.5) is None
     with pytest.raises(rop.RopError, match=r"x0: expected shape \(3,\) or .*, got \(2,\)"):
-        at.cg_steps(-at.gradient(), np.ones(2))
+        cg_steps(at, -at.gradient(), np.ones(2))
     with pytest.raises(rop.RopError, match=r"inverse: expected shape \(3,\), got \(3, 2\)"):
-        at.cg_steps(-at.gradient(), inverse=np.ones((3, 2)))
+        cg_steps(at, -at.gradient(), inverse=np.ones((3, 2)))
     with pytest.raises(rop.RopError, match="needs hidden units"):
-        at.cg_steps(-at.gradient(), mu=0.1)
+        cg_steps(at, -at.gradient(), mu=0.1)
 
 
 def test_a_training_does_not_begin(tmp_path, capsys):

@@ -32,6 +32,7 @@ from rop.hf import (
 )
 from rop.hf.line_search import Step
 from rop.hf.vectors import norm
+from rop.objective.linearization import products_of
 
 EXACT = ConjugateGradient(max_steps=500, progress=None, residual=1e-13, rise=None)
 
@@ -351,7 +352,7 @@ def bounded(problem, gradient, curvature):
     least = -0.5 * np.sum(c[inside] ** 2 / values[inside])
     if norm(c[~inside]) > 1e-9 * norm(g):
         least = -inf
-    L1, L2 = at.loss_gradient(), at.products.loss_hessians()
+    L1, L2 = at.loss_gradient(), products_of(at).loss_hessians()
     bound = 0.5 * np.einsum("ni,nij,nj->", L1, np.linalg.pinv(L2, hermitian=True), L1)
     return least, bound
 

@@ -7,6 +7,7 @@ from scipy.sparse.linalg import LinearOperator, cg, eigsh, lsqr
 import rop
 import rop.engines.memory
 from rop.objective import diagonals, per_case
+from rop.objective.linearization import products_of
 
 
 @pytest.fixture(params=["squared", "sigmoid", "softmax"])
@@ -88,12 +89,15 @@ def test_matrices_that_do_not_fit(at, monkeypatch):
 def test_rows(at):
     """J_iᵀ u_i of every case by itself; summed over the cases, Jᵀu."""
     U = RNG.standard_normal((7, 4, 3))
-    rows = per_case.rows(at.products, U)
+    rows = per_case.rows(products_of(at), U)
     assert rows.shape == (7, 3, 64)
     J = at.J.matrix().reshape(7, 4, 64)
     np.testing.assert_allclose(rows, np.einsum("nmk,nmj->nkj", U, J), rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(rows.sum(0).T, at.vjp(U), rtol=1e-12, atol=1e-14)
-    alone, squares = per_case.rows(at.products, U[..., 0])[:, 0], per_case.squares(at.products, U)
+    alone, squares = (
+        per_case.rows(products_of(at), U[..., 0])[:, 0],
+        per_case.squares(products_of(at), U),
+    )
     np.testing.assert_allclose(alone, rows[:, 0], rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(squares, (rows**2).sum((0, 1)), rtol=1e-12, atol=1e-14)
 
@@ -155,11 +159,11 @@ def test_draws_do_not_depend_on_the_engine(network, sharded):
 
 def test_the_root_is_a_root(at):
     """S diag(signs) Sᵀ = L'' for every case."""
-    S, signs = diagonals.root(at.products)
+    S, signs = diagonals.root(products_of(at))
     unit = np.broadcast_to(np.eye(4), (7, 4, 4))
     roots = S(unit)
     L2 = np.einsum("nik,nk,njk->nij", roots, np.broadcast_to(signs, (7, 4)), roots)
-    np.testing.assert_allclose(L2, at.products.loss_hessians(), atol=1e-15)
+    np.testing.assert_allclose(L2, products_of(at).loss_hessians(), atol=1e-15)
 
 
 def test_diagonals_of_an_indefinite_loss(engine):

@@ -7,13 +7,12 @@ import rop
 OBJECTIVE = {
     *("z", "loss", "l2", "hidden", "distance", "n", "parameters", "shapes", "slices"),
     *("data_shapes", "output_shape", "init", "pack", "unpack", "linearize", "value"),
-    *("outputs", "predict", "save", "scipy", "by_itself"),
+    *("outputs", "predict", "save", "scipy", "by_itself", "penalty"),
 }
 LINEARIZATION = {
     *("objective", "theta", "batch", "cases", "engine", "dtype", "n", "checkpoints"),
     *("value", "outputs", "gradient", "jvp", "vjp", "loss_gradient", "loss_hvp", "ggnvp", "hvp"),
     *("G", "H", "J", "diagonal", "per_case_gradients", "memory", "predicted_memory"),
-    *("products", "cg_steps", "trace"),
 }
 
 
