@@ -177,7 +177,9 @@ class Guarded:
         except Exception as error:
             message = f"returns a {kind.__module__}.{kind.__name__} that is no array"
             raise self._failed("dtype", message) from error
-        if array.dtype.name == "bfloat16":
+        if array.dtype == np.float64:
+            precision = "float64"
+        elif array.dtype.name == "bfloat16":
             array, precision = array.astype(np.float32), "bfloat16"
         elif array.dtype.kind in "iu":
             array, precision = array.astype(np.float64), "float64"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,8 @@ Array = npt.NDArray[np.float64]
 # Rounding errors in a value Φ of good code, in units of ε|Φ|: a floor below the measured noise.
 # Coarse precisions have no room for a margin; there the measured noise counts.
 ROUNDING, COARSE_ROUNDING = 20.0, 1.0
+# Squares that have not lost digits to the ends of the range.
+ORDINARY = 1e-250
 # Relative rounding of θ.
 DISPLACED = float(np.finfo(np.float64).eps)
 # Largest relative error of a displacement.
@@ -24,17 +27,21 @@ class OutsideDomain(Exception):
 
 def norm(array: Array) -> float:
     """2-norm whose squares neither overflow nor vanish."""
-    largest = float(np.abs(array).max(initial=0.0))
+    flat = array.ravel()
+    square = float(flat @ flat)
+    if ORDINARY < square < 1 / ORDINARY:
+        return sqrt(square)
+    largest = float(np.abs(flat).max(initial=0.0))
     if largest == 0.0 or not np.isfinite(largest):
         return largest
-    if 1e-140 < largest < 1e140:
-        return float(np.linalg.norm(array))
-    # In two steps: the reciprocal of a subnormal number would overflow.
-    return largest * float(np.linalg.norm(array / largest))
+    return largest * float(np.linalg.norm(flat / largest))
 
 
 def norms(rows: Array) -> Array:
     """2-norm of every row."""
+    squares: Array = np.einsum("km,km->k", rows, rows)
+    if ((squares > ORDINARY) & (squares < 1 / ORDINARY)).all():
+        return np.sqrt(squares)
     return np.array([norm(row) for row in rows])
 
 
@@ -72,7 +79,7 @@ def entry_scales(vector: Array, blocks: Sequence[slice] = ()) -> Array:
     sizes = np.abs(vector)
     typical = float(np.median(sizes[sizes > 0])) if sizes.any() else 1.0
     scales = np.full(vector.shape, typical)
-    for where in blocks or (slice(None),):
+    for where in blocks or (...,):
         block = sizes[where]
         support = block[block > 0]
         if support.size == 0:

@@ -110,7 +110,7 @@ class Point:
             given = self.outputs if known else self.product("jvp", self.random_vector("jvp"))
             return self.rng.standard_normal(given.shape)
         scale = self.output_scale if name in OF_OUTPUTS else self.scale
-        return scale * self.rng.standard_normal(scale.shape)
+        return np.asarray(scale * self.rng.standard_normal(scale.shape))
 
     def shaken(self, epsilon: float, rng: np.random.Generator, seed: int) -> "Point":
         """The same point with θ changed in its last digits, for the noise of products."""

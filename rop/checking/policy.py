@@ -239,9 +239,9 @@ def _estimates(ladder: Ladder) -> _Estimates:
     contradiction = np.zeros(len(values))
     plain, missing = ladder.central, truncations[0]
     for i, (value, k) in enumerate(zip(values, finest, strict=True)):
-        for j in range(k + 1, count):
-            beyond = norm(value - plain[j]) - 4 * noise[j] - missing[j]
-            contradiction[i] = max(contradiction[i], beyond)
+        finer = slice(k + 1, count)
+        beyond = norms(value - plain[finer]) - 4 * noise[finer] - missing[finer]
+        contradiction[i] = beyond.max(initial=0.0)
     return _Estimates(
         values, orders, finest, noise[finest], np.concatenate(truncations), contradiction
     )

@@ -307,7 +307,7 @@ def test_recorded_products_are_checked_from_a_file(network, tmp_path):
 
 def test_theta_is_checked():
     with pytest.raises(RopValueError, match="one non-empty vector"):
-        check_products(np.ones((2, 2)))
+        check_products(np.ones((0, 2)))
     with pytest.raises(RopValueError, match="NaN or infinite"):
         check_products([1.0, np.inf])
     with pytest.raises(RopTypeError, match="real numbers"):
