@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from collections.abc import Sequence
-from copy import copy
-from math import inf
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Self, TypeAlias
 
 import numpy as np
@@ -126,19 +124,21 @@ class _Net(BaseEstimator):  # type: ignore[misc]
         objective = self._objective("w" in cases)
         theta = objective.init(self.init, seed=random.randint(2**31))
         train, held_out = self._split(cases, random)
-        watch = _Watch(objective, held_out, self.tol, self.n_iter_no_change)
+        stalled = _stalled(self.tol, self.n_iter_no_change) if held_out is None else None
         self.result_ = hf.minimize(
             objective,
             theta,
             train,
             self.recipe,
             iterations=self.max_iter,
-            callback=watch,
+            validation=held_out,
+            patience=None if held_out is None else self.n_iter_no_change,
+            callback=stalled,
             progress=self.verbose,
             engine=self.engine,
             dtype=X.dtype,
         )
-        self.theta_ = self.result_.theta if watch.theta is None else watch.theta
+        self.theta_ = self.result_.theta
         self.n_iter_ = self.result_.nit
         if self.result_.reason == "iterations":
             warnings.warn(
@@ -221,13 +221,13 @@ class HFClassifier(ClassifierMixin, _Net):  # type: ignore[misc]
     max_iter : int
         Largest number of iterations of HF.
     tol : float
-        Stop when each of ``n_iter_no_change`` iterations lowers f, or the loss of the held-out
-        cases, by less than this fraction of it.
+        Without held-out cases, stop when each of ``n_iter_no_change`` iterations in a row lowers f
+        by less than this fraction of it.
     n_iter_no_change : int
-        See ``tol``.
+        See ``tol`` and ``validation_fraction``.
     validation_fraction : float
-        Fraction of the cases to hold out: training stops where their loss does, and the θ at which
-        it is lowest is kept. 0 trains on all cases.
+        Fraction of the cases to hold out: training stops when ``n_iter_no_change`` iterations in a
+        row bring no lower loss of theirs, and the θ with the lowest is kept. 0 trains on all cases.
     random_state : int, RandomState or None
         Of the first θ and of the held-out cases.
     engine : str
@@ -328,13 +328,13 @@ class HFRegressor(MultiOutputMixin, RegressorMixin, _Net):  # type: ignore[misc]
     max_iter : int
         Largest number of iterations of HF.
     tol : float
-        Stop when each of ``n_iter_no_change`` iterations lowers f, or the loss of the held-out
-        cases, by less than this fraction of it.
+        Without held-out cases, stop when each of ``n_iter_no_change`` iterations in a row lowers f
+        by less than this fraction of it.
     n_iter_no_change : int
-        See ``tol``.
+        See ``tol`` and ``validation_fraction``.
     validation_fraction : float
-        Fraction of the cases to hold out: training stops where their loss does, and the θ at which
-        it is lowest is kept. 0 trains on all cases.
+        Fraction of the cases to hold out: training stops when ``n_iter_no_change`` iterations in a
+        row bring no lower loss of theirs, and the θ with the lowest is kept. 0 trains on all cases.
     random_state : int, RandomState or None
         Of the first θ and of the held-out cases.
     engine : str
@@ -385,49 +385,18 @@ class HFRegressor(MultiOutputMixin, RegressorMixin, _Net):  # type: ignore[misc]
         return SquaredError
 
 
-class _Watch:
-    """Ends training when f, or the loss of held-out cases, does not fall any more.
+def _stalled(tol: float, patience: int) -> Callable[[hf.Iteration, NDArray[Any]], None]:
+    """Return a callback that ends the run after so many iterations that hardly lower f."""
+    in_a_row = 0
 
-    Parameters
-    ----------
-    objective : Objective
-        f.
-    held_out : dict of str to ndarray, optional
-        Held-out cases.
-    tol : float
-        The fraction by which the loss must fall.
-    patience : int
-        The number of iterations in which it must.
-
-    Attributes
-    ----------
-    theta : ndarray, (n,), or None
-        The θ with the lowest loss of the held-out cases.
-    """
-
-    def __init__(
-        self, objective: Objective, held_out: Cases | None, tol: float, patience: int
-    ) -> None:
-        self.theta: NDArray[Any] | None = None
-        self._loss, self._held_out = copy(objective), held_out
-        self._loss.l2 = 0.0
-        self._tol, self._patience = tol, patience
-        self._lowest = inf
-        self._since = 0
-
-    def __call__(self, it: hf.Iteration, theta: NDArray[Any]) -> None:
-        """Look at the state after an iteration; raises StopIteration to end the run."""
-        loss = it.f_after
-        if self._held_out is not None:
-            loss = self._loss.value(theta, self._held_out)
-        fell = self._lowest - loss > self._tol * abs(loss)
-        self._since = 0 if fell else self._since + 1
-        if loss < self._lowest:
-            self._lowest = loss
-            if self._held_out is not None:
-                self.theta = theta
-        if self._since >= self._patience:
+    def look(it: hf.Iteration, theta: NDArray[Any]) -> None:
+        nonlocal in_a_row
+        fell = it.f_before - it.f_after > tol * abs(it.f_after)
+        in_a_row = 0 if fell else in_a_row + 1
+        if in_a_row == patience:
             raise StopIteration
+
+    return look
 
 
 def _dense(X: Any) -> NDArray[Any]:

@@ -38,6 +38,8 @@ EXACT = rop.hf.Recipe(
 )
 
 
+# Some of the checks train on data that no number of iterations fits.
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @parametrize_with_checks(
     [HFClassifier(), HFRegressor()], expected_failed_checks=lambda estimator: NAMED
 )
@@ -130,8 +132,7 @@ def test_training_stops_by_cases_that_are_held_out():
         memorised = HFRegressor(max_iter=40, **settings).fit(X, y)
     stopped = HFRegressor(validation_fraction=0.25, **settings).fit(X, y)
     assert stopped.n_iter_ < 40
-    assert stopped.result_.reason == "callback"
-    assert not np.array_equal(stopped.theta_, stopped.result_.theta)
+    assert stopped.result_.best_iteration == stopped.n_iter_ - 5
     fresh = rng.normal(size=(1000, 10))
     error = {
         model: np.mean((model.predict(fresh) - fresh[:, 0]) ** 2) for model in (memorised, stopped)

@@ -52,7 +52,8 @@ class LocalRules:
         self.node, self.op, self.cases, self.rng = node, node.op, cases, rng
         self.z = [array_of(a[parent]) for parent in node.parents]
         self.a = array_of(a[node])
-        self.slots = [i for i, parent in enumerate(node.parents) if parent in active]
+        moving = [i for i, parent in enumerate(node.parents) if parent in active]
+        self.slots = [i for i in moving if i not in node.op.fixed]
         # Stand-ins, so that the two operands of x * x have adjoints of their own.
         self._own = _stand_in(node)
         self._parents = [_stand_in(parent) for parent in node.parents]

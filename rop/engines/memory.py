@@ -55,7 +55,8 @@ class Shard:
         """Allocate what a program keeps, and make sure that there is room for its temporaries."""
         if program.keep:
             # Programs that are bound already read what is kept where it is.
-            if program.name not in self.buffers:
+            held = self.buffers.get(program.name)
+            if held is None or len(held) < layout.kept:
                 self.buffers[program.name] = np.empty(layout.kept, self.dtype)
             for value in program.keep:
                 self.kept[value] = (program.name, layout.offsets[value])

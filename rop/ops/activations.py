@@ -39,7 +39,7 @@ def _density(z: Array) -> Array:
 
 
 class Erf(Elementwise):
-    """a = erf z = 2/√π ∫₀ᶻ exp(-t²) dt:  s' = 2/√π exp(-z²),  s'' = -2z s'."""
+    """a = erf z = 2/√π ∫₀ᶻ exp(-t²) dt:  s' = 2/√π exp(-z²),  s'' = -4/√π z exp(-z²)."""
 
     @staticmethod
     def s(z: Array) -> Array:
@@ -51,8 +51,9 @@ class Erf(Elementwise):
         return slope
 
     @staticmethod
-    def d2s(z: Array, ds: Array) -> Array:
-        return -2.0 * z * ds
+    def d2s(z: Array) -> Array:
+        bend: Array = (-4.0 / sqrt(pi)) * z * np.exp(-z * z)
+        return bend
 
 
 class Gelu(Elementwise):
@@ -86,8 +87,8 @@ class Softsign(Elementwise):
         return slope
 
     @staticmethod
-    def d2s(z: Array, ds: Array) -> Array:
-        bend: Array = -2.0 * np.sign(z) * ds / (1.0 + np.abs(z))
+    def d2s(z: Array) -> Array:
+        bend: Array = -2.0 * np.sign(z) / (1.0 + np.abs(z)) ** 3.0
         return bend
 
 

@@ -63,6 +63,7 @@ class Where(Op):
     """
 
     operands = 3
+    fixed = (0,)
 
     def __init__(self, *shapes: Shape) -> None:
         super().__init__(*shapes)

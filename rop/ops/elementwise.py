@@ -130,7 +130,7 @@ class Log(Elementwise):
 
 
 class Expm1(Elementwise):
-    """a = exp(z) - 1:  s' = exp z,  s'' = s'."""
+    """a = exp(z) - 1:  s' = exp z,  s'' = exp z."""
 
     @staticmethod
     def s(z: Array) -> Array:
@@ -141,8 +141,8 @@ class Expm1(Elementwise):
         return np.exp(z)
 
     @staticmethod
-    def d2s(ds: Array) -> Array:
-        return ds
+    def d2s(z: Array) -> Array:
+        return np.exp(z)
 
 
 class Log1p(Elementwise):

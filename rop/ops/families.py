@@ -34,6 +34,7 @@ class Op(ABC):
     """
 
     operands: ClassVar[int | None] = 1
+    fixed: ClassVar[tuple[int, ...]] = ()  # operands that no derivative passes through
     shape: Shape
     _made_of: tuple[type[Op], tuple[Shape, ...], dict[str, Any]] | None = None
 

@@ -47,6 +47,7 @@ class Lookup(Op):
     """
 
     operands = 2
+    fixed = (1,)
 
     def __init__(self, z: Shape, i: Shape, *, axis: int) -> None:
         self.axis, self.z, self.i = axis, z, i

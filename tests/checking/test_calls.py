@@ -5,9 +5,9 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import Network
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from networks import Network
 
 from rop.checking import check_products
 

@@ -75,8 +75,10 @@ def test_the_rules_of_every_op_are_named(name):
 def test_the_rules_of_every_loss_are_named(name):
     objective, theta, batch = zoo.with_loss(name, weighted=True)
     sample = Sample(objective, theta, batch, name)
+    trials = Trials(objective, theta, batch, "numba", 0)
     for mutation in mutations(objective, sample.cases):
-        if mutation.what == name and mutation.kind == "x1.0005":
+        chosen = mutation.what == name and mutation.kind == "x1.0005"
+        if chosen and not trials.harmless(mutation):
             wrong = mutation.inject(objective, sample.cases)
             first = localise(wrong, theta, batch, "numba").first
             assert is_named(sample, mutation, first), f"{mutation}: {first}"

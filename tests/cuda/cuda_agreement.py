@@ -98,7 +98,7 @@ _THOROUGHLY = ("everything", "softmax, weighted", "Python") if driver.SIMULATED 
 def test_every_op_step_by_step(name, dtype):
     model = GRAPHS[name]()
     beside = Beside(model, dtype)
-    a = programs_of(beside)
+    a = beside.algorithms
     for stage in (a.forward, a.loss_value, a.loss_gradient, a.loss_curvature, a.adjoints):
         beside.run(stage)
     v, u = model.v, model.u.reshape(-1)

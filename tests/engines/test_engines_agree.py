@@ -62,7 +62,8 @@ def _every_value(model, engine: str, K: int) -> dict[tuple[str, str, int], np.nd
 def _run(program, execution: Execution, given, K: int, found) -> None:
     targets = list(dict.fromkeys(step.target for step in program.steps))
     unplaced = {value for value in targets if value.place is None}
-    apart = Program(program.name, program.steps, unplaced)
+    # Under a name of its own: what the execution keeps of the same program stays as it is.
+    apart = Program(f"{program.name} apart", program.steps, unplaced)
     output = np.full(_length(program, execution.cases, K), np.nan)
     if isinstance(execution, NumpyExecution):
         ends = execution._given | {"input": given, "output": output}
@@ -121,7 +122,7 @@ def test_sharing_memory_changes_nothing(sharded, model, K):
         given = rng.standard_normal((u.size if name in ("vjp", "squares", "rows") else v.size) * K)
         results = []
         for keep in (set(), {s.target for s in program.steps if s.target.place is None}):
-            apart = Program("apart", program.steps, keep)
+            apart = Program(f"{name} apart, {len(keep)} kept", program.steps, keep)
             layout = plan(apart, shard.cases, K)
             shard.prepare(apart, layout)
             shard.buffers["work"].fill(np.nan)

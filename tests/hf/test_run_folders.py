@@ -399,6 +399,8 @@ def test_the_lock_is_another_process_s_until_that_dies(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+# JAX, where a test before this one has loaded it, warns of every fork.
+@pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")
 def test_a_forked_child_does_not_hold_the_lock(tmp_path):
     lock = FolderLock(tmp_path)
     to_parent, from_parent = os.pipe(), os.pipe()

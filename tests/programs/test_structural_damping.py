@@ -96,7 +96,7 @@ def test_bad_input():
     objective, hidden = recurrent("squared")
     theta, batch, _ = numbers(objective)
     at = objective.linearize(theta, batch)
-    with pytest.raises(rop.RopValueError, match="mu: expected a finite number"):
+    with pytest.raises(rop.RopValueError, match="mu must be a finite number"):
         at.ggnvp(theta, -1.0)
     with pytest.raises(rop.RopValueError, match="'exact' leaves structural damping out"):
         at.diagonal("exact", mu=0.1)
