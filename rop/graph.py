@@ -17,8 +17,8 @@ from typing import Any, NoReturn, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rop.display import Displayed
 from rop.errors import RopTypeError, RopValueError
+from rop.support.display import Displayed
 
 Shape: TypeAlias = tuple[int, ...]
 

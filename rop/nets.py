@@ -9,10 +9,10 @@ from typing import TypeAlias
 
 import numpy as np
 
-from rop.arguments import check
 from rop.errors import RopTypeError, RopValueError
 from rop.graph import Node, data, param
 from rop.ops import elu, relu, sigmoid, softplus, stack, tanh
+from rop.support.arguments import check
 
 Activation: TypeAlias = str | Callable[[Node], Node]
 

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rop import hf, nets
-from rop.arguments import Count, NotNegative, Real, check
 from rop.errors import RopValueError
 from rop.graph import ancestors, data
 from rop.losses import SigmoidCrossEntropy, SoftmaxCrossEntropy, SquaredError, TableLoss
 from rop.objective.objective import Objective
+from rop.support.arguments import Count, NotNegative, Real, check
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin

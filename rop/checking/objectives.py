@@ -10,7 +10,6 @@ from typing import Annotated
 import numpy as np
 import numpy.typing as npt
 
-from rop.arguments import Seed, checked
 from rop.checking.budget import Budget, Meter
 from rop.checking.calls import Guarded
 from rop.checking.columns import check_columns
@@ -26,6 +25,7 @@ from rop.checking.session import Session
 from rop.engines import DEFAULT_ENGINE
 from rop.errors import RopValueError
 from rop.objective.objective import Objective
+from rop.support.arguments import Seed, checked
 
 
 @np.errstate(all="ignore")

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rop.arguments import NotNegative, Seed, checked
 from rop.checking.budget import EFFORTS, Budget, BudgetSpent, Effort, Meter
 from rop.checking.calls import CallFailed, Function, Guarded
 from rop.checking.columns import check_columns
@@ -25,6 +24,7 @@ from rop.checking.session import NOTHING_TO_COMPARE, Session
 from rop.checking.spaces import Spaces
 from rop.checking.structures import Structure
 from rop.errors import RopTypeError, RopValueError
+from rop.support.arguments import NotNegative, Seed, checked
 
 # Parameters from which on a check is likely to take seconds.
 LARGE = 50_000

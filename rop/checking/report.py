@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rop import display
 from rop.checking.blame import Localization
 from rop.checking.findings import ProductReport
 from rop.checking.lines import Array
 from rop.checking.policy import Verdict
-from rop.display import Displayed
+from rop.support import display
+from rop.support.display import Displayed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -354,7 +354,8 @@ def _is_static(part: Any) -> bool:
 def _jax_parts(node: Any) -> tuple[list[tuple[Key, Any]], Callable[[list[Any]], Any]] | None:
     """Contents of a container that is registered with JAX, and how to build another."""
     jax = sys.modules.get("jax")
-    if jax is None or isinstance(node, type):
+    # JAX takes None for an empty container; here it is a result that is missing.
+    if jax is None or node is None or isinstance(node, type):
         return None
 
     def is_leaf(part: Any) -> bool:

@@ -15,10 +15,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rop.arguments import checked
 from rop.datasets.dataset import Dataset
 from rop.datasets.npz import open_regular
 from rop.errors import RopError, RopValueError
+from rop.support.arguments import checked
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 URL = "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/"

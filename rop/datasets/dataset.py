@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rop.arguments import Count, checked
 from rop.errors import RopTypeError, RopValueError
+from rop.support.arguments import Count, checked
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,10 +11,10 @@ from typing import Annotated, Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from rop.arguments import Constraint, Count, Either, Natural, Real, Seed, Whole
 from rop.errors import RopValueError
 from rop.hf.policy import Policy
 from rop.hf.schedules import Ramp, Scheduled, value_at
+from rop.support.arguments import Constraint, Count, Either, Natural, Real, Seed, Whole
 
 
 @dataclass(frozen=True)

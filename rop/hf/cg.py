@@ -10,12 +10,12 @@ from typing import Annotated, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from rop.arguments import Count, NotNegative, Real, checked
 from rop.errors import RopValueError
 from rop.hf.curvature import Curvature, as_operator
 from rop.hf.solution import Iterate, Progress, Reason, Solution, StopRule
 from rop.hf.trust_region import Ball
 from rop.hf.vectors import Vector, descend, dot, finite_vector, norm, turn
+from rop.support.arguments import Count, NotNegative, Real, checked
 
 Radius: TypeAlias = Annotated[float, Real(above=0, infinite=True)]
 

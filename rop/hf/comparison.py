@@ -6,9 +6,9 @@ from itertools import zip_longest
 from math import isclose, isnan
 from typing import Any
 
-from rop.arguments import NotNegative, checked
 from rop.hf.record import Iteration, only_iterations
 from rop.hf.storage import encode
+from rop.support.arguments import NotNegative, checked
 
 # The order of the algorithm, where it is not that of the record's fields.
 _FIRST = (

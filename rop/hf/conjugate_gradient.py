@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
-from rop.arguments import Count, NotNegative
 from rop.hf.cg import pcg
 from rop.hf.policy import Policy
 from rop.hf.resident import resident_pcg
@@ -14,6 +13,7 @@ from rop.hf.solution import Solution, StopRule
 from rop.hf.stopping import ObjectiveRise, RelativeProgress
 from rop.hf.subproblem import Subproblem
 from rop.hf.trust_region import TrustRegion
+from rop.support.arguments import Count, NotNegative
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from typing import Any, Protocol, TypeAlias, cast
 
 import numpy as np
 
-from rop.arguments import shown
 from rop.errors import RopTypeError, RopValueError
 from rop.hf.vectors import Vector
+from rop.support.arguments import shown
 
 
 class Matrix(Protocol):

@@ -8,7 +8,6 @@ from typing import Annotated, Literal, Protocol
 
 import numpy as np
 
-from rop.arguments import NotNegative, Real
 from rop.errors import RopValueError
 from rop.hf.curvature import Operator
 from rop.hf.damping_matrices import DampingMatrix, DiagonalMatrix, GramMatrix, Identity, Jacobian
@@ -16,6 +15,7 @@ from rop.hf.levenberg_marquardt import LevenbergMarquardt
 from rop.hf.policy import Policy, UndefinedError
 from rop.hf.vectors import Vector, dot
 from rop.objective.linearization import Linearization
+from rop.support.arguments import NotNegative, Real
 
 
 class Damping(Protocol):

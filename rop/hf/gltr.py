@@ -9,7 +9,6 @@ from math import inf
 import numpy as np
 import numpy.typing as npt
 
-from rop.arguments import Count, NotNegative, Seed, checked
 from rop.hf.cg import Radius
 from rop.hf.curvature import Curvature, Operator, as_operator
 from rop.hf.lanczos import Lanczos, Numbers
@@ -20,6 +19,7 @@ from rop.hf.solution import Iterate, Reason, Solution
 from rop.hf.subproblem import Subproblem
 from rop.hf.trust_region import TrustRegion
 from rop.hf.vectors import Vector, dot, finite_vector
+from rop.support.arguments import Count, NotNegative, Seed, checked
 
 
 @checked

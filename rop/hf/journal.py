@@ -15,7 +15,6 @@ from pathlib import Path
 from shutil import copyfile
 from typing import Literal, TypeAlias
 
-from rop.arguments import checked
 from rop.datasets.npz import open_regular
 from rop.datasets.writing import write_atomically
 from rop.errors import RopValueError, file_errors
@@ -32,6 +31,7 @@ from rop.hf.optimizer import Ended, State
 from rop.hf.record import Iteration
 from rop.hf.saved import Saved
 from rop.hf.storage import decode, encode
+from rop.support.arguments import checked
 
 STATE, PREVIOUS = "state.npz", "state.previous.npz"
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from math import inf
 from typing import Annotated, Literal
 
-from rop.arguments import Fraction, NotNegative, Real
 from rop.errors import RopValueError
 from rop.hf.policy import Policy
+from rop.support.arguments import Fraction, NotNegative, Real
 
 
 def reduction_ratio(f_before: float, f_after: float, q: float) -> float:

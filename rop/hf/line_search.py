@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from rop.arguments import Count, Real
 from rop.hf.policy import Policy
+from rop.support.arguments import Count, Real
 
 
 @dataclass(frozen=True)

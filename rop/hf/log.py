@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rop.arguments import checked
 from rop.errors import RopValueError
 from rop.hf.comparison import differences, first_difference
 from rop.hf.files import read_lines
@@ -17,6 +16,7 @@ from rop.hf.recipes import Recipe
 from rop.hf.record import Iteration
 from rop.hf.storage import decode, encode
 from rop.objective.objective import Objective
+from rop.support.arguments import checked
 
 LOG = "log.jsonl"
 FORMAT = 2

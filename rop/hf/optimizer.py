@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rop.arguments import Count, NotNegative, checked, shown
 from rop.engines import DEFAULT_ENGINE
 from rop.engines.arrays import finite
 from rop.errors import RopError, RopTypeError, RopValueError
@@ -32,6 +31,7 @@ from rop.losses import TableLoss
 from rop.objective.inputs import numbers
 from rop.objective.objective import Objective
 from rop.programs.loss import Loss
+from rop.support.arguments import Count, NotNegative, checked, shown
 
 __all__ = ["Ended", "HessianFree", "State"]
 

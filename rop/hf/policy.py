@@ -7,8 +7,8 @@ from dataclasses import MISSING, Field, fields, is_dataclass, replace
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
-from rop.arguments import check_fields, misfit
 from rop.errors import RopValueError
+from rop.support.arguments import check_fields, misfit
 
 P = TypeVar("P", bound="Policy")
 
@@ -20,7 +20,7 @@ class UndefinedError(RopValueError):
 class Policy:
     """A frozen dataclass that settles one open choice of algorithm 3.
 
-    Constraints on its fields are declared in their annotations; see `rop.arguments`.
+    Constraints on its fields are declared in their annotations; see `rop.support.arguments`.
     """
 
     def __post_init__(self) -> None:

@@ -9,7 +9,6 @@ from typing import Annotated, Literal, Protocol
 
 import numpy as np
 
-from rop.arguments import Count, NotNegative, Real
 from rop.errors import RopValueError
 from rop.hf.curvature import Diagonal, Operator
 from rop.hf.policy import Policy, UndefinedError
@@ -18,6 +17,7 @@ from rop.objective.diagonals import root
 from rop.objective.linearization import Linearization, products_of
 from rop.objective.objective import Objective
 from rop.objective.per_case import squares
+from rop.support.arguments import Count, NotNegative, Real
 
 
 class Preconditioner(Protocol):

@@ -9,10 +9,10 @@ from math import isfinite, log
 from time import perf_counter
 from typing import Any
 
-from rop import display
 from rop.errors import RopValueError
 from rop.hf.record import ORDINARY, Iteration
 from rop.hf.result import Records
+from rop.support import display
 
 _REDRAW = 2.0  # seconds between two pictures
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from math import isfinite
 from typing import Annotated, Any, Literal
 
-from rop.arguments import Count, Real
 from rop.errors import RopValueError
 from rop.hf.batches import Batches
 from rop.hf.conjugate_gradient import ConjugateGradient
@@ -20,6 +19,7 @@ from rop.hf.selection import Backtracking, Selection
 from rop.hf.solution import Iterate, Solution
 from rop.hf.subproblem import Solver
 from rop.hf.vectors import Vector
+from rop.support.arguments import Count, Real
 
 
 @dataclass(frozen=True)

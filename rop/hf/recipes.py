@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from rop.arguments import Count, Either, Instance, NotNegative, OneOf, Whole, check, checked
 from rop.hf.batches import Batches, Size
 from rop.hf.conjugate_gradient import ConjugateGradient
 from rop.hf.damping import Tikhonov, Undamped
@@ -16,6 +15,7 @@ from rop.hf.recipe import Recipe
 from rop.hf.schedules import Ramp
 from rop.hf.selection import Backtracking, Best, Every, LastIterate, Powers
 from rop.hf.stopping import ObjectiveRise, RelativeProgress
+from rop.support.arguments import Count, Either, Instance, NotNegative, OneOf, Whole, check, checked
 
 __all__ = ["Recipe", "basic", "martens2010", "momentum2012", "named", "validated2012"]
 

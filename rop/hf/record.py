@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import inf, isfinite
 
-from rop.arguments import shown
 from rop.errors import RopTypeError
 from rop.hf.batches import Draw
 from rop.hf.conjugate_gradient import ConjugateGradient
@@ -17,6 +16,7 @@ from rop.hf.recipe import Recipe, Settings
 from rop.hf.selection import Choice
 from rop.hf.solution import Reason, Solution
 from rop.hf.state import State
+from rop.support.arguments import shown
 
 ORDINARY = "f is higher at the full update"
 """The event that belongs to HF's everyday: the line search and λ are there for it."""

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy.typing as npt
 
-from rop.arguments import checked
 from rop.errors import RopError, RopValueError
 from rop.hf.comparison import compare
 from rop.hf.log import Header, read_log
@@ -13,6 +12,7 @@ from rop.hf.optimizer import HessianFree
 from rop.hf.record import Iteration
 from rop.hf.streams import Data
 from rop.objective.objective import Objective
+from rop.support.arguments import checked
 
 
 class ReplayError(RopError, AssertionError):

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from rop.display import Displayed
 from rop.hf.recipes import Recipe
 from rop.hf.record import Iteration
 from rop.hf.vectors import Vector
+from rop.support.display import Displayed
 
 MESSAGES = {
     "target": (True, "f reached the target"),

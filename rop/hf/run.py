@@ -10,7 +10,6 @@ from time import perf_counter
 import numpy as np
 import numpy.typing as npt
 
-from rop.arguments import Count, Natural, NotNegative, checked
 from rop.engines import DEFAULT_ENGINE
 from rop.errors import RopValueError
 from rop.hf.interrupts import remembered
@@ -26,6 +25,7 @@ from rop.hf.stationary import negative_curvature
 from rop.hf.streams import Data
 from rop.hf.vectors import Vector
 from rop.objective.objective import Objective
+from rop.support.arguments import Count, Natural, NotNegative, checked
 
 _LANCZOS_STEPS, _SMALL = 20, 10_000
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeAlias
 
-from rop.arguments import Constraint, Fault, Natural, Whole
 from rop.errors import RopValueError
 from rop.hf.policy import Policy
+from rop.support.arguments import Constraint, Fault, Natural, Whole
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from math import ceil, inf, isnan
 from typing import Annotated, ClassVar, Literal, Protocol
 
-from rop.arguments import Count, Real
 from rop.hf.policy import Policy
 from rop.hf.solution import Iterate
+from rop.support.arguments import Count, Real
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Annotated
 
-from rop.arguments import Count, NotNegative, Real
 from rop.errors import RopValueError
 from rop.hf.policy import Policy
 from rop.hf.solution import Iterate, Progress, Reason, StopRule
+from rop.support.arguments import Count, NotNegative, Real
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typing import Annotated, TypeAlias
 
 import numpy.typing as npt
 
-from rop.arguments import Constraint, Fault, checked, shown
 from rop.errors import RopTypeError, RopValueError
+from rop.support.arguments import Constraint, Fault, checked, shown
 
 Batch: TypeAlias = Mapping[str, npt.ArrayLike]
 

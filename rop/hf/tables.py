@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import Any
 
-from rop.arguments import checked
 from rop.hf.record import Iteration, only_iterations
 from rop.hf.storage import encode
+from rop.support.arguments import checked
 
 
 @checked

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import sqrt
 
-from rop.arguments import Positive
 from rop.errors import RopValueError
 from rop.hf.levenberg_marquardt import LevenbergMarquardt
 from rop.hf.policy import Policy
+from rop.support.arguments import Positive
 
 
 @dataclass(frozen=True)

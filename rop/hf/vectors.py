@@ -14,9 +14,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from rop.arguments import shown
 from rop.engines.parallel import run_all, stretches
 from rop.errors import RopTypeError, RopValueError
+from rop.support.arguments import shown
 
 Vector: TypeAlias = npt.NDArray[np.floating[Any]]
 

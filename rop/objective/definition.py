@@ -10,8 +10,6 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from rop.arguments import check
-from rop.display import Displayed
 from rop.engines.arrays import finite
 from rop.engines.parallel import renew_after_fork
 from rop.errors import RopTypeError, RopValueError
@@ -26,6 +24,8 @@ from rop.programs.algorithms import Algorithms
 from rop.programs.checkpointing import Checkpoints
 from rop.programs.loss import Loss
 from rop.programs.sweeps import descendants
+from rop.support.arguments import check
+from rop.support.display import Displayed
 
 _NAMED = 20  # parameters that repr names
 

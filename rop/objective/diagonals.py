@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rop.arguments import Seed, check
 from rop.errors import RopValueError
 from rop.losses import TableLoss
 from rop.objective.per_case import hidden_weights, squares, structural_squares
 from rop.objective.products import Products
+from rop.support.arguments import Seed, check
 
 # So much of S is formed at once for the exact diagonal.
 _COLUMNS_BYTES = 2**26

@@ -15,8 +15,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rop.arguments import Count, Positive, Seed, check
 from rop.errors import RopTypeError, RopValueError
+from rop.support.arguments import Count, Positive, Seed, check
 
 Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
 Values: TypeAlias = dict[str, NDArray[np.float64]]

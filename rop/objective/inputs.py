@@ -8,11 +8,11 @@ from typing import Annotated, Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rop.arguments import Real as Bounds
 from rop.engines.arrays import on_gpu
 from rop.errors import RopTypeError, RopValueError
 from rop.graph import Shape
 from rop.ops.kernels import Array
+from rop.support.arguments import Real as Bounds
 
 LARGEST = 1e30
 """Of penalties and dampings: with it products still fit into float32."""

@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rop.arguments import check
-from rop.display import Displayed
 from rop.engines.memory import results
 from rop.errors import RopValueError
 from rop.objective.definition import Definition
@@ -21,6 +19,8 @@ from rop.objective.per_case import rows
 from rop.objective.products import Products
 from rop.ops.kernels import Array
 from rop.programs.checkpointing import Checkpoints
+from rop.support.arguments import check
+from rop.support.display import Displayed
 
 
 class Linearization(Displayed):

@@ -6,13 +6,13 @@ from math import pi, sqrt
 
 import numpy as np
 
-from rop.arguments import checked
 from rop.graph import Node, Operand
 from rop.ops.arithmetic import add, scale
 from rop.ops.elementwise import relu, sigmoid
 from rop.ops.families import Elementwise
 from rop.ops.kernels import Array
 from rop.ops.products import multiply
+from rop.support.arguments import checked
 
 # ruff: noqa: D102
 

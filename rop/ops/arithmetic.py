@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from rop.arguments import check
 from rop.graph import Node, Operand, Shape
 from rop.ops.families import Linear, misfit
 from rop.ops.kernels import scaled, view
+from rop.support.arguments import check
 
 
 def broadcast_shape(op: str, *shapes: Shape) -> Shape:

@@ -14,11 +14,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from rop.arguments import check
 from rop.errors import RopTypeError, RopValueError
 from rop.graph import Node, Operand, Shape, as_node, user_line
 from rop.ops.families import Linear, misfit
 from rop.ops.kernels import Array, Kernel, scaled, view
+from rop.support.arguments import check
 
 Axis: TypeAlias = int | tuple[int, ...] | None
 

@@ -1,3 +1,3 @@
 """What shows a program, a graph or a run: listings, drawings, plots, and what notebooks show."""
 
-import rop.show.notebook  # noqa: F401  (registers itself with `rop.display`)
+import rop.show.notebook  # noqa: F401  (registers itself with `rop.support.display`)

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from rop import display
 from rop.checking.findings import Comparison, ProductReport
 from rop.checking.outcomes import Outcome
 from rop.checking.report import Report
+from rop.support import display
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from rop.display import Displayed
 from rop.errors import RopTypeError, RopValueError
 from rop.graph import Node
 from rop.objective.definition import programs_of
@@ -16,6 +15,7 @@ from rop.objective.objective import Objective
 from rop.ops.kernels import Loops
 from rop.programs.steps import Step
 from rop.show.folding import Loop, folded
+from rop.support.display import Displayed
 
 TITLES = {
     "gradient": "∇f = Jᵀ ∇L by reverse mode (algorithm 1)",

@@ -1,6 +1,6 @@
 """What notebooks show of graphs, objectives, linearizations, listings, reports and runs.
 
-Importing this module registers its functions with `rop.display`.
+Importing this module registers its functions with `rop.support.display`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from html import escape
 from math import prod
 from typing import TYPE_CHECKING
 
-from rop import display
 from rop.checking.report import Report
 from rop.graph import Node
 from rop.hf.record import Iteration
@@ -26,6 +25,7 @@ from rop.programs.steps import Step
 from rop.show import checks, plot
 from rop.show.drawing import draw
 from rop.show.listing import Listing
+from rop.support import display
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

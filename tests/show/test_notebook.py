@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import rop
-from rop import display
 from rop.errors import RopTypeError
 from rop.hf.result import Records
+from rop.support import display
 
 
 @pytest.fixture(scope="module")

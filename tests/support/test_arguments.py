@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from rop.arguments import (
+from rop.errors import RopTypeError, RopValueError
+from rop.support.arguments import (
     Count,
     Fraction,
     NotNegative,
@@ -25,7 +26,6 @@ from rop.arguments import (
     check_fields,
     checked,
 )
-from rop.errors import RopTypeError, RopValueError
 
 
 class Solver(Protocol):
