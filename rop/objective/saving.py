@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +17,17 @@ from rop.errors import RopValueError
 from rop.graph import ancestors
 from rop.objective.definition import Definition
 from rop.objective.fingerprint import fingerprint
+from rop.support.arguments import checked
 
 # Names of parameters are identifiers, which this is not.
 _ABOUT = "about.json"
 _FORMAT = 1
 
 
+_Own: TypeAlias = Annotated[Definition, "give the rop.Objective that θ belongs to"]
+
+
+@checked
 def save_theta(path: str | Path, objective: Definition, theta: NDArray[Any]) -> None:
     """Write θ (n,), parameter by parameter; see `Objective.save`."""
     about = json.dumps({"format": _FORMAT, **_about(objective)})
@@ -30,7 +35,8 @@ def save_theta(path: str | Path, objective: Definition, theta: NDArray[Any]) -> 
     write_atomically(Path(path), lambda file: np.savez(file, allow_pickle=False, **arrays))
 
 
-def load_theta(path: str | Path, objective: Definition) -> NDArray[Any]:
+@checked
+def load_theta(path: str | Path, objective: _Own) -> NDArray[Any]:
     """Read the θ that `Objective.save` has written.
 
     Parameters

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from rop.graph import Node, Operand, Shape, as_node
+from rop.errors import RopValueError
+from rop.graph import Node, Operand, Shape, as_node, user_line
 from rop.ops.arithmetic import broadcast_shape, subtract
 from rop.ops.families import Elementwise, Op
 from rop.ops.folding import fold
@@ -147,8 +148,14 @@ def minimum(x: Operand, y: Operand) -> Node:
 
 
 def clip(x: Operand, low: Operand | None = None, high: Operand | None = None) -> Node:
-    """x with what is below `low` or above `high` replaced by these, elementwise."""
+    """x with what is below `low` or above `high` replaced by these, elementwise; low <= high."""
     clipped = as_node(x)
+    if low is not None and high is not None:
+        below, above = as_node(low).constant, as_node(high).constant
+        if below is not None and above is not None and np.any(below > above):
+            raise RopValueError(
+                f"clip: expected low <= high, got low {low!r} and high {high!r} ({user_line()})"
+            )
     if low is not None:
         clipped = maximum(clipped, low)
     return clipped if high is None else minimum(clipped, high)

@@ -336,6 +336,7 @@ x = rop.data("x", (3, 4))
         (lambda: rop.max(x, 2), "max: expected distinct axes"),
         (lambda: rop.cumsum(x, 2), "cumsum: expected distinct axes"),
         (lambda: rop.where(x > 0, x, np.ones(5)), "where: expected operands"),
+        (lambda: rop.clip(x, 2.0, 1.0), "clip: expected low <= high"),
         (lambda: rop.leaky_relu(x, "a"), "leaky_relu: negative_slope must be"),
         (lambda: rop.data("i", 3, dtype=str), "dtype must be float or int"),
     ],
