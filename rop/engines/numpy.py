@@ -6,7 +6,7 @@ shape (N or 1, K or 1, *shape): cases, directions, and the value's own axes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from math import prod
 
@@ -43,14 +43,23 @@ def run(
     """
     values = dict(cached)
     with np.errstate(all="ignore"):  # overflow shows in the values, not as a warning
-        for step, dying in zip(program.steps, program.dying, strict=True):
-            for value in (step.target, *step.operands):
-                if value not in values:
-                    values[value] = array(value, cases, K, given)
-            perform(step, cases, values[step.target], *[values[value] for value in step.operands])
+        steps = performed(program, cases, K, given, values)
+        for _, dying in zip(steps, program.dying, strict=True):
             for value in dying:
                 del values[value]
     return {value: values[value] for value in program.keep}
+
+
+def performed(
+    program: Program, cases: int, K: int, given: Mapping[str, Array], values: dict[Value, Array]
+) -> Iterator[Step]:
+    """Run the steps one by one: after each, `values` holds its operands and its target."""
+    for step in program.steps:
+        for value in (step.target, *step.operands):
+            if value not in values:
+                values[value] = array(value, cases, K, given)
+        perform(step, cases, values[step.target], *[values[value] for value in step.operands])
+        yield step
 
 
 def array(value: Value, cases: int, K: int, given: Mapping[str, Array]) -> Array:
