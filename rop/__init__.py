@@ -91,6 +91,7 @@ from rop.ops import (
 from rop.show import plot
 from rop.show.drawing import draw
 from rop.show.listing import explain
+from rop.show.stepping import step
 
 if TYPE_CHECKING:
     from rop import sklearn as sklearn
@@ -189,6 +190,7 @@ __all__ = [
     "squeeze",
     "stack",
     "std",
+    "step",
     "subtract",
     "sum",
     "swapaxes",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from rop.engines.arrays import is_finite
 from rop.engines.memory import refuse_if_too_large
-from rop.engines.numpy import array, run
+from rop.engines.numpy import array, performed, run
 from rop.engines.parallel import renew_after_fork
 from rop.ops.kernels import Array
 from rop.ops.rules import Value
 from rop.programs.algorithms import Algorithms
-from rop.programs.steps import Program
+from rop.programs.steps import Program, Step
 
 if TYPE_CHECKING:
     from rop.engines.cuda.cg import ConjugateGradient
@@ -219,6 +219,17 @@ class NumpyExecution(Execution):
         elements = program.temporaries(self.cases, K)
         self._work = max(self._work, elements * self._dtype.itemsize)
         return run(program, self.cases, K, self._given | ends, self._cached)
+
+    def performed(
+        self, programs: Iterable[Program], given: Array, output: Array
+    ) -> Iterator[tuple[Program, Step, dict[Value, Array]]]:
+        """Run programs anew for one direction; after each step, hand out all values so far."""
+        values: dict[Value, Array] = {}
+        ends = self._given | {"input": given, "output": output}
+        with self.lock, np.errstate(all="ignore"):
+            for program in programs:
+                for step in performed(program, self.cases, 1, ends, values):
+                    yield program, step, values
 
     def values(self, value: Value) -> NDArray[Any]:
         """What a stage has kept, or what was given: (N, *shape) or (1, *shape)."""

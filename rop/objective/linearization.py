@@ -17,6 +17,7 @@ from rop.objective.inputs import LARGEST, Strength
 from rop.objective.operators import CurvatureOperator, gauss_newton, hessian, jacobian
 from rop.objective.per_case import rows
 from rop.objective.products import Products
+from rop.objective.recording import Trace
 from rop.ops.kernels import Array
 from rop.programs.checkpointing import Checkpoints
 from rop.support.arguments import check
@@ -234,6 +235,35 @@ class Linearization(Displayed):
     def J(self) -> CurvatureOperator:
         """The Jacobian as a SciPy LinearOperator, (N·m, n), with ``matrix()``."""
         return jacobian(self._products, self.jvp, self.vjp)
+
+    def trace(self, product: str = "ggnvp", vector: ArrayLike | None = None) -> Trace:
+        """Run a product on the NumPy engine, and keep the values that it goes through.
+
+        Parameters
+        ----------
+        product : {"gradient", "jvp", "vjp", "loss_hvp", "ggnvp", "hvp"}
+            The product.
+        vector : array_like, (n,) or (N, *output shape)
+            Its v, u or w; none for the gradient.
+
+        Returns
+        -------
+        Trace
+            From the names of `rop.explain`'s listing, and from nodes, to arrays.
+
+        Raises
+        ------
+        RopTypeError, RopValueError
+            If there is no such product, or the vector does not fit it.
+        RopMemoryError
+            If the values of all steps do not fit into memory.
+
+        Examples
+        --------
+        >>> trace = at.trace("ggnvp", v)  # doctest: +SKIP
+        >>> trace["Rx2"]  # doctest: +SKIP
+        """
+        return Trace(self.objective, self.theta, self.batch, self.cases, product, vector)
 
     def per_case_gradients(self) -> NDArray[Any]:
         """∇f_i of every case's own loss, without 1/N and penalty.

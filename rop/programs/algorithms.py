@@ -55,6 +55,8 @@ class Algorithms(Model):
         The factors of L''.
     adjoints : Program
         da_i and s''(z_i)·da_i, for Hv.
+    into : dict of Node to Node
+        Nodes whose values are only terms of another node's value, and that node; see `sums`.
     """
 
     def __init__(
@@ -68,7 +70,7 @@ class Algorithms(Model):
     ) -> None:
         super().__init__(z, loss, parameters, hidden, distance)
         apart = {z, *loss.given, *hidden}
-        self._into = sums(self.nodes, apart)
+        self.into = sums(self.nodes, apart)
         self.loss_value, self.loss_gradient = Program("loss value"), Program("loss gradient")
         self.loss_curvature = Program("loss curvature")
         self.cases = Value("1/N", (), False, place=Place("cases"))
@@ -104,6 +106,17 @@ class Algorithms(Model):
             self._products[name] = self._with_checkpoints(builders[name]().needed())
         return self._products[name]
 
+    def stages(self, name: str) -> list[Program]:
+        """The programs of θ and the batch that a product of the paper builds on, in their order."""
+        stages = [self.forward]
+        if name not in ("jvp", "vjp"):
+            stages.append(self.loss_gradient)
+        if name in ("loss_hvp", "ggnvp", "hvp"):
+            stages.append(self.loss_curvature)
+        if name == "hvp":
+            stages.append(self.adjoints)
+        return stages
+
     @cached_property
     def flops(self) -> float:
         """Multiplications of one Gv, for one case."""
@@ -117,7 +130,7 @@ class Algorithms(Model):
 
     def _build(self) -> None:
         z, loss = self.z, self.loss
-        forward(self.nodes, self.emit_to(self.forward), self.a, self._into)
+        forward(self.nodes, self.emit_to(self.forward), self.a, self.into)
         self._value()
         self.d = loss.gradient(self._loss_emit(self.loss_gradient), self.a, z, self.cases)
         self.values["loss gradient"] = self.d[z]
@@ -206,6 +219,7 @@ class Algorithms(Model):
         """Jᵀu by a reverse sweep; from u = ∇L it is the gradient (alg. 1)."""
         emit = self.emit_to(Program(name), directional)
         results = self.blocks(prefix, "output", directional)
+        emit.program.passed_on[f"{prefix}{self.names[self.z]}"] = dz
         d = State({**results, self.z: dz})
         reverse(self.network, emit, self.a, d, self.active, prefix)
         if self.z in results:
@@ -219,7 +233,7 @@ class Algorithms(Model):
         Rz = Value(f"R{self.names[self.z]}", self.z.shape, self.z.per_case, True, Place("output"))
         R = self.blocks("R", "input", True)
         R.setdefault(self.z, Rz)
-        r_forward(self.network, emit, self.a, R, self._into)
+        r_forward(self.network, emit, self.a, R, self.into)
         emit.begin(self.z, "R")
         emit.finish(Target(R, self.z, "R"), Rz)
         return emit.program
@@ -228,8 +242,9 @@ class Algorithms(Model):
         emit = self._loss_emit(Program(name), directional=True)
         z = self.z
         Rdz = Value(f"Rd{self.names[z]}", z.shape, z.per_case, True, Place("output"))
-        Rd = State({z: Rdz})
-        self._loss_curvature(emit, self.given("w", z), Rd, convex)
+        Rd, w = State({z: Rdz}), self.given("w", z)
+        emit.program.passed_on[f"R{self.names[z]}"] = w
+        self._loss_curvature(emit, w, Rd, convex)
         emit.begin(z, "loss")
         emit.finish(Target(Rd, z, "Rd"), Rdz)
         return emit.program
@@ -251,7 +266,7 @@ class Algorithms(Model):
         z, network = self.z, self.leading_to(self.z, *hidden)
         emit = self.emit_to(Program(name), directional=True)
         R = self.blocks("R", "input", True)
-        r_forward(network, emit, self.a, R, self._into)
+        r_forward(network, emit, self.a, R, self.into)
         results = self.blocks("Rd", "output", True)
         Rd = State({node: results[node] for node in self.parameters if node is not z})
         if z in R:

@@ -53,12 +53,15 @@ class Program:
         Values that other programs read: they stay in memory when the program has ended.
     written : dict of Value to Parts
         What its steps have begun to write.
+    passed_on : dict of str to Value
+        Names of values that no step computes, because they equal another value.
     """
 
     name: str
     steps: list[Step] = field(default_factory=list)
     keep: set[Value] = field(default_factory=set)
     written: dict[Value, Parts] = field(default_factory=dict)
+    passed_on: dict[str, Value] = field(default_factory=dict)
 
     def reads(self) -> set[Value]:
         """Values that the steps read and that no step of this program writes."""
@@ -94,7 +97,7 @@ class Program:
             if step.target.place is not None or step.target in read:
                 steps.append(step)
                 read.update(step.operands)
-        return Program(self.name, steps[::-1], self.keep)
+        return Program(self.name, steps[::-1], self.keep, passed_on=self.passed_on)
 
 
 class Emitter:
@@ -155,6 +158,7 @@ class Emitter:
                 return
             if made is None and target.alone and self._same_axes(target.node, values[0]):
                 target.state[target.node] = values[0]
+                self.program.passed_on[f"{target.prefix}{self.names[target.node]}"] = values[0]
                 return
         value = made or self._make(target)
         target.state[target.node] = value

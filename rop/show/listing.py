@@ -6,13 +6,17 @@ For a network of layers this is the paper's algorithm 1, 4 or 5, line by line.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rop.errors import RopTypeError, RopValueError
 from rop.graph import Node
 from rop.objective.definition import programs_of
 from rop.objective.objective import Objective
+from rop.ops.families import Bilinear, Elementwise
+from rop.ops.general import General
 from rop.ops.kernels import Loops
+from rop.ops.rules import Value
+from rop.programs.algorithms import Algorithms
 from rop.programs.steps import Step
 from rop.show.folding import Loop, folded
 from rop.support.display import Displayed
@@ -54,6 +58,8 @@ class Line:
         The value's shape: for one case, with "N ×" before it where there is one for each case.
     adds : bool
         Whether the line adds to the value of earlier lines.
+    steps : tuple of Step
+        The program's steps that the line stands for; none for the penalty.
     """
 
     target: str
@@ -61,6 +67,22 @@ class Line:
     rules: tuple[str, ...]
     shape: str
     adds: bool = False
+    steps: tuple[Step, ...] = field(default=(), repr=False)
+
+    @property
+    def laws(self) -> tuple[str, ...]:
+        """The paper's rules behind the terms, such as "product rule (eq. 5)"."""
+        return tuple(dict.fromkeys(law for step in self.steps if (law := law_of(step))))
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """The nodes whose rules the terms are."""
+        return tuple(dict.fromkeys(step.node for step in self.steps))
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Where the user's file builds these nodes, such as "model.py, line 12"."""
+        return tuple(dict.fromkeys(node.line for node in self.nodes))
 
     @property
     def formula(self) -> str:
@@ -146,15 +168,8 @@ def explain(objective: Objective, product: str = "ggnvp") -> Listing:
     if product not in TITLES:
         raise RopValueError(f"explain: expected one of {list(TITLES)}, got {product!r}")
     algorithms = programs_of(objective)
-    stages = [algorithms.forward]
-    if product not in ("jvp", "vjp"):
-        stages.append(algorithms.loss_gradient)
-    if product in ("loss_hvp", "ggnvp", "hvp"):
-        stages.append(algorithms.loss_curvature)
-    if product == "hvp":
-        stages.append(algorithms.adjoints)
-    assigned = {step.target.name for step in algorithms.forward.steps}
-    within = {node: name for node, name in algorithms.names.items() if name not in assigned}
+    within = without_value(algorithms)
+    stages = algorithms.stages(product)
     once = tuple(line for stage in stages for line in _lines(stage.steps, within))
     each = tuple(_lines(algorithms.product(product).steps, within))
     if objective.l2 and product in ("gradient", "ggnvp", "hvp"):
@@ -162,6 +177,12 @@ def explain(objective: Objective, product: str = "ggnvp") -> Listing:
         penalty = f"{strength} {'θ' if product == 'gradient' else 'v'}"
         each += (Line("result", (penalty,), ("penalty",), "n", adds=True),)
     return Listing(TITLES[product], once, each)
+
+
+def without_value(algorithms: Algorithms) -> dict[Node, str]:
+    """Names of the nodes that no line of the forward sweep assigns a value to."""
+    assigned = {step.target.name for step in algorithms.forward.steps}
+    return {node: name for node, name in algorithms.names.items() if name not in assigned}
 
 
 def _lines(steps: Iterable[Step], within: Mapping[Node, str]) -> Iterator[Line]:
@@ -178,14 +199,37 @@ def _lines(steps: Iterable[Step], within: Mapping[Node, str]) -> Iterator[Line]:
 
 def _line(steps: list[Step], within: Mapping[Node, str]) -> Line:
     target = steps[0].target
-    shape = " × ".join(map(str, target.shape)) or "1"
     return Line(
         target.name + _part(steps[0]),
         tuple(_term(step) for step in steps),
-        tuple(dict.fromkeys(_rule(step, within) for step in steps)),
-        f"N × {shape}" if target.per_case else shape,
+        tuple(dict.fromkeys(rule_of(step, within) for step in steps)),
+        shape_of(target),
         steps[0].accumulate,
+        tuple(steps),
     )
+
+
+def shape_of(value: Value) -> str:
+    """A value's shape in words: 6 × 4, or N × 6 where there is one for each case."""
+    shape = " × ".join(map(str, value.shape)) or "1"
+    return f"N × {shape}" if value.per_case else shape
+
+
+def formula_of(step: Step) -> str:
+    """One step as a formula, as Rx2 += Rb1."""
+    return Line(step.target.name + _part(step), (_term(step),), (), "", step.accumulate).formula
+
+
+def law_of(step: Step) -> str:
+    """The paper's rule that a step applies; "" where there is none, as for a value."""
+    if step.rule not in ("R", "reverse", "curvature", "s'", "s''", "s''·da"):
+        return ""
+    op = step.node.op
+    if isinstance(op, Bilinear):
+        return "product rule (eq. 5)"
+    if isinstance(op, Elementwise | General):
+        return "chain rule (eq. 6)"
+    return "linearity (eq. 4)"
 
 
 def _part(step: Step) -> str:
@@ -204,7 +248,8 @@ def _term(step: Step) -> str:
     return f"{sign} {text}" if size == 1.0 else f"{sign} {size:g} {text}"
 
 
-def _rule(step: Step, within: Mapping[Node, str]) -> str:
+def rule_of(step: Step, within: Mapping[Node, str]) -> str:
+    """The rule that a step applies, and its op; the node's name if no value bears it."""
     op = step.node.op
     if step.rule in _RULES and op is not None:
         return " ".join([f"{_RULES[step.rule]} of {op.name}", *within.get(step.node, "").split()])

@@ -1,0 +1,219 @@
+"""What one product computes, step by step: `Linearization.trace` keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rop.engines.execution import NumpyExecution, Space
+from rop.engines.memory import refuse_if_too_large
+from rop.errors import RopTypeError, RopValueError
+from rop.graph import Node
+from rop.objective.definition import Definition
+from rop.objective.products import Products
+from rop.ops.rules import Value
+from rop.programs.steps import Step
+
+VECTORS: dict[str, tuple[str, Space] | None] = {
+    "gradient": None,
+    "jvp": ("v", "theta"),
+    "vjp": ("u", "outputs"),
+    "loss_hvp": ("w", "outputs"),
+    "ggnvp": ("v", "theta"),
+    "hvp": ("v", "theta"),
+}
+"""The products, each with its vector's name and space."""
+
+KINDS = {"a": "", "Ra": "R", "da": "d", "Rda": "Rd"}
+"""The four values of a node, each with the prefix of its name."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Moment:
+    """One step of a program that has run.
+
+    Attributes
+    ----------
+    step : Step
+        The step: which rule of which node.
+    operands : tuple of ndarray
+        What it read: (N, *shape), or *shape where there is no axis of cases.
+    result : ndarray
+        Its target after it.
+    once : bool
+        Whether it belongs to θ and the batch, and not to the product.
+    """
+
+    step: Step
+    operands: tuple[NDArray[Any], ...]
+    result: NDArray[Any]
+    once: bool
+
+
+class Trace(Mapping[str | Node, NDArray[Any]]):
+    """The values that one product goes through, by the names of `rop.explain`'s listing.
+
+    ``trace["Rx2"]`` is an array (N, *shape), or *shape where there is no axis of cases;
+    ``trace[node]`` is the node's value a. The NumPy engine computes them, with the program that
+    computes the product itself.
+
+    Attributes
+    ----------
+    objective : Objective
+        The objective.
+    product : str
+        The product.
+    theta : ndarray, (n,)
+        The parameters.
+    batch : dict of str to ndarray
+        The batch.
+    vector : ndarray or None
+        v, u or w; None for the gradient.
+    cases : int
+        N.
+    moments : list of Moment
+        The steps in their order, first those of θ and the batch.
+    result : ndarray
+        The product, penalty included.
+    """
+
+    def __init__(
+        self,
+        objective: Definition,
+        theta: NDArray[Any],
+        batch: Mapping[str, NDArray[Any]],
+        cases: int,
+        product: str,
+        vector: ArrayLike | None,
+    ) -> None:
+        if product not in VECTORS:
+            raise RopValueError(f"trace: expected one of {list(VECTORS)}, got {product!r}")
+        self.objective, self.product, self.cases = objective, product, cases
+        self.theta, self.batch = theta, dict(batch)
+        products = Products(objective, theta, batch, cases, "numpy", 0)
+        self.vector = _vector(products, product, vector)
+        products.prepare(product)
+        self.moments: list[Moment] = []
+        self._values: dict[str, NDArray[Any]] = {}
+        self.result = self._run(products)
+
+    # A mapping's own comparison fails for arrays.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+    def __getitem__(self, name: str | Node) -> NDArray[Any]:
+        if isinstance(name, Node):
+            found = self._values.get(self._name(name))
+            if found is None:
+                raise KeyError(f"{name!r}: its value is only a term of another node's value")
+            return found
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str | Node]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return f"<Trace of {self.product}: {len(self.moments)} steps, {len(self)} values>"
+
+    def of(self, node: Node, kind: str = "a") -> NDArray[Any] | None:
+        """One of the four values of a node.
+
+        Parameters
+        ----------
+        node : Node
+            The node.
+        kind : {"a", "Ra", "da", "Rda"}
+            Which one.
+
+        Returns
+        -------
+        ndarray or None
+            None if the product does not compute it, as Ra of data, or only as a term of another
+            value.
+
+        Raises
+        ------
+        RopValueError
+            If there is no such kind.
+        """
+        if kind not in KINDS:
+            raise RopValueError(f"kind: expected one of {list(KINDS)}, got {kind!r}")
+        return self._values.get(KINDS[kind] + self._name(node))
+
+    def _name(self, node: Node) -> str:
+        return self._names.get(node, "")
+
+    def _run(self, products: Products) -> NDArray[Any]:
+        algorithms, execution = products.algorithms, products.execution
+        assert isinstance(execution, NumpyExecution)
+        self._names = algorithms.names
+        programs = [*algorithms.stages(self.product), algorithms.product(self.product)]
+        elements = sum(
+            step.target.elements(self.cases, 1) for program in programs for step in program.steps
+        )
+        refuse_if_too_large(
+            {"values of all steps": elements * self.theta.itemsize},
+            f"trace of {self.product} with {self.cases} cases",
+            "use fewer cases",
+        )
+        to_outputs = self.product in ("jvp", "loss_hvp")
+        shape = products.shapes["outputs" if to_outputs else "theta"]
+        result = np.empty(shape, self.theta.dtype)
+        given = np.empty(0, self.theta.dtype) if self.vector is None else self.vector
+        latest: dict[Value, NDArray[Any]] = {}
+        for program, step, arrays in execution.performed(programs, given.ravel(), result.ravel()):
+            for value in step.operands:
+                if value not in latest:
+                    latest[value] = _cases_first(value, arrays[value])
+            operands = tuple(latest[value] for value in step.operands)
+            latest[step.target] = _cases_first(step.target, arrays[step.target])
+            once = program is not programs[-1]
+            self.moments.append(Moment(step, operands, latest[step.target], once))
+        for value, array in latest.items():
+            self._values[value.name] = array
+        for node, value in algorithms.a.items():
+            # What no step reads is a part of the model all the same.
+            if value.place is not None:
+                own = execution.values(value)
+                self._values.setdefault(algorithms.names[node], own if value.per_case else own[0])
+        for program in programs:
+            for name, value in program.passed_on.items():
+                if value in latest:
+                    self._values.setdefault(name, latest[value])
+        penalty = self.objective.penalty
+        if self.product == "gradient":
+            result += penalty * self.theta
+        elif self.product in ("ggnvp", "hvp"):
+            result += penalty * given
+        return result
+
+
+def _vector(products: Products, product: str, vector: ArrayLike | None) -> NDArray[Any] | None:
+    wanted = VECTORS[product]
+    if wanted is None:
+        if vector is not None:
+            raise RopTypeError(f"trace: {product!r} takes no vector")
+        return None
+    name, space = wanted
+    if vector is None:
+        raise RopTypeError(f"trace: {product!r} needs a vector {name} of the space of {space}")
+    array, many = products.checked(vector, name, space)
+    if many is not None:
+        raise RopValueError(
+            f"{name}: expected one vector, of shape {products.shapes[space]}, got {array.shape}"
+        )
+    return array
+
+
+def _cases_first(value: Value, array: NDArray[Any]) -> NDArray[Any]:
+    """A copy without the axis of directions, and without that of cases where there is none."""
+    copy: NDArray[Any] = np.array(array[:, 0] if value.per_case else array[0, 0])
+    copy.flags.writeable = False
+    return copy
