@@ -26,9 +26,9 @@ def measure_noise(
 ) -> Noise:
     """Noise of Φ from what a parabola leaves of it over seven points, beside the origin.
 
-    The median over a few lines discards the one that happens to cross a kink. An entry that stays
-    the same at all seven points of a line, but differs from place to place, comes in coarse
-    digits: its noise is the smallest change that it makes.
+    The median over a few lines discards the one that happens to cross a kink. An entry that hardly
+    changes along most lines, but differs from place to place, comes in coarse digits: its noise is
+    the smallest change that it makes.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def measure_noise(
     spacing = next(fine for bound, fine in FINE if epsilon < bound)
     positions = np.arange(-3.0, 4.0)
     basis, _ = np.linalg.qr(np.vander(positions, 3))
-    left, still = [], np.array(True)
+    left, unmoved = [], []
     for _ in range(lines):
         step = spacing * scale * rng.standard_normal(origin.shape)
         try:
@@ -54,13 +54,14 @@ def measure_noise(
             values = np.array([function(start + t * step) for t in positions])
         except OutsideDomain:
             values = np.array([function(origin + t * step) for t in positions])
-        still = still & ((np.diff(values, axis=0) == 0).mean(axis=0) >= 0.5)
+        unmoved.append((np.diff(values, axis=0) == 0).mean(axis=0) >= 0.5)
         # Divided by their size, so that no square overflows.
         size = float(np.abs(values).max()) or 1.0
         values = values / size - values[3] / size
         rest = values - basis @ (basis.T @ values)
         left.append(size * np.sqrt((rest**2).sum(axis=0) / (positions.size - 3)))
     deviation: Array = np.median(left, axis=0)
+    still = np.mean(unmoved, axis=0) > 0.5
     if still.any():
         coarse = still & _changes_by_leaps(function, origin, scale, spacing, rng)
         if coarse.any():
@@ -76,21 +77,20 @@ def _changes_by_leaps(
     spacing: float,
     rng: np.random.Generator,
 ) -> npt.NDArray[np.bool_]:
-    """Which entries are still around places where they differ from one another."""
-    values, still = [], np.array(True)
+    """Which entries stay still around three places or more where they differ from one another."""
+    values = []
     for away in AWAY:
         start = origin + away * scale * rng.standard_normal(origin.shape)
         try:
             here, beside = function(start), function(start + CLOSE * spacing * scale)
         except OutsideDomain:
             continue
-        values.append(here)
-        still = still & (here == beside)
-    if len(values) < 3:
-        return np.zeros(still.shape, dtype=bool)
+        # Digits may be coarse beside the origin only: the softmax's loss is, where it saturates.
+        values.append(np.where(here == beside, here, np.nan))
+    if not values:
+        return np.zeros((), dtype=bool)
     # Two values may be the two sides of a jump.
-    different = (np.diff(np.sort(values, axis=0), axis=0) > 0).sum(axis=0)
-    leaps: npt.NDArray[np.bool_] = still & (different >= 2)
+    leaps: npt.NDArray[np.bool_] = (np.diff(np.sort(values, axis=0), axis=0) > 0).sum(axis=0) >= 2
     return leaps
 
 

@@ -21,6 +21,7 @@ class Case:
     weights: float = 1.0
     loss_scale: float = 1.0
     seed: int = 0
+    dtype: str = "float64"
 
     @property
     def shapes(self):
@@ -43,7 +44,8 @@ class Case:
         x = rng.standard_normal((self.cases, SIZES[0]))
         t = np.eye(SIZES[-1])[rng.integers(SIZES[-1], size=self.cases)]
         n = sum(int(np.prod(shape)) for shape in self.shapes.values())
-        return x, t, self.weights * rng.standard_normal(n) / 2
+        theta = self.weights * rng.standard_normal(n) / 2
+        return tuple(array.astype(self.dtype) for array in (x, t, theta))
 
     def unpack(self, theta):
         parts = [
@@ -159,7 +161,16 @@ def torch_functions(case, r_rule=keep, reverse_rule=keep, curvature_rule=keep):
         "ggnvp": lambda theta, v: vjp(theta, loss_hvp(F(theta), jvp(theta, v))),
         "hvp": lambda theta, v: func.jvp(func.grad(f), (theta,), (v,))[1],
     }
-    return {name: from_torch(function) for name, function in functions.items()}
+    if case.dtype == "float64":
+        return {name: from_torch(function) for name, function in functions.items()}
+
+    def in_float32(function):
+        def call(*arrays):
+            return function(*(torch.tensor(a, dtype=torch.float32) for a in arrays)).numpy()
+
+        return call
+
+    return {name: in_float32(function) for name, function in functions.items()}
 
 
 def jax_functions(case, r_rule=keep, reverse_rule=keep, curvature_rule=keep):
@@ -250,7 +261,8 @@ def jax_functions(case, r_rule=keep, reverse_rule=keep, curvature_rule=keep):
         "ggnvp": lambda theta, v: vjp(theta, loss_hvp(F(theta), jvp(theta, v))),
         "hvp": lambda theta, v: jax.jvp(jax.grad(f), (theta,), (v,))[1],
     }
-    return {name: from_jax(jax.jit(function)) for name, function in functions.items()}
+    adapt = from_jax if case.dtype == "float64" else keep
+    return {name: adapt(jax.jit(function)) for name, function in functions.items()}
 
 
 FRAMEWORKS = {"torch": torch_functions, "jax": jax_functions}
