@@ -7,6 +7,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
+import random_graphs
 
 import rop.engines.execution
 import rop.engines.memory
@@ -15,6 +16,12 @@ import rop.engines.numpy
 import rop.engines.sharded
 import rop.objective.linearization
 import rop.objective.products
+
+
+def pytest_configure(config):
+    """Try all random graphs unless the tests marked `ci` are left out."""
+    if "not ci" not in config.option.markexpr:
+        random_graphs.ONE_IN = 1
 
 
 class _Watched:

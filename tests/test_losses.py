@@ -55,6 +55,7 @@ LOGITS = [[0.0, 0.0, 0.0], [1.0, -2.0, 0.5], [30.0, -30.0, 0.0], [1000.0, -1000.
 LOGITS += [[1000.0, 1000.0, 999.0], [-1000.0, -1000.0, -1000.0], [710.0, 0.0, -745.0]]
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("kind", LOSSES)
 @pytest.mark.parametrize("z", LOGITS, ids=str)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -107,6 +108,7 @@ WEIGHTS = [
 ]
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("kind, shape", WEIGHTS, ids=str)
 @pytest.mark.parametrize("per_case", [True, False])
 def test_weights_broadcast(engine, kind, shape, per_case):

@@ -130,6 +130,7 @@ def expected(loss, read):
     return Scan(objective, batch, loss, READ[read]).products(theta, *vectors(objective))
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("read", READ)
 @pytest.mark.parametrize("loss", LOSSES)
@@ -220,6 +221,7 @@ def test_what_comes_after_the_end_changes_nothing():
     assert np.array_equal(*products)
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("read", READ)
 def test_structural_damping_adds_the_gauss_newton_matrix_of_the_states(read, engine):
@@ -257,6 +259,7 @@ def test_per_case_gradients_sum_over_the_steps_before_they_are_squared():
     np.testing.assert_allclose(fisher, np.mean(rows**2, axis=0) + objective.l2, rtol=1e-10)
 
 
+@pytest.mark.ci
 def test_a_thousand_steps_are_no_problem():
     _, z, h = rnn([1, 4, 1], 1000, at=-1)
     objective = rop.Objective(z, rop.SquaredError(rop.data("t", 1)))

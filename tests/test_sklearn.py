@@ -39,6 +39,7 @@ EXACT = rop.hf.Recipe(
 
 
 # Some of the checks train on data that no number of iterations fits.
+@pytest.mark.ci
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @parametrize_with_checks(
     [HFClassifier(), HFRegressor()], expected_failed_checks=lambda estimator: NAMED
@@ -173,6 +174,7 @@ def test_pipelines_and_cross_validation(iris):
     assert cross_val_score(pipeline, X, y).mean() > 0.9
 
 
+@pytest.mark.ci
 def test_a_search_in_processes(iris):
     X, y = iris
     pipeline = make_pipeline(StandardScaler(), HFClassifier(random_state=0))
@@ -221,6 +223,7 @@ def test_without_scikit_learn_the_error_says_what_to_install(use):
     assert "pip install 'rop[sklearn]'" in run.stderr.splitlines()[-1]
 
 
+@pytest.mark.ci
 def test_the_page_of_the_docs():
     blocks = re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL)
     found = {}

@@ -57,6 +57,7 @@ def worst(workload, engines=("numpy",), peers=("jax", "torch")):
 
 
 # What is not parallel is tiny, and has JAX with a flat θ as a further contestant.
+@pytest.mark.ci
 @pytest.mark.parametrize(
     "model, parallel", [*((model, True) for model in MODELS), ("classifier", False)]
 )

@@ -120,6 +120,7 @@ def test_right_products_pass_in_float64(functions, problem):
     assert max(c.error for p in report.products.values() for c in p.comparisons) < 1e-8
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("name", ["gradient", "jvp", "vjp", "loss_hvp", "ggnvp", "hvp"])
 @pytest.mark.parametrize("factor", [-1, 2, 1.0005])
 def test_wrong_products_fail(functions, problem, name, factor):

@@ -142,6 +142,7 @@ def hunt(tally, case, functions, name, bug):
             tally.unexplained += ((*which, bug.words),)
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_a_sample_of_bugs_is_found(framework):
     pytest.importorskip(framework)

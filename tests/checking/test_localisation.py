@@ -164,6 +164,7 @@ def with_op(op):
     return objective, rng.standard_normal(objective.n), batch
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("engine", ["numba", "numpy"])
 @pytest.mark.parametrize(
     "op, rule, operands",
@@ -229,6 +230,7 @@ def test_a_wrong_product_of_right_rules_is_told_apart():
     assert "is not what the rules make" in str(report)
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("make", [feed_forward, unusual])
 def test_random_bugs_in_random_graphs_are_found_and_named(make):
     samples = (make(np.random.default_rng([7, i])) for i in range(4))

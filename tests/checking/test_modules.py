@@ -127,6 +127,7 @@ def jax_problem():
     return outputs, params, loss
 
 
+@pytest.mark.ci
 @modes
 def test_a_jax_function_and_somebodys_gauss_newton_product(mode):
     import jax

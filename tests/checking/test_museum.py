@@ -8,6 +8,7 @@ from rop.errors import RopValueError
 exhibits = pytest.mark.parametrize("exhibit", museum.EXHIBITS, ids=lambda exhibit: exhibit.name)
 
 
+@pytest.mark.ci
 @exhibits
 def test_it_is_caught_by_the_check_it_names_with_the_diagnosis_it_names(exhibit):
     report = exhibit.report()
@@ -23,6 +24,7 @@ def test_its_corrected_twin_passes(exhibit):
     assert exhibit.says not in str(report)
 
 
+@pytest.mark.ci
 @exhibits
 def test_it_can_be_read(exhibit):
     assert exhibit.code.startswith(("def ", "class "))

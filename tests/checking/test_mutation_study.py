@@ -19,6 +19,7 @@ def test_mutants_are_found_and_named(make, seed):
     assert study.named >= 0.97 * study.found, study.misnamed
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize(
     "make, seed, i",
     [
@@ -44,6 +45,7 @@ def test_clean_graphs_are_not_accused(make, seed):
     assert not accused, accused[0]
 
 
+@pytest.mark.ci
 def test_the_figures_are_printed(capsys):
     print_figures(mutant_samples=1, clean=2, per_sample=4, seconds=10)
     printed = capsys.readouterr().out

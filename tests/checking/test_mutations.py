@@ -47,6 +47,7 @@ def test_the_examples_cover_the_catalogue():
     assert {kind.__name__ for kind in zoo.catalogue()} <= zoo.EXAMPLES.keys()
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("name", zoo.EXAMPLES)
 def test_a_wrong_rule_of_any_op_is_rejected(name):
     objective, theta, batch, node = zoo.example(name)
@@ -58,6 +59,7 @@ def test_a_wrong_rule_of_any_op_is_rejected(name):
     assert tried >= len(chosen) - 3
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("name, weighted", LOSSES)
 def test_a_wrong_rule_of_any_loss_is_rejected(name, weighted):
     objective, theta, batch = zoo.with_loss(name, weighted=weighted)
@@ -71,6 +73,7 @@ def test_a_wrong_rule_of_any_loss_is_rejected(name, weighted):
     assert tried == len(chosen) - (18 if name == "SoftmaxCrossEntropy" else 0)
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("product", PRODUCTS)
 def test_a_wrong_product_is_rejected(product):
     objective, theta, batch = zoo.with_loss("SoftmaxCrossEntropy")
@@ -81,6 +84,7 @@ def test_a_wrong_product_is_rejected(product):
     assert tried == len(chosen)
 
 
+@pytest.mark.ci
 def test_a_graph_that_is_rebuilt_without_a_bug_computes_the_same():
     for name in zoo.EXAMPLES:
         objective, theta, batch, node = zoo.example(name)

@@ -198,6 +198,7 @@ def with_op(op):
     return objective, rng.standard_normal(objective.n), batch
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("engine", ["numba", "numpy"])
 @pytest.mark.parametrize(
     "op, wrong, right",

@@ -22,6 +22,7 @@ def small(scale=1.0):
     return objective, random_theta(objective, scale, rng), batch
 
 
+@pytest.mark.ci
 def test_at_weights_of_order_one_nothing_hides():
     power = measure_power(*small(), seconds=60)
     assert power.tried > 20
@@ -31,6 +32,7 @@ def test_at_weights_of_order_one_nothing_hides():
     assert power.lines()[0].startswith(f"Power at this theta: {power.seen} of {power.tried}")
 
 
+@pytest.mark.ci
 def test_tiny_weights_hide_second_derivatives_and_a_better_theta_is_offered():
     objective, theta, batch = small(1e-6)
     power = measure_power(objective, theta, batch, seconds=60)
@@ -56,6 +58,7 @@ def test_the_counts_add_up():
     assert sum(k for rules in power.rules.values() for k, _ in rules.values()) == power.seen
 
 
+@pytest.mark.ci
 def test_the_report_carries_the_power():
     start = time.perf_counter()
     report = check(*small(), power=True)
@@ -68,6 +71,7 @@ def test_the_report_carries_the_power():
     assert check(*small()).power is None
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("name", ["Tanh", "MatMat", "Convolution", "Swirl"])
 def test_no_bug_changes_a_product_that_is_taken_for_right(name):
     objective, theta, batch, _ = zoo.example(name)

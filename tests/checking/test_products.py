@@ -34,6 +34,7 @@ def random_network(network, seed, **settings):
     return network(**drawn | settings)
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("seed", range(0, 100, 20))
 def test_random_networks_pass(network, seed):
     verdicts = [check(random_network(network, seed + k), seed=k).verdict for k in range(20)]
@@ -52,6 +53,7 @@ def test_a_thousand_random_networks_raise_no_alarm(network, first):
         assert report.verdict != "fail", f"seed {seed}\n{report}"
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("weights", [1e-6, 1e-5, 1e-4, 1e-3])
 def test_dense_kinks_raise_no_alarm(network, weights):
     """Tiny relu networks have all of their kinks within the step of any difference."""
@@ -148,6 +150,7 @@ NETWORKS = [
 ]
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("settings", NETWORKS, ids=lambda s: f"{s['activation']}, {s['loss']}")
 @pytest.mark.parametrize("kind", [*GROSS, *SMALL])
 def test_every_wrong_rule_is_found(network, settings, kind):

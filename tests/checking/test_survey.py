@@ -60,6 +60,7 @@ def verdicts(found, function):
     return {o.mode: o.verdict for o in found.outcomes.values() if o.function == function}
 
 
+@pytest.mark.ci
 def test_every_function_gets_a_verdict_whatever_it_does(catalogue, tmp_path):
     pytest.importorskip("jax")
     modes, file = ("gradient", "jvp(grad)"), tmp_path / "found.json"
@@ -221,6 +222,7 @@ def test_layer_norm_of_pytorch_agrees_in_reverse_mode_and_float64():
     assert {o.verdict for o in found} == {"pass"}
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("library", ["torch", "jax"])
 def test_the_reproductions_of_the_page_run_without_rop(library):
     pytest.importorskip(library)

@@ -58,6 +58,7 @@ UNITS = [
 ]
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("scale, unit", UNITS, ids=str)
 def test_units_do_not_matter(scale, unit):
     right = check_products(THETA * unit, **functions(scale, unit))
@@ -169,6 +170,7 @@ def test_right_products_in_float32_raise_no_alarm(network, activation):
     assert any("float32: an error of 0.1 % passes" in warning for warning in report.warnings)
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("name", ["gradient", "jvp", "vjp", "ggnvp", "hvp"])
 @pytest.mark.parametrize("error", [0.003, 0.01, 0.05])
 def test_products_in_float32_that_are_off_do_not_pass(network, name, error):

@@ -269,6 +269,7 @@ def bomb(path):
                 entry.write(bytes(2**20))
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize(
     "write, words",
     [

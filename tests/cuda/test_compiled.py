@@ -85,6 +85,7 @@ def judge(compiled, dtype, ceiling, text=""):
     assert compiled.registers <= ceiling, f"{compiled.registers} registers"
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_every_kernel_of_every_op(dtype):
     from compiling import compiled_for_sm_90

@@ -57,6 +57,7 @@ def damage_byte(contents):
     return contents[:i] + bytes([contents[i] ^ 1]) + contents[i + 1 :]
 
 
+@pytest.mark.ci
 def test_damaged_files_are_compiled_again(run, tmp_path):
     assert run() == ("[0.0, 2.0, 4.0] 0", "")
     for kind, damage in (("nbi", damage_half), ("nbc", damage_byte), ("nb?", damage_all)):

@@ -95,6 +95,7 @@ class Crash(BaseException):
     """Stands for the end of the process: nothing of HF catches it."""
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("half", [False, True], ids=["before", "halfway"])
 def test_a_crash_at_any_write_loses_nothing(problem, tmp_path, monkeypatch, expected, half):
     """Crash at the k-th call that touches the disk, for every k until the run gets through."""
@@ -188,6 +189,7 @@ def started(script, *arguments):
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
 
 
+@pytest.mark.ci
 def test_kill_9_at_random_moments(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)

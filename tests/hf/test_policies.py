@@ -46,6 +46,7 @@ def take(optimizer, count):
     return [it for _, it in zip(range(count), optimizer, strict=False)]
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize(
     "recipe",
     [

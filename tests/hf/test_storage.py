@@ -51,6 +51,7 @@ trees = st.recursive(
 )
 
 
+@pytest.mark.ci
 @given(trees)
 def test_any_tree_of_plain_values_comes_back_the_same(tree):
     assert through_json(tree) == tree

@@ -43,6 +43,7 @@ def own(rng):
     return rop.Objective(y, rop.LossGraph(rop.sum(rop.tanh(y)))), {"x": rng.random((4, 3))}
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("build", [dense, deep, own])
 def test_a_copy_computes_the_same(engine, way, build):

@@ -13,6 +13,7 @@ LINEARIZATION = {
     *("objective", "theta", "batch", "cases", "engine", "dtype", "n", "checkpoints"),
     *("value", "outputs", "gradient", "jvp", "vjp", "loss_gradient", "loss_hvp", "ggnvp", "hvp"),
     *("G", "H", "J", "diagonal", "per_case_gradients", "memory", "predicted_memory"),
+    "trace",
 }
 
 

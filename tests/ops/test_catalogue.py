@@ -248,6 +248,7 @@ def embedding(axis=0, case_table=False):
     return rop.Objective(z, rop.SquaredError(np.ones(z.shape))), batch
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("case_table", [False, True])
 @pytest.mark.parametrize("axis", [0, 1])
 def test_lookup(engine, axis, case_table):

@@ -38,6 +38,7 @@ def place(objective, cases, steps, dtype=np.float64):
     return (0.4 * rng.standard_normal(objective.n)).astype(dtype), batch, rng
 
 
+@pytest.mark.ci
 @settings(max_examples=60, deadline=None)
 @given(model=models(), checkpoints=st.sampled_from([1, 2, 3, 7, "sqrt"]))
 def test_random_graphs(model, checkpoints):
@@ -80,6 +81,7 @@ def test_states_are_recomputed_at_most_once_for_the_gradient_and_twice_for_gv(ch
         assert again and max(again.values()) <= times
 
 
+@pytest.mark.ci
 def test_memory_of_a_long_sequence(engine):
     """Of the order of √T; predicted as it is measured."""
     found = {}
@@ -103,6 +105,7 @@ def test_memory_of_a_long_sequence(engine):
     assert found[256] <= 2.6 * found[64] and found[256] < 256 / 3
 
 
+@pytest.mark.ci
 def test_chosen_when_memory_is_short(monkeypatch, engine):
     objective = recurrent(200)
     theta, batch, _ = place(objective, 50, 200)

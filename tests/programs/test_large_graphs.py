@@ -87,6 +87,7 @@ def check_growth(make, engine):
         assert taken < 10 * max(small[part], 0.05), f"{part}: {small[part]:.2f} s, {taken:.2f} s"
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("make", [recurrence, tree, fan])
 def test_cost_grows_with_the_number_of_nodes(make):
     check_growth(make, "numba")
@@ -98,6 +99,7 @@ def test_cost_in_the_numpy_engine(make):
     check_growth(make, "numpy")
 
 
+@pytest.mark.ci
 def test_a_long_chain_is_right():
     """Against the same recurrence and its two derivatives, step by step."""
     objective = chain(20_000)

@@ -49,6 +49,7 @@ def penalty_matrix(objective, hidden, theta, batch):
     return D
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("engine", ["numpy", "numba"])
 @pytest.mark.parametrize("activation", [rop.tanh, rop.sigmoid])
 @pytest.mark.parametrize("extra", [False, True])

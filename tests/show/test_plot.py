@@ -331,6 +331,7 @@ def test_what_has_no_real_spectrum_is_refused(matrix, error, message):
         rop.plot.spectrum(matrix)
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("suffix", SIGNATURES)
 def test_every_plot_is_saved_by_its_suffix(records, suffix, tmp_path):
     plots = {
