@@ -5,14 +5,16 @@ from rop.hf.batches import Batches
 from rop.hf.cg import pcg
 from rop.hf.comparison import Difference, compare
 from rop.hf.conjugate_gradient import ConjugateGradient
+from rop.hf.constants import prerun
 from rop.hf.damping import Reparameterized, ScaleSensitive, Structural, Tikhonov, Undamped
 from rop.hf.gltr import LanczosTrustRegion, gltr
 from rop.hf.journal import repair
 from rop.hf.krylov import KrylovDescent
 from rop.hf.levenberg_marquardt import LevenbergMarquardt, reduction_ratio
-from rop.hf.line_search import Armijo
+from rop.hf.line_search import Armijo, NoLineSearch
 from rop.hf.lock import FolderInUseError
 from rop.hf.log import Log, read_log
+from rop.hf.moments import Moments, conjugate_smoothness
 from rop.hf.optimizer import HessianFree, State
 from rop.hf.preconditioners import (
     ChapelleErhan,
@@ -55,6 +57,8 @@ __all__ = [
     "LastIterate",
     "LevenbergMarquardt",
     "Log",
+    "Moments",
+    "NoLineSearch",
     "NoPreconditioner",
     "ObjectiveRise",
     "Powers",
@@ -75,9 +79,11 @@ __all__ = [
     "Undamped",
     "columns",
     "compare",
+    "conjugate_smoothness",
     "gltr",
     "minimize",
     "pcg",
+    "prerun",
     "read_log",
     "recipes",
     "reduction_ratio",

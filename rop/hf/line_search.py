@@ -1,9 +1,10 @@
-"""The backtracking line search with the sufficient-decrease condition (sec. 8.8)."""
+"""The step length α: the backtracking line search of sec. 8.8, or none."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isfinite
 from typing import Annotated, Literal
 
 from rop.hf.policy import Policy
@@ -25,7 +26,8 @@ class Step:
     trials : tuple of (float, float)
         Every α tried with its f, in order.
     outcome : str
-        "accepted", "rejected", or "not a descent direction", where only the first α was tried.
+        "accepted", "rejected", "not a descent direction", where only the first α was tried, or
+        "unchecked", where it was taken whatever f did.
     c : float
         The constant of the condition f(θ + αδ) <= f(θ) + cα∇fᵀδ.
     """
@@ -34,7 +36,7 @@ class Step:
     f: float
     slope: float
     trials: tuple[tuple[float, float], ...]
-    outcome: Literal["accepted", "rejected", "not a descent direction"]
+    outcome: Literal["accepted", "rejected", "not a descent direction", "unchecked"]
     c: float = 0.0
 
 
@@ -101,3 +103,22 @@ class Armijo(Policy):
             value = f(alpha)
             tried.append((alpha, value))
         return Step(alpha, value, slope, tuple(tried), "accepted", self.c)
+
+
+@dataclass(frozen=True)
+class NoLineSearch(Policy):
+    """Take the learning rate as α, also if f rises; only where f is not finite θ stays."""
+
+    def search(
+        self,
+        f: Callable[[float], float],
+        f_before: float,
+        slope: float,
+        f_full: float | None = None,
+        first: float = 1.0,
+    ) -> Step:
+        """Take the first α; see `Armijo.search`."""
+        value = f(first) if f_full is None else f_full
+        if not isfinite(value):
+            return Step(0.0, f_before, slope, ((first, value),), "rejected")
+        return Step(first, value, slope, ((first, value),), "unchecked")

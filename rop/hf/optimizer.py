@@ -17,6 +17,7 @@ from rop.engines.arrays import finite
 from rop.errors import RopError, RopTypeError, RopValueError
 from rop.hf.evaluation import Along, Clock, Evaluator
 from rop.hf.levenberg_marquardt import reduction_ratio
+from rop.hf.line_search import Step
 from rop.hf.policy import UndefinedError
 from rop.hf.products import CurvatureProduct
 from rop.hf.recipe import Recipe
@@ -58,7 +59,8 @@ class HessianFree(Iterator[Iteration]):
     less than a quarter of it came true), "not finite" (f or ∇f at θ), "rejected" (60 updates in a
     row), "undefined" (damping or preconditioner at θ; ``error`` says what), "validation" (f on the
     validation data has not fallen for too long). θ changes only when an iteration is complete, and
-    never to a point where f on the gradient's cases is larger or not a number.
+    never to a point where f on the gradient's cases is not a number, or larger unless there is no
+    line search.
 
     Anything less serious is handled and listed in the record's ``events``. If f rises or is not a
     number at the full update, ρ = -inf, which raises λ. If no α is acceptable, or the update is
@@ -267,19 +269,28 @@ class HessianFree(Iterator[Iteration]):
         clock.lap("selection")
 
         # ρ = Δf / q(δ), of the full δ: sec. 8.5, erratum M17. q is the undamped model.
-        compared = getattr(cases, recipe.reduction)
+        compared = cases.curvature if recipe.reduction == "curvature" else cases.gradient
         reduction = along.before(compared), along.after(compared, chosen)
         q = chosen.q - D.penalty(delta, lam)
         rho, rho_damped = reduction_ratio(*reduction, q), reduction_ratio(*reduction, chosen.q)
         clock.lap("damping")
 
+        # The direction p that θ moves in: δ, or moments of δ with a step size of their own.
+        p, first, averages, adaptive = delta, now.learning_rate, state.averages, None
+        if recipe.moments is not None:
+            p, averages, adaptive = recipe.moments.advance(
+                averages, state.iteration + 1, f, gradient, delta
+            )
+            if recipe.moments.size is not None:
+                first = max(getattr(adaptive, recipe.moments.size), 0.0)
+
         # Compute a step-size α: sec. 8.8.
         step = recipe.line_search.search(
-            lambda alpha: evaluator.value(theta + scaled(alpha, delta), cases.gradient),
+            lambda alpha: evaluator.value(theta + scaled(alpha, p), cases.gradient),
             f,
-            dot(gradient, delta),
-            along.after(cases.gradient, chosen) if now.learning_rate == 1 else None,
-            now.learning_rate,
+            dot(gradient, p),
+            along.after(cases.gradient, chosen) if first == 1 and p is delta else None,
+            first,
         )
         alpha = step.alpha
         clock.lap("line search")
@@ -288,14 +299,17 @@ class HessianFree(Iterator[Iteration]):
         # raises λ whatever ρ is.
         region = recipe.cg.region
         rule = region.rule if region is not None else recipe.damping.rule
-        rho_judged = rho_damped if rule is not None and rule.model == "damped" else rho
+        damped = rule is not None and rule.model == "damped"
+        rho_judged = rho_damped if damped else rho
+        if recipe.reduction == "step":
+            rho_judged = reduction_ratio(f, step.f, chosen.q if damped else q)
         rho_judged = rho_judged if alpha else -inf
         lam, mu = recipe.damping.adapt(lam, mu, rho_judged)
         boundary = solution.reason == "boundary"
         radius = None if region is None else region.adapt(problem.radius, rho_judged, boundary)
 
         # θ_k <- θ_{k-1} + αδ, k <- k + 1.
-        update = scaled(alpha, delta)
+        update = scaled(alpha, p)
         self.state = State(
             state.iteration + 1,
             theta + update if alpha else theta,
@@ -310,8 +324,9 @@ class HessianFree(Iterator[Iteration]):
             state.best,
             state.f_best,
             state.best_iteration,
+            averages,
         )
-        self.ended = self._stalled(f, step.f, q, solution.reason)
+        self.ended = self._stalled(f, step, q, solution.reason)
         f_validation = None
         if self.validation is not None:
             self.state, f_validation = self.validation.judge(self.state)
@@ -333,6 +348,7 @@ class HessianFree(Iterator[Iteration]):
             rhos=(rho, rho_damped, rho_judged),
             step=step,
             step_norm=norm(update),
+            adaptive=adaptive,
             preconditioner=P,
             evaluator=evaluator,
             f_validation=f_validation,
@@ -345,11 +361,11 @@ class HessianFree(Iterator[Iteration]):
             return "not finite"
         return "gradient" if size <= self.gradient_norm else None
 
-    def _stalled(self, f_before: float, f_after: float, q: float, reason: str) -> Ended | None:
+    def _stalled(self, f_before: float, step: Step, q: float, reason: str) -> Ended | None:
         rounding = float(np.finfo(self.theta.dtype).eps) * abs(f_before)
         # If CG was cut off, its gain says little about what there is to gain.
-        cut_off = reason in ("steps", "f rose")
-        if not cut_off and -q <= rounding and f_before - f_after < -q / 4:
+        cut_off = reason in ("steps", "f rose") or step.outcome == "unchecked"
+        if not cut_off and -q <= rounding and f_before - step.f < -q / 4:
             return "precision"
         return "rejected" if self.state.rejected >= _MOST_REJECTED else None
 

@@ -11,7 +11,8 @@ from rop.errors import RopValueError
 from rop.hf.batches import Batches
 from rop.hf.conjugate_gradient import ConjugateGradient
 from rop.hf.damping import Damping, Tikhonov
-from rop.hf.line_search import Armijo
+from rop.hf.line_search import Armijo, NoLineSearch
+from rop.hf.moments import Moments
 from rop.hf.policy import Policy, arguments, changed, differences
 from rop.hf.preconditioners import EmpiricalFisher, Preconditioner
 from rop.hf.schedules import Ramp, Scheduled, value_at
@@ -65,11 +66,14 @@ class Recipe(Policy):
         CG and its stops, or another solver of the quadratic model (sec. 4, 8.6, 8.1).
     reduction : str
         The cases of Δf in ρ: those of the "curvature", as in the authors' code (erratum M17), or of
-        the "gradient", as in equation 10 and in ρ's denominator.
+        the "gradient", as in equation 10 and in ρ's denominator. With "step" it is Δf of the step
+        taken, still over q of the full δ, as in the released code of Adaptive HF.
     selection : Selection
         Which iterate becomes the update (sec. 8.7).
-    line_search : Armijo
+    line_search : Armijo or NoLineSearch
         The step length α (sec. 8.8).
+    moments : Moments or None
+        Adaptive HF: θ moves along moments of δ instead of δ.
     learning_rate : float or Ramp
         The first α to try. A lower one damps by multiples of B, against minibatch overfitting
         (sec. 12.2; erratum M52: α = 1/(1 + λ) for D = B).
@@ -89,9 +93,10 @@ class Recipe(Policy):
     preconditioner: Preconditioner = field(default_factory=EmpiricalFisher)
     decay: Annotated[float | Ramp, Scheduled(Real(at_least=0, at_most=1))] = 0.5
     cg: Solver = field(default_factory=ConjugateGradient)
-    reduction: Literal["curvature", "gradient"] = "gradient"
+    reduction: Literal["curvature", "gradient", "step"] = "gradient"
     selection: Selection = field(default_factory=Backtracking)
-    line_search: Armijo = field(default_factory=Armijo)
+    line_search: Armijo | NoLineSearch = field(default_factory=Armijo)
+    moments: Moments | None = None
     learning_rate: Annotated[float | Ramp, Scheduled(Real(above=0, at_most=1))] = 1.0
     start: Literal["last", "chosen", "best"] = "last"
     restart: Count | None = None

@@ -1,23 +1,43 @@
-"""Named recipes: the three of section 13, and the plainest one."""
+"""Named recipes: the three of section 13, the plainest one, and Adaptive HF."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from rop.hf.batches import Batches, Size
 from rop.hf.conjugate_gradient import ConjugateGradient
 from rop.hf.damping import Tikhonov, Undamped
 from rop.hf.levenberg_marquardt import LevenbergMarquardt
-from rop.hf.line_search import Armijo
+from rop.hf.line_search import Armijo, NoLineSearch
+from rop.hf.moments import Moments
 from rop.hf.preconditioners import EmpiricalFisher, NoPreconditioner
 from rop.hf.recipe import Recipe
 from rop.hf.schedules import Ramp
 from rop.hf.selection import Backtracking, Best, Every, LastIterate, Powers
 from rop.hf.stopping import ObjectiveRise, RelativeProgress
-from rop.support.arguments import Count, Either, Instance, NotNegative, OneOf, Whole, check, checked
+from rop.support.arguments import (
+    Count,
+    Either,
+    Instance,
+    NotNegative,
+    OneOf,
+    Positive,
+    Real,
+    Whole,
+    check,
+    checked,
+)
 
-__all__ = ["Recipe", "basic", "martens2010", "momentum2012", "named", "validated2012"]
+__all__ = [
+    "Recipe",
+    "adaptive_hf",
+    "basic",
+    "martens2010",
+    "momentum2012",
+    "named",
+    "validated2012",
+]
 
 
 def named(recipe: Recipe | str | None) -> Recipe:
@@ -26,8 +46,8 @@ def named(recipe: Recipe | str | None) -> Recipe:
     Parameters
     ----------
     recipe : Recipe, str or None
-        "basic", "martens2010", "momentum2012" or "validated2012"; "default" or None for
-        ``Recipe()``. A recipe is returned as it is.
+        "adaptive_hf", "basic", "martens2010", "momentum2012" or "validated2012"; "default" or None
+        for ``Recipe()``. A recipe is returned as it is.
 
     Returns
     -------
@@ -224,8 +244,88 @@ def basic(*, lam: NotNegative = 0.0, max_steps: Count = 250) -> Recipe:
     )
 
 
+@checked
+def adaptive_hf(
+    variant: Literal["paper", "proof", "released-code"] = "paper",
+    *,
+    epsilon: Positive = 1e-3,
+    sigma: Positive = 50.0,
+    L: Positive = 100.0,
+    beta2: Annotated[float, Real(at_least=0, below=1)] = 1e-8,
+    lam: Annotated[float, Real(at_least=0.1, at_most=1e3)] = 10.0,
+    learning_rate: Annotated[float, Real(above=0, at_most=1)] = 1e-3,
+    batch: Size = 128,
+    max_steps: Count = 50,
+) -> Recipe:
+    """Return Adaptive HF (Motokawa & Tezuka 2020), as its text, proof or released code has it.
+
+    All run CG on Hv + λv on one batch, at most 50 steps, without a preconditioner (errata H5, H6),
+    and take every step: there is no line search. They differ in what paper and code leave open or
+    contradict, and ``replace`` changes each choice by its name, such as ``replace(g="delta")``,
+    ``replace(xi=100.0)``, ``replace(size="alpha_tilde")`` or ``replace(curvature="ggn")``:
+
+    - "paper" is algorithm 1: moments of δ, ξ = 1e-8, α̂ of eq. 3 from ‖∇f‖, and CG from 0
+      (errata H2, H4, H7, H8, H12, H14).
+    - "proof" is what theorem 1 is about: uncorrected moments of -∇f, ξ = 2σ, and α̂ (errata H3, H4,
+      H9). Its steps do not use δ, so CG does one step only, for λ and the record.
+    - "released-code" moves by a constant learning rate. The bias correction stays that of the first
+      iteration, and the corrected moments are kept. CG starts from 0.95 times its last iterate. ρ
+      compares Δf of the step taken with q of the full δ. The code's α̂, which it only logs, has
+      other norms; the record has that of eq. 3.
+
+    λ stays between 0.1, below which the released code does not adapt it, and 1e3; the paper has no
+    bounds.
+
+    Parameters
+    ----------
+    variant : str
+        "paper", "proof" or "released-code".
+    epsilon, sigma, L, beta2 : float
+        ε, σ, L and β₂; see `Moments`. The defaults are the released code's.
+    lam : float
+        The first λ, within the bounds.
+    learning_rate : float
+        The constant α of "released-code".
+    batch : int or float
+        Cases, or fraction of the data, of gradient and curvature.
+    max_steps : int
+        CG's limit, except for "proof".
+
+    Returns
+    -------
+    Recipe
+        The settings.
+    """
+    code, proof = variant == "released-code", variant == "proof"
+    return Recipe(
+        batches=Batches(gradient=batch, curvature=1.0, selection=1.0, fewest=1, least_work=0),
+        curvature="hessian",
+        damping=Tikhonov(lam, LevenbergMarquardt(lower_by=2 / 3, lowest=0.1, highest=1e3)),
+        preconditioner=NoPreconditioner(),
+        decay=0.95 if code else 0.0,
+        cg=ConjugateGradient(
+            1 if proof else max_steps, RelativeProgress(1e-4, per_step=False), rise=None
+        ),
+        reduction="step" if code else "gradient",
+        selection=LastIterate(),
+        line_search=NoLineSearch(),
+        learning_rate=learning_rate,
+        moments=Moments(
+            epsilon,
+            sigma,
+            L,
+            beta2,
+            xi=2 * sigma if proof else 1e-8,
+            of="gradient" if proof else "delta",
+            size=None if code else "alpha_hat",
+            correction="first" if code else "none" if proof else "each",
+        ),
+    )
+
+
 MAKERS: dict[str, Callable[..., Recipe]] = {
     "default": Recipe,
+    "adaptive_hf": adaptive_hf,
     "basic": basic,
     "martens2010": martens2010,
     "momentum2012": momentum2012,

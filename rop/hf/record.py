@@ -11,7 +11,9 @@ from rop.hf.batches import Draw
 from rop.hf.conjugate_gradient import ConjugateGradient
 from rop.hf.curvature import Diagonal, Operator
 from rop.hf.evaluation import Along, Clock, Evaluator, Work
+from rop.hf.levenberg_marquardt import reduction_ratio
 from rop.hf.line_search import Step
+from rop.hf.moments import AdaptiveStep, conjugate_smoothness
 from rop.hf.recipe import Recipe, Settings
 from rop.hf.selection import Choice
 from rop.hf.solution import Reason, Solution
@@ -90,8 +92,8 @@ class Iteration:
     rho_damped : float
         The same with the damped q(δ), which is ``cg.q[chosen]``, as the denominator (sec. 8.5).
     rho_judged : float
-        The ratio that adapted λ, μ and the radius: ``rho``, ``rho_damped``, or -inf after a
-        rejected update.
+        The ratio that adapted λ, μ and the radius: ``rho``, ``rho_damped``, that of the step if
+        ``Recipe.reduction`` says so, or -inf after a rejected update.
     f_reduction : tuple of (float, float)
         f before and after the full δ on the cases that ``Recipe.reduction`` names: ρ's numerator.
     f_curvature : tuple of (float, float)
@@ -122,6 +124,8 @@ class Iteration:
         Wall time of "gradient", "cg", "selection", "damping" and "line search".
     work : Work
         Gradients, losses and products of this iteration.
+    adaptive : AdaptiveStep or None
+        Moments and step sizes of Adaptive HF.
     """
 
     number: int
@@ -157,6 +161,18 @@ class Iteration:
     events: tuple[str, ...]
     seconds: dict[str, float]
     work: Work
+    adaptive: AdaptiveStep | None = None
+
+    @property
+    def rho_step(self) -> float:
+        """The reduction of f by the step taken, over q of the full δ; -inf if f rose."""
+        return reduction_ratio(self.f_before, self.f_after, self.q)
+
+    @property
+    def L_seen(self) -> float:  # noqa: N802
+        """The L that the step taken needs in definition 1 of Adaptive HF; NaN if θ stayed."""
+        slope = self.step.alpha * self.step.slope
+        return conjugate_smoothness(self.f_before, self.f_after, slope, self.step_norm)
 
     @classmethod
     def of(
@@ -177,6 +193,7 @@ class Iteration:
         rhos: tuple[float, float, float],
         step: Step,
         step_norm: float,
+        adaptive: AdaptiveStep | None,
         evaluator: Evaluator,
         f_validation: float | None,
         preconditioner: Operator | None,
@@ -189,6 +206,8 @@ class Iteration:
         before, after : State
             The state at the beginning and at the end.
         recipe, cases, settings, f, gradient_norm, solution, choice, along, q, step, step_norm
+            As in the loop.
+        adaptive : AdaptiveStep or None
             As in the loop.
         warm : bool
             Whether the solver started elsewhere than at 0.
@@ -213,7 +232,7 @@ class Iteration:
             along.before(cases.curvature),
             along.after(cases.curvature, choice.iterate),
         )
-        judged_on = cases.gradient if recipe.reduction == "gradient" else cases.curvature
+        judged_on = cases.curvature if recipe.reduction == "curvature" else cases.gradient
         f_reduction = along.before(judged_on), along.after(judged_on, choice.iterate)
         P = preconditioner
         P_range = (1 / float(P.d.max()), 1 / float(P.d.min())) if isinstance(P, Diagonal) else None
@@ -263,9 +282,12 @@ class Iteration:
             f_validation=f_validation,
             settings=settings,
             thresholds=recipe.thresholds(),
-            events=_events(solution, recipe, settings, rho, f_reduction, after.lam, step, held_out),
+            events=_events(
+                solution, recipe, settings, rho, f_reduction, after.lam, f, step, held_out
+            ),
             seconds=clock.seconds,
             work=clock.work,
+            adaptive=adaptive,
         )
 
     def __repr__(self) -> str:
@@ -289,6 +311,7 @@ def _events(
     rho: float,
     f_reduction: tuple[float, float],
     lam: float,
+    f: float,
     step: Step,
     held_out: tuple[float, float] | None,
 ) -> tuple[str, ...]:
@@ -325,8 +348,13 @@ def _events(
         said.append(f"lam is at its bound {lam:g}")
     if step.outcome == "not a descent direction":
         said.append("the update is not a descent direction: only the first alpha was tried")
+    if step.outcome == "unchecked" and not step.f <= f:
+        said.append("f rose, and the step was taken unchecked")
     if step.alpha == 0:
-        said.append("the update was rejected, as no step along it lowers f: theta stays, lam rises")
+        alpha, value = step.trials[-1]
+        why = "no step along it lowers f" if isfinite(value) else "f is not finite along it"
+        why = why if alpha else "its step size is not above 0"
+        said.append(f"the update was rejected, as {why}: theta stays, lam rises")
     if held_out is not None and not held_out[1] <= held_out[0]:
         said.append("f rose on held-out cases: the update overfits its minibatch (sec. 12.2)")
     return tuple(said)

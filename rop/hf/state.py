@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from math import nan
 from typing import Literal, TypeAlias
 
+from rop.hf.moments import Averages
 from rop.hf.vectors import Vector
 
 Ended: TypeAlias = Literal[
@@ -39,6 +40,8 @@ class State:
         That f.
     best_iteration : int
         The number of iterations that led to this θ.
+    averages : Averages or None
+        m and v of Adaptive HF; None before the first iteration, and without it.
     """
 
     iteration: int
@@ -52,6 +55,7 @@ class State:
     best: Vector | None = None
     f_best: float = nan
     best_iteration: int = 0
+    averages: Averages | None = None
 
     @property
     def seed(self) -> int:

@@ -24,7 +24,7 @@ from rop.hf import (
     recipes,
 )
 
-NAMES = ["default", "basic", "martens2010", "momentum2012", "validated2012"]
+NAMES = ["default", "adaptive_hf", "basic", "martens2010", "momentum2012", "validated2012"]
 
 
 @pytest.mark.parametrize(

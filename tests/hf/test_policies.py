@@ -21,6 +21,7 @@ from rop.hf import (
     LanczosTrustRegion,
     LastIterate,
     LevenbergMarquardt,
+    Moments,
     NoPreconditioner,
     Ramp,
     Recipe,
@@ -53,6 +54,7 @@ def take(optimizer, count):
         recipes.validated2012(lam=1.0),
         recipes.momentum2012(batch=0.75, iterations=40),
         recipes.basic(),
+        Recipe(moments=Moments(epsilon=1.0, sigma=2.0, beta2=0.9, xi=1.0, size=None)),
         Recipe(damping=ScaleSensitive(0.1), preconditioner=ExactDiagonal(relative_kappa=1e-2)),
         Recipe(damping=ScaleSensitive(0.1, method="chapelle-erhan", relative_kappa=0.1),
                preconditioner=ChapelleErhan(probes=2)),
@@ -65,7 +67,7 @@ def take(optimizer, count):
         Recipe(cg=KrylovDescent(), damping=Undamped(), selection=LastIterate()),
         Recipe(Batches(gradient=Ramp(20, 60, 0, 10), held_out=20), start="chosen", restart=5),
     ],
-    ids=["validated2012", "momentum2012", "basic", "diag", "chapelle-erhan", "steihaug",
+    ids=["validated2012", "momentum2012", "basic", "moments", "diag", "chapelle-erhan", "steihaug",
          "elliptical", "gltr", "gltr-hessian", "ksd", "growing"],
 )  # fmt: skip
 def test_it_learns_repeats_bit_by_bit_and_can_be_taken_up_again(problem, recipe):

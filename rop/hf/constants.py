@@ -1,0 +1,41 @@
+"""The constants that Adaptive HF must be given, from a run."""
+
+from collections.abc import Iterable
+
+from rop.errors import RopValueError
+from rop.hf.record import Iteration, only_iterations
+from rop.support.arguments import checked
+
+
+@checked
+def prerun(records: Iterable[Iteration]) -> tuple[float, float]:
+    """Return σ and L as a run saw them, by any recipe (sec. 4 and appendix B).
+
+    Parameters
+    ----------
+    records : iterable of Iteration
+        The iterations, as in ``result.records``.
+
+    Returns
+    -------
+    sigma : float
+        The largest ‖∇f‖.
+    L : float
+        The largest L that a step needed in definition 1.
+
+    Raises
+    ------
+    RopValueError
+        If no iteration moved θ.
+
+    Examples
+    --------
+    >>> before = rop.hf.minimize(objective, theta, data, iterations=20)  # doctest: +SKIP
+    >>> sigma, L = rop.hf.prerun(before.records)  # doctest: +SKIP
+    >>> recipe = rop.hf.recipes.adaptive_hf("proof", sigma=sigma, L=L)  # doctest: +SKIP
+    """
+    history = list(only_iterations("records", records))
+    seen = [it.L_seen for it in history if it.step_norm]
+    if not seen:
+        raise RopValueError("prerun: records must have an iteration that moved theta, got none")
+    return max(it.gradient_norm for it in history), max(seen)
