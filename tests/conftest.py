@@ -1,5 +1,6 @@
 """What tests of the core share: memory that is watched, and the two engines, whole or in shards."""
 
+import signal
 from collections import deque
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -19,7 +20,9 @@ import rop.objective.products
 
 
 def pytest_configure(config):
-    """Try all random graphs unless the tests marked `ci` are left out."""
+    """Try all random graphs unless the tests marked `ci` are left out; let Ctrl-C interrupt."""
+    # A shell that starts the tests in the background ignores it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if "not ci" not in config.option.markexpr:
         random_graphs.ONE_IN = 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -71,7 +72,8 @@ class Spaces:
         def call(*vectors: Array) -> npt.ArrayLike:
             with contextlib.ExitStack() as modes:
                 for known in self.known.values():
-                    modes.enter_context(known.mode())
+                    if known.x64:
+                        modes.enter_context(sys.modules["jax"].enable_x64(True))
                 return self._call(name, function, takes, gives, vectors)
 
         return call

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
+import math
 import numbers
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -51,6 +51,8 @@ class Leaf:
         Whether it is a JAX array of 64 bits, which JAX makes in its 64-bit mode only.
     requires_grad : bool
         Whether it is a tensor with respect to which PyTorch differentiates.
+    plain : bool
+        Whether it is an array of NumPy's in float64, which needs no translation.
     """
 
     path: str
@@ -59,11 +61,12 @@ class Leaf:
     make: Callable[[Array], Any]
     x64: bool = False
     requires_grad: bool = False
+    plain: bool = False
 
     @property
     def size(self) -> int:
         """Number of entries."""
-        return int(np.prod(self.shape))
+        return math.prod(self.shape)
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,8 @@ class Structure:
         Number of entries of all leaves.
     dtype : numpy.dtype
         The coarsest dtype of its leaves.
+    x64 : bool
+        Whether JAX has to be in its 64-bit mode to make these arrays.
     """
 
     def __init__(self, name: str, root: Leaf | Branch) -> None:
@@ -109,6 +114,8 @@ class Structure:
         self.leaves = list(_leaves(root))
         self.n = sum(leaf.size for leaf in self.leaves)
         self.dtype = coarsest([leaf.dtype for leaf in self.leaves])
+        self._plain = isinstance(root, Leaf) and root.plain
+        self.x64 = any(leaf.x64 for leaf in self.leaves)
 
     @classmethod
     def of(cls, name: str, example: Any) -> Structure:
@@ -155,15 +162,6 @@ class Structure:
         """Path -> shape."""
         return {leaf.path or self.name: leaf.shape for leaf in self.leaves}
 
-    @contextlib.contextmanager
-    def mode(self) -> Iterator[None]:
-        """JAX's 64-bit mode, if these arrays have to be made in it."""
-        if any(leaf.x64 for leaf in self.leaves):
-            with sys.modules["jax"].enable_x64(True):
-                yield
-        else:
-            yield
-
     def unflatten(self, vector: Array, differentiable: bool = False) -> Any:
         """Containers of arrays that hold a vector's entries; those of float64 may be views of it.
 
@@ -173,6 +171,10 @@ class Structure:
         differentiable : bool
             Whether tensors require gradients where the example's did.
         """
+        if self._plain:
+            # The vector itself where it will do: some functions remember arrays by identity.
+            shape = self.leaves[0].shape
+            return vector if vector.shape == shape else vector.reshape(shape)
         start = 0
 
         def fill(node: Leaf | Branch) -> Any:
@@ -180,7 +182,6 @@ class Structure:
             if isinstance(node, Branch):
                 return node.build([fill(part) for part in node.parts.values()])
             start += node.size
-            # The vector itself where it will do: some functions remember arrays by identity.
             whole = node is self.root and vector.shape == node.shape
             values = vector if whole else flat[start - node.size : start].reshape(node.shape)
             made = node.make(values)
@@ -197,6 +198,9 @@ class Structure:
         Mismatch
             If `tree` does not have this structure; the message says where, and what to write.
         """
+        if self._plain and type(tree) is np.ndarray and tree.dtype == np.float64:
+            if tree.shape == self.leaves[0].shape:
+                return tree.ravel()
         arrays: list[Anything] = []
 
         def gather(node: Leaf | Branch, found: Any) -> None:
@@ -220,7 +224,7 @@ class Structure:
 
     def changed(self, tree: Any, vector: Array) -> Anything | None:
         """What `tree` holds, if that is no longer what `unflatten(vector)` put there."""
-        if all(leaf.dtype == np.float64 for leaf in self.leaves):
+        if self._plain or all(leaf.dtype == np.float64 for leaf in self.leaves):
             return None  # views of the vector, which shows it
         now = self.flatten(tree)
         return None if np.array_equal(now, self.flatten(self.unflatten(vector))) else now
@@ -428,7 +432,8 @@ def _leaf(name: str, path: str, node: Any) -> Leaf:
         )
     x64 = _is_jax(node) and array.dtype == np.float64
     requires_grad = _is_torch(node) and node.requires_grad
-    return Leaf(path, array.shape, array.dtype, _maker(node), x64, requires_grad)
+    plain = type(node) is np.ndarray and array.dtype == np.float64
+    return Leaf(path, array.shape, array.dtype, _maker(node), x64, requires_grad, plain)
 
 
 def _maker(example: Any) -> Callable[[Array], Any]:
