@@ -42,7 +42,12 @@ def norms(rows: Array) -> Array:
     squares: Array = np.einsum("km,km->k", rows, rows)
     if ((squares > ORDINARY) & (squares < 1 / ORDINARY)).all():
         return np.sqrt(squares)
-    return np.array([norm(row) for row in rows])
+    largest = np.abs(rows).max(axis=1, initial=0.0)
+    unit = np.where((largest > 0) & np.isfinite(largest), largest, 1.0)[:, None]
+    scaled = rows / unit
+    with np.errstate(invalid="ignore"):
+        sizes: Array = unit[:, 0] * np.sqrt(np.einsum("km,km->k", scaled, scaled))
+    return np.where(np.isfinite(largest), sizes, largest)
 
 
 def inner(x: Array, y: Array) -> float:

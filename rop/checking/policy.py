@@ -214,6 +214,14 @@ class _Estimates:
     def unknown(self) -> Array:
         return np.maximum(self.truncation, self.contradiction) + 2 * self.noise
 
+    def excusing(self, epsilon: float) -> Array:
+        """What is unknown of each estimate where it speaks for a product."""
+        if epsilon < EPSILON["float32"]:
+            return self.unknown
+        # Finer steps may agree with each other and be wrong: a part of Φ that comes in coarse
+        # digits, such as 1 - p of a saturated softmax, stands still there.
+        return self.truncation + 2 * self.noise
+
 
 def _estimates(ladder: Ladder) -> _Estimates:
     """Central differences and their first two Richardson extrapolations, coarse to fine."""
@@ -321,6 +329,7 @@ def _convicting(
     found: _Estimates, errors: Array, ladder: Ladder, kink: float, tolerance: Tolerance
 ) -> bool:
     """Whether two successive steps agree on a discrepancy that nothing explains."""
+    unknown = found.excusing(tolerance.epsilon)
     for i in range(1, len(errors)):
         error = errors[i]
         if (
@@ -331,7 +340,7 @@ def _convicting(
             and found.contradiction[i] <= AGREEMENT * error
             and kink <= AGREEMENT * error
         ):
-            excused = (errors <= error / 10) & (found.unknown <= error / 10)
+            excused = (errors <= error / 10) & (unknown <= error / 10)
             if not excused.any():
                 return True
     return False
