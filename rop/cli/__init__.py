@@ -28,6 +28,7 @@ COMMANDS = {
     "survey": "check the derivatives of a whole library: PyTorch's, JAX's, or a file's",
     "train": "train one of the papers' problems by Hessian-free optimization",
     "figure": "run a study of the papers and draw it",
+    "study": "compare methods in many trials, and go on where it was interrupted",
     "bench": "measure rop against bare GEMMs, JAX and PyTorch",
     "info": "show versions, cores, BLAS and GPU, and what is missing",
 }

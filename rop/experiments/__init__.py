@@ -4,6 +4,7 @@ Importing this package registers all of them in `EXPERIMENTS` and `STUDIES`.
 """
 
 from rop.experiments import (
+    adaptive_trials,
     cg_theory,
     curves28,
     damping_path,
@@ -44,6 +45,7 @@ __all__ = [
     "Findings",
     "Problem",
     "Study",
+    "adaptive_trials",
     "cg_theory",
     "curves28",
     "damping_path",
