@@ -254,14 +254,14 @@ class SoftmaxCrossEntropy(TableLoss):
         super().fit(z)
 
     def prediction(self, z: Array) -> Array:
-        e = np.exp(z - z.max(axis=-1, keepdims=True))
-        p: Array = e / e.sum(axis=-1, keepdims=True)
+        p: Array = np.exp(z - z.max(axis=-1, keepdims=True))
+        p /= p.sum(axis=-1, keepdims=True)
         return p
 
     def elements(self, z: Array, t: Array) -> Array:
-        below = z - z.max(axis=-1, keepdims=True)
-        log_p = below - np.log(np.exp(below).sum(axis=-1, keepdims=True))
-        each: Array = -np.sum(t * log_p, axis=-1)
+        log_p = z - z.max(axis=-1, keepdims=True)
+        log_p -= np.log(np.exp(log_p).sum(axis=-1, keepdims=True))
+        each: Array = -(t * log_p).sum(axis=-1)
         return each
 
     def root(self, p: Array, v: Array) -> Array:

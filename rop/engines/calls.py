@@ -14,17 +14,19 @@ from rop.programs.steps import Step
 
 def call(step: Step, cases: int, target: Array, *operands: Array) -> None:
     """Add to the target what a Python function returns, for one direction after the other."""
-    if not step.accumulate:
-        target.fill(0.0)
     for k in range(target.shape[1]):
         place = target[:, k]
         term = _returned(step, *[x[:, k % x.shape[1]] for x in operands])
-        if term.shape not in ((1, *place.shape[1:]), (cases, *place.shape[1:])):
-            expected = ", ".join(["cases", *map(str, place.shape[1:])])
-            raise RopValueError(f"{_where(step)} must return ({expected}), got {term.shape}")
-        if len(place) < len(term):
-            term = term.sum(axis=0, keepdims=True)
-        np.add(place, term, out=place, casting="same_kind")
+        if term.shape != place.shape:
+            if term.shape not in ((1, *place.shape[1:]), (cases, *place.shape[1:])):
+                expected = ", ".join(["cases", *map(str, place.shape[1:])])
+                raise RopValueError(f"{_where(step)} must return ({expected}), got {term.shape}")
+            if len(place) < len(term):
+                term = term.sum(axis=0, keepdims=True)
+        if step.accumulate:
+            np.add(place, term, out=place, casting="same_kind")
+        else:
+            place[...] = term
 
 
 def apply(step: Step, target: Array, *operands: Array) -> None:
@@ -50,6 +52,8 @@ def _returned(step: Step, *operands: Array) -> Array:
     except Exception as error:
         kind: Any = type(error)
         raise _both(kind)(f"{_where(step)} raised {kind.__name__}: {error}") from error
+    if type(found) is np.ndarray and found.dtype.kind == "f":
+        return found
     array: Array = np.asarray(found)
     if array.dtype.kind not in "fiub" or isinstance(found, np.ma.MaskedArray):
         what = type(found).__name__ if found is None else f"{type(found).__name__} of {array.dtype}"

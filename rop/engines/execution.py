@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rop.engines.cuda.cg import ConjugateGradient
 
 Space = Literal["theta", "outputs"]
-Purpose = Literal["value", "products"]
+Purpose = Literal["value", "gradient", "products"]
 Refuse: TypeAlias = Callable[[Mapping[str, NDArray[Any]]], None]
 
 # So much room for temporaries decides how many directions run at once.
@@ -46,8 +46,8 @@ class Execution(ABC):
         Name of the engine.
     dtype : dtype
         float32 or float64.
-    purpose : {"value", "products"}
-        Whether activations are kept.
+    purpose : {"value", "gradient", "products"}
+        What is wanted, which decides how many activations are kept.
 
     Attributes
     ----------
@@ -191,7 +191,7 @@ class NumpyExecution(Execution):
         self._cached: dict[Value, Array] = {}
         self._done: set[str] = set()
         self._work = 0
-        if self._purpose == "products":
+        if self._purpose != "value":
             self.refuse_what_does_not_fit()
 
     @property

@@ -218,7 +218,7 @@ class Spares:
 
     def take(self, key: tuple[Any, ...]) -> Any:
         """Return an execution that was made with such arguments, or None."""
-        for spare in reversed(list(self._waiting)):
+        for spare in self._waiting[::-1]:
             if spare.key == key:
                 with suppress(ValueError):  # another thread has taken it
                     self._waiting.remove(spare)
@@ -227,12 +227,16 @@ class Spares:
 
     def keep(self, execution: Reusable) -> None:
         """Keep an execution, unless it holds too much memory; others may have to go."""
-        limit = execution.spare_bytes
-        if execution.nbytes > limit:
+        global _newest
+        limit, size = execution.spare_bytes, execution.nbytes
+        if size > limit:
             return
         execution.released = next(_clock)
         self._waiting.append(execution)
         del self._waiting[: -self.most]
+        if _newest == (id(execution), size):
+            return  # nothing has been kept since it was counted
+        _newest = id(execution), size
         alike = [
             (one.released, one, spares)
             for spares in list(_kept)
@@ -255,6 +259,7 @@ class Spares:
 
 
 _clock = count()
+_newest = 0, 0  # the execution that was kept last, and its bytes
 _kept: WeakSet[Results | Layouts | Spares] = WeakSet()
 results = Results()
 

@@ -28,6 +28,9 @@ Run: TypeAlias = Callable[[Array, Array], Any]
 # So many programs stay bound to one execution, for several numbers of directions.
 _RUNS = 64
 
+# Bytes of a batch that is compared with the one before: it is checked once while it stays the same.
+_SMALL = 2**15
+
 
 class ShardedExecution(Execution):
     """Memory for θ and a batch in shards, and programs bound to it; see `Execution`.
@@ -42,7 +45,9 @@ class ShardedExecution(Execution):
 
     def __init__(self, algorithms: Algorithms, *key: Any) -> None:
         super().__init__(algorithms, *key)
-        self._layouts: Layouts = algorithms.prepared.setdefault("plans", Layouts())
+        # What is kept, and by which program, depends on the purpose.
+        plans = f"plans {self._purpose}"
+        self._layouts: Layouts = algorithms.prepared.setdefault(plans, Layouts())
         self._per_case = algorithms.z.per_case
         self.shards = self._split()
         self._refuse_what_does_not_fit()
@@ -51,6 +56,8 @@ class ShardedExecution(Execution):
         self._bytes: int | None = None
         self._done: set[str] = set()
         self._pending: dict[str, list[Run]] = {}
+        self._nothing = np.empty(0, self._dtype)
+        self._loaded: tuple[Any, ...] = ()
 
     @classmethod
     def take(cls, algorithms: Algorithms, *key: Any) -> Execution:
@@ -90,6 +97,12 @@ class ShardedExecution(Execution):
         self._pending.clear()
         self.theta[...] = theta
         self.stage(program)
+        small = sum([array.nbytes for array in batch.values()]) <= _SMALL
+        bits = (refuse, *[array.tobytes() for array in batch.values()]) if small else ()
+        if small and bits == self._loaded:
+            self._together(self._run_stages)
+            return
+        self._loaded = ()
 
         def load(i: int) -> None:
             shard = self.shards[i]
@@ -104,6 +117,7 @@ class ShardedExecution(Execution):
         except RopValueError:
             refuse(batch)  # its message tells positions in the whole batch
             raise
+        self._loaded = bits
 
     @property
     def theta(self) -> Array:
@@ -123,15 +137,17 @@ class ShardedExecution(Execution):
 
     def _run_stages(self, i: int) -> None:
         """Run on shard i what is pending."""
-        nothing = np.empty(0, self._dtype)
         # On the present thread: overflow shows in the values, not as a warning.
         with np.errstate(all="ignore"):
             for runs in self._pending.values():
-                runs[i](nothing, nothing)
+                runs[i](self._nothing, self._nothing)
 
     def _together(self, work: Callable[[int], Any]) -> None:
         """Do a work that includes the pending stages on all shards i; what fails stays pending."""
-        run_all([partial(work, i) for i in range(len(self.shards))])
+        if len(self.shards) == 1:
+            work(0)
+        else:
+            run_all([partial(work, i) for i in range(len(self.shards))])
         self._pending.clear()
 
     def values(self, value: Value) -> NDArray[Any]:
@@ -140,7 +156,8 @@ class ShardedExecution(Execution):
             if self._pending:
                 self._together(self._run_stages)
         arrays = [shard.array(value) for shard in self.shards]
-        return np.concatenate(arrays) if value.per_case else arrays[0].copy()
+        several = value.per_case and len(arrays) > 1
+        return np.concatenate(arrays) if several else arrays[0].copy()
 
     def give(self, buffer: str, array: Array) -> None:
         """Hand the shards their cases of an array that programs read from a named place."""
@@ -213,6 +230,7 @@ class ShardedExecution(Execution):
         """Bytes of "theta", "batch", what is "cached" for the products, and "work" space."""
         kinds = {
             "forward": "cached",
+            "forward to ∇L": "cached",
             "loss value": "cached",
             "loss gradient": "cached",
             "loss curvature": "cached",
@@ -242,7 +260,7 @@ class ShardedExecution(Execution):
         return {"cached": kept * size, "work": work * size}
 
     def _refuse_what_does_not_fit(self) -> None:
-        if self._purpose == "products":
+        if self._purpose != "value":
             self.refuse_what_does_not_fit()
 
     def _split(self) -> list[Shard]:

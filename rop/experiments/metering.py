@@ -97,6 +97,17 @@ class Metered(Objective):
         self.count["forward"] += len(np.asarray(next(iter(batch.values())))) if batch else 1
         return super().value(theta, batch, *arguments, **settings)
 
+    def _differentiate(
+        self,
+        theta: ArrayLike,
+        batch: Mapping[str, ArrayLike] | None,
+        *arguments: Any,
+        **settings: Any,
+    ) -> tuple[float, NDArray[Any]]:
+        cases = len(np.asarray(next(iter(batch.values())))) if batch else 1
+        self.count.update(forward=cases, gradient=cases)
+        return super()._differentiate(theta, batch, *arguments, **settings)
+
     def _cost(self, what: str) -> float:
         weights, first = _MULTIPLICATIONS[what]
         return weights * self._weights + first * self._first

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, TypeAlias, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,15 +28,22 @@ def real(name: str, values: ArrayLike, dtype: np.dtype[Any]) -> Array:
     RopTypeError
         If the values are not real numbers (complex, strings, objects).
     """
-    if type(values) is np.ndarray and values.dtype == dtype and values.flags.c_contiguous:
+    if _as_it_is(values, dtype):
         return values
     # What is too large for the dtype becomes inf, which is refused by name where it matters.
     with np.errstate(over="ignore"):
         return np.asarray(numbers(name, values), dtype=dtype, order="C")
 
 
+def _as_it_is(values: Any, dtype: np.dtype[Any]) -> TypeGuard[Array]:
+    """Whether engines can take the values as they are."""
+    return type(values) is np.ndarray and values.dtype == dtype and values.flags.c_contiguous
+
+
 def numbers(name: str, values: ArrayLike) -> Array:
     """Make an array of real numbers of any dtype; raises RopTypeError if they are not."""
+    if type(values) is np.ndarray and values.dtype.kind in "fiub":
+        return values
     if on_gpu(values):
         from rop.engines.cuda.arrays import fetched
 
@@ -98,9 +105,9 @@ def checked_batch(
         raise RopTypeError(
             f"batch: expected a mapping of {_names(shapes)} to arrays, got {type(batch).__name__}"
         )
-    given = dict(batch or {})
-    missing, unknown = sorted(shapes.keys() - given), sorted(given.keys() - shapes.keys())
-    if missing or unknown:
+    given = batch or {}
+    if given.keys() != shapes.keys():
+        missing, unknown = sorted(shapes.keys() - given), sorted(given.keys() - shapes.keys())
         raise RopValueError(
             f"batch: expected the entries {_names(shapes)}, got {_names(given)}; "
             f"missing {_names(missing)}, unknown {_names(unknown)}"
@@ -109,10 +116,12 @@ def checked_batch(
     cases: int | None = None
     for name, shape in shapes.items():
         values = given[name]
-        if name == classes:
+        array = values if _as_it_is(values, dtype) else None
+        if array is None and name == classes:
             values = _one_hot(f"batch[{name!r}]", values, shape, dtype)
-        array = real(f"batch[{name!r}]", values, dtype)
-        if array.ndim != len(shape) + 1 or array.shape[1:] != shape:
+        if array is None:
+            array = real(f"batch[{name!r}]", values, dtype)
+        if array.shape[1:] != shape or not array.ndim:
             expected = ", ".join(["N", *map(str, shape)]) + ("," if not shape else "")
             if name == classes:
                 labels = ", ".join(["N", *map(str, shape[:-1])]) + ("," if len(shape) == 1 else "")

@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rop.engines.memory import results
 from rop.errors import RopValueError
 from rop.objective.definition import Definition
 from rop.objective.diagonals import diagonal
 from rop.objective.inputs import LARGEST, Strength
 from rop.objective.operators import CurvatureOperator, gauss_newton, hessian, jacobian
 from rop.objective.per_case import rows
-from rop.objective.products import Products
+from rop.objective.products import Products, gradient
 from rop.objective.recording import Trace
 from rop.ops.kernels import Array
 from rop.programs.checkpointing import Checkpoints
@@ -94,14 +93,7 @@ class Linearization(Displayed):
     def gradient(self) -> NDArray[Any]:
         """∇f: (n,), by algorithm 1."""
         self._execution.stage(self._algorithms.loss_gradient)
-        result = results.empty(self.n, self.dtype)
-        penalty, theta = self.objective.penalty, self._execution.theta
-        plus = (penalty, theta) if isinstance(penalty, float) and penalty else None
-        nothing = np.empty(0, self.dtype)
-        self._execution.product("gradient", 1, nothing, result, "theta", "theta", plus)
-        if not isinstance(penalty, float):
-            result += penalty.astype(self.dtype) * theta
-        return result
+        return gradient(self.objective, self._execution, self.dtype)
 
     def jvp(self, v: ArrayLike) -> NDArray[Any]:
         """J v, by R-forward mode (sec. 5); no 1/N.

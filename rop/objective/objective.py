@@ -17,6 +17,7 @@ from rop.losses import TableLoss
 from rop.objective.definition import Definition, programs_of
 from rop.objective.inputs import checked_batch, numbers, real
 from rop.objective.linearization import Linearization
+from rop.objective.products import gradient
 from rop.objective.saving import save_theta
 from rop.objective.scipy import scipy_functions
 from rop.ops.kernels import Array
@@ -25,6 +26,7 @@ from rop.programs.checkpointing import Checkpoints
 # So many cases are predicted at once.
 _AT_ONCE = 1024
 
+_FLOATS = np.dtype(np.float64), np.dtype(np.float32)
 
 # Longer than any graph: who asks for more has mistaken the argument for another.
 _MOST_SEGMENTS = 10**6
@@ -143,10 +145,76 @@ class Objective(Definition):
         """
         values, kind = self._theta(theta, dtype, must_be_finite=False)
         arrays, cases = self._batch(batch, kind)
-        execution = engine_named(engine)(programs_of(self), cases, engine, kind, "value")
+        algorithms = programs_of(self)
+        execution = engine_named(engine)(algorithms, cases, engine, kind, "value")
         try:
-            execution.load(values, arrays, programs_of(self).value_program, self._refuse_batch)
+            execution.load(values, arrays, algorithms.value_program, self._refuse_batch)
             return self._mean(execution.losses(), cases, execution.theta)
+        finally:
+            execution.release()
+
+    def gradient(
+        self,
+        theta: ArrayLike,
+        batch: Mapping[str, ArrayLike] | None = None,
+        engine: str = DEFAULT_ENGINE,
+        dtype: DTypeLike | None = None,
+    ) -> NDArray[Any]:
+        """∇f(θ) alone, by algorithm 1: it keeps less than `linearize`, which has the arguments.
+
+        Returns
+        -------
+        ndarray, (n,)
+
+        Raises
+        ------
+        RopTypeError, RopValueError
+            If an argument does not fit, with the name and the position of what does not.
+        RopMemoryError
+            If there is not enough memory.
+        """
+        return self._differentiate(theta, batch, engine, dtype, value=False)[1]
+
+    def value_and_gradient(
+        self,
+        theta: ArrayLike,
+        batch: Mapping[str, ArrayLike] | None = None,
+        engine: str = DEFAULT_ENGINE,
+        dtype: DTypeLike | None = None,
+    ) -> tuple[float, NDArray[Any]]:
+        """f(θ) and ∇f(θ) from one forward sweep; see `gradient`.
+
+        Returns
+        -------
+        float
+            f(θ), infinite or NaN where the loss is.
+        ndarray, (n,)
+            ∇f(θ).
+        """
+        return self._differentiate(theta, batch, engine, dtype, value=True)
+
+    def _differentiate(
+        self,
+        theta: ArrayLike,
+        batch: Mapping[str, ArrayLike] | None,
+        engine: str,
+        dtype: DTypeLike | None,
+        value: bool,
+    ) -> tuple[float, NDArray[Any]]:
+        values, kind = self._theta(theta, dtype)
+        arrays, cases = self._batch(batch, kind)
+        algorithms = programs_of(self)
+        try:
+            execution = engine_named(engine)(algorithms, cases, engine, kind, "gradient")
+        except RopMemoryError:
+            at = self._linearization(self, values, arrays, cases, engine, "sqrt")
+            return at.value if value else np.nan, at.gradient()
+        try:
+            execution.load(values, arrays, algorithms.gradient_program, self._refuse_batch)
+            if value:
+                execution.stage(algorithms.loss_value)
+            found = self._mean(execution.losses(), cases, values) if value else np.nan
+            return found, gradient(self, execution, kind)
         finally:
             execution.release()
 
@@ -272,12 +340,12 @@ class Objective(Definition):
             )
         given = numbers("theta", theta)
         try:
-            kind = np.dtype(dtype if dtype is not None else given.dtype)
+            kind = given.dtype if dtype is None else np.dtype(dtype)
         except TypeError as error:
             raise RopTypeError(f"dtype: expected float32 or float64, got: {error}") from None
         if dtype is None and given.dtype.kind in "iub":
-            kind = np.dtype(np.float64)
-        if kind not in (np.float32, np.float64):
+            kind = _FLOATS[0]
+        if kind not in _FLOATS:
             raise RopTypeError(f"theta: expected float32 or float64, got {kind}; pass dtype=")
         if given.shape != (self.n,):
             raise RopValueError(f"theta: expected shape ({self.n},), got {given.shape}")

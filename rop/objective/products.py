@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rop.engines import engine_named
 from rop.engines.arrays import finite, on_gpu
-from rop.engines.execution import Space
+from rop.engines.execution import Execution, Space
 from rop.engines.memory import results
 from rop.errors import RopValueError
 from rop.objective.definition import Definition, programs_of
@@ -253,6 +253,17 @@ class Products:
                 )
             many = array.shape[-1]
         return array, many
+
+
+def gradient(objective: Definition, execution: Execution, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """∇f: (n,), where ∇L has been staged (alg. 1)."""
+    result = results.empty(objective.n, dtype)
+    penalty, theta = objective.penalty, execution.theta
+    plus = (penalty, theta) if isinstance(penalty, float) and penalty else None
+    execution.product("gradient", 1, np.empty(0, dtype), result, "theta", "theta", plus)
+    if not isinstance(penalty, float):
+        result += penalty.astype(dtype) * theta
+    return result
 
 
 def directions_first(array: Array, many: int | None) -> Array:

@@ -27,11 +27,20 @@ class Linearizable(Protocol):
     ) -> Linearization:
         """As `Objective.linearize`."""
 
+    def value_and_gradient(
+        self,
+        theta: ArrayLike,
+        batch: Mapping[str, ArrayLike] | None = None,
+        engine: str = "numba",
+        dtype: DTypeLike | None = None,
+    ) -> tuple[float, NDArray[Any]]:
+        """As `Objective.value_and_gradient`."""
+
 
 class ScipyFunctions:
     """f, ∇f and a curvature product of θ on one batch, in float64.
 
-    The functions share the forward sweep of the latest θ.
+    ``fun`` and ``jac`` share one sweep at the latest θ, all products one linearization.
 
     Parameters
     ----------
@@ -62,6 +71,7 @@ class ScipyFunctions:
         self._objective, self._batch, self._engine = objective, batch, engine
         self._product = curvature
         self._at: Linearization | None = None
+        self._theta: Vector | None = None
 
     def fun(self, theta: Vector) -> float:
         """f(θ).
@@ -75,7 +85,7 @@ class ScipyFunctions:
         -------
         float
         """
-        return self._linearized(theta).value
+        return self._differentiated(theta)[0]
 
     def jac(self, theta: Vector) -> Vector:
         """∇f(θ).
@@ -89,7 +99,7 @@ class ScipyFunctions:
         -------
         ndarray, shape (n,)
         """
-        return self._linearized(theta).gradient()
+        return self._differentiated(theta)[1].copy()
 
     def hessp(self, theta: Vector, v: Vector) -> Vector:
         """Hv or Gv at θ.
@@ -105,15 +115,17 @@ class ScipyFunctions:
         -------
         ndarray, shape (n,)
         """
-        at = self._linearized(theta)
-        return at.hvp(v) if self._product == "hessian" else at.ggnvp(v)
-
-    def _linearized(self, theta: Vector) -> Linearization:
         if self._at is None or not np.array_equal(self._at.theta, theta):
-            self._at = self._objective.linearize(
-                theta, self._batch, engine=self._engine, dtype=np.float64
+            self._at = self._objective.linearize(theta, self._batch, self._engine, np.float64)
+        return self._at.hvp(v) if self._product == "hessian" else self._at.ggnvp(v)
+
+    def _differentiated(self, theta: Vector) -> tuple[float, Vector]:
+        if self._theta is None or not np.array_equal(self._theta, theta):
+            self._found = self._objective.value_and_gradient(
+                theta, self._batch, self._engine, np.float64
             )
-        return self._at
+            self._theta = np.array(theta)
+        return self._found
 
 
 def scipy_functions(

@@ -193,6 +193,14 @@ class Algorithms(Model):
         return program.needed()
 
     @cached_property
+    def gradient_program(self) -> Program:
+        """Forward sweep and ∇L, keeping no more than the gradient and the loss read."""
+        program = Program("forward to ∇L", self.forward.steps + self.loss_gradient.steps)
+        read = self.product("gradient").reads() | self.loss_value.reads()
+        program.keep = read & {step.target for step in program.steps}
+        return program.needed()
+
+    @cached_property
     def outputs_program(self) -> Program:
         """Forward sweep to the outputs, which need no targets."""
         program = Program("outputs", list(self.forward.steps))

@@ -53,18 +53,25 @@ def test_the_ggn_lets_newton_cg_find_it_too(problem):
     assert np.linalg.norm(functions["jac"](found.x)) < 1e-2
 
 
-def test_one_forward_sweep_serves_a_theta(problem, monkeypatch):
+def test_one_sweep_serves_a_theta(problem, monkeypatch):
     objective, theta, batch = problem
-    linearize, calls = objective.linearize, []
-    monkeypatch.setattr(
-        objective, "linearize", lambda *a, **k: calls.append(1) or linearize(*a, **k)
-    )
+    calls = []
+
+    def counted(name):
+        method = getattr(objective, name)
+        monkeypatch.setattr(objective, name, lambda *a: calls.append(name) or method(*a))
+
+    counted("linearize")
+    counted("value_and_gradient")
     functions = ScipyFunctions(objective, batch, engine="numpy")
-    functions.fun(theta), functions.jac(theta), functions.hessp(theta, theta)
-    assert len(calls) == 1
+    functions.fun(theta)
+    functions.jac(theta)[:] = 0.0  # a caller may write to what it gets
+    np.testing.assert_array_equal(functions.jac(theta), objective.gradient(theta, batch, "numpy"))
+    functions.hessp(theta, theta), functions.hessp(theta, 2 * theta)
+    assert calls == ["value_and_gradient", "linearize"]
     theta[0] += 1.0  # SciPy changes vectors in place
     before = functions.fun(theta)
-    assert len(calls) == 2
+    assert calls[2:] == ["value_and_gradient"]
     assert before == objective.value(theta, batch, "numpy")
 
 

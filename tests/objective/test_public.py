@@ -6,7 +6,8 @@ import rop
 
 OBJECTIVE = {
     *("z", "loss", "l2", "hidden", "distance", "n", "parameters", "shapes", "slices"),
-    *("data_shapes", "output_shape", "init", "pack", "unpack", "linearize", "value"),
+    *("data_shapes", "output_shape", "init", "pack", "unpack", "linearize", "value", "gradient"),
+    "value_and_gradient",
     *("outputs", "predict", "save", "scipy", "by_itself", "penalty"),
 }
 LINEARIZATION = {

@@ -258,12 +258,16 @@ class DeviceExecution(ShardedExecution):
                 ("gradient", "ggnvp") if self._algorithms.segments else ("gradient", "ggnvp", "hvp")
             )
             programs += [self._algorithms.product(name) for name in names]
+        if self._purpose == "gradient":
+            programs.append(self._algorithms.product("gradient"))
         return [self._layouts(program, cases).work for program in programs]
 
     def _stages(self) -> list[Program]:
         a = self._algorithms
         if self._purpose == "value":
             return [a.value_program]
+        if self._purpose == "gradient":
+            return [a.gradient_program, a.loss_value]
         return [a.forward, a.loss_value, a.loss_gradient, a.loss_curvature, a.adjoints]
 
     def _refuse_what_does_not_fit(self) -> None:
