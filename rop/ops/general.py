@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -42,33 +43,35 @@ class General(Op):
         emit(a, Call(self.s, self._text("", len(z))), *z)
 
     def R(self, emit: Emit, Ra: Target, a: Value, z: Values, Rz: Values) -> None:
-        given, k = _present(Rz), len(z)
-
-        def rule(*arrays: Array) -> Array:
-            return self.Rs(arrays[:k], _with_zeros(arrays[:k], given, arrays[k:]))
-
-        emit(Ra, Call(rule, self._text("R", k)), *z, *[Rz[i] for i in given])
+        given = _present(Rz)
+        rule = partial(self._R, given)
+        emit(Ra, Call(rule, self._text("R", len(z))), *z, *[Rz[i] for i in given])
 
     def reverse(self, emit: Emit, da: Value, a: Value, z: Values, dz: Targets) -> None:
         for i, dz_i in enumerate(dz):
-
-            def rule(*arrays: Array, i: int = i) -> Array:
-                return self.sT(arrays[:-1], arrays[-1])[i]
-
-            emit(dz_i, Call(rule, self._text(f"∂{i + 1}ᵀ", len(z))), *z, da)
+            kernel = Call(partial(self._reverse, i), self._text(f"∂{i + 1}ᵀ", len(z)))
+            emit(dz_i, kernel, *z, da)
 
     def curvature(
         self, emit: Emit, da: Value, a: Value, z: Values, Rz: Values, Rdz: Targets
     ) -> None:
-        given, k = _present(Rz), len(z)
+        given = _present(Rz)
         for i, Rdz_i in enumerate(Rdz if given else ()):
-
-            def rule(*arrays: Array, i: int = i) -> Array:
-                Rz_arrays = _with_zeros(arrays[:k], given, arrays[k:-1])
-                return self.RsT(arrays[:k], Rz_arrays, arrays[-1])[i]
-
-            kernel = Call(rule, self._text(f"R∂{i + 1}ᵀ", k))
+            rule = partial(self._curvature, i, given)
+            kernel = Call(rule, self._text(f"R∂{i + 1}ᵀ", len(z)))
             emit(Rdz_i, kernel, *z, *[Rz[j] for j in given], da)
+
+    def _R(self, given: list[int], *arrays: Array) -> Array:
+        k = len(arrays) - len(given)
+        return self.Rs(arrays[:k], _with_zeros(arrays[:k], given, arrays[k:]))
+
+    def _reverse(self, i: int, *arrays: Array) -> Array:
+        return self.sT(arrays[:-1], arrays[-1])[i]
+
+    def _curvature(self, i: int, given: list[int], *arrays: Array) -> Array:
+        k = len(arrays) - len(given) - 1
+        Rz = _with_zeros(arrays[:k], given, arrays[k:-1])
+        return self.RsT(arrays[:k], Rz, arrays[-1])[i]
 
     def _text(self, rule: str, k: int) -> str:
         return f"{rule}{self.name}({', '.join(f'{{{i}}}' for i in range(k))})"

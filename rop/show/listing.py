@@ -5,12 +5,12 @@ For a network of layers this is the paper's algorithm 1, 4 or 5, line by line.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from rop.errors import RopTypeError, RopValueError
 from rop.graph import Node
-from rop.objective.definition import programs_of
+from rop.objective.definition import Definition, programs_of
 from rop.objective.objective import Objective
 from rop.ops.families import Bilinear, Elementwise
 from rop.ops.general import General
@@ -18,6 +18,7 @@ from rop.ops.kernels import Loops
 from rop.ops.rules import Value
 from rop.programs.algorithms import Algorithms
 from rop.programs.steps import Step
+from rop.show import mathematics
 from rop.show.folding import Loop, folded
 from rop.support.display import Displayed
 
@@ -109,14 +110,103 @@ class Listing(Displayed):
     title: str
     once: tuple[Line, ...]
     each: tuple[Line, ...]
+    objective: Definition = field(compare=False)
+    product: str
+
+    def numpy(self) -> str:
+        """Write the product as a function that needs NumPy alone, such as ggnvp(theta, batch, v).
+
+        Its arguments are those of `Objective.linearize` and of the product, its result is the same.
+        Each line has the rule, the node and the line of the user's file in a comment. Recurrences
+        are written out.
+
+        Returns
+        -------
+        str
+            The source of a module.
+
+        Raises
+        ------
+        RopTypeError
+            If a user's op cannot be written without what its file holds besides.
+        RopValueError
+            If the graph's constants have more than 100,000 elements.
+
+        Examples
+        --------
+        >>> exec(rop.explain(objective, "ggnvp").numpy())  # doctest: +SKIP
+        >>> ggnvp(theta, batch, v)  # doctest: +SKIP
+        """
+        from rop.show.source.module import numpy_source
+
+        within = without_value(programs_of(self.objective))
+        return numpy_source(
+            self.objective,
+            self.product,
+            self.title,
+            lambda steps: _comment(_line(list(steps), within)),
+            lambda program: [line.steps for line in _lines(program.steps, within)],
+        )
+
+    def latex(self) -> str:
+        """Write the lines as LaTeX: an ``aligned`` environment, for a formula of its own.
+
+        Returns
+        -------
+        str
+        """
+        rows = []
+        for heading, table in self._tables(_with_laws).items():
+            if table:
+                rows.append(rf"&\text{{{mathematics.prose(heading)}}}")
+            for entry in table:
+                if isinstance(entry, Loop):
+                    rows.append(rf"&\text{{for $k = 0, \ldots, {entry.rounds - 1}$:}}")
+                for text, _, said in [entry] if isinstance(entry, tuple) else entry.rows:
+                    sign = " += " if " += " in text else " = "
+                    target, formula = map(mathematics.formula, text.split(sign, 1))
+                    equals = r"\mathrel{+}=" if sign == " += " else "="
+                    indent = r"\quad " if isinstance(entry, Loop) else ""
+                    words = rf" &&\text{{{mathematics.prose(said)}}}"
+                    rows.append(f"{indent}{target} &{equals} {formula}{words}")
+        return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
+
+    def _repr_latex_(self) -> str:
+        return f"$\\displaystyle {self.latex()}$"
+
+    def markdown(self) -> str:
+        """Write the lines as tables in Markdown.
+
+        Returns
+        -------
+        str
+        """
+        text = [f"**{self.title}**"]
+        heads = ("formula", "shape", "rule", "paper", "source")
+        for heading, table in self._tables(_with_sources).items():
+            if not table:
+                continue
+            text += ["", heading, "", _row(heads), _row(["---"] * len(heads))]
+            for entry in table:
+                if isinstance(entry, Loop):
+                    text.append(_row([f"for k = 0, ..., {entry.rounds - 1}:", *[""] * 4]))
+                for formula, *rest in _rows(entry):
+                    indent = "&emsp;" if isinstance(entry, Loop) else ""
+                    text.append(_row([f"{indent}`{formula.strip()}`", *rest]))
+        return "\n".join(text) + "\n"
+
+    def _tables(
+        self, columns: Callable[[Line], tuple[str, ...]]
+    ) -> dict[str, list[tuple[str, ...] | Loop]]:
+        """The lines of each part under its heading, folded."""
+        blocks = {"once for each θ and batch": self.once, "for each product": self.each}
+        return {
+            heading: folded([columns(line) for line in block]) for heading, block in blocks.items()
+        }
 
     def __str__(self) -> str:
         text = [self.title]
-        blocks = {"once for each θ and batch": self.once, "for each product": self.each}
-        tables = {
-            heading: folded([(line.formula, line.shape, ", ".join(line.rules)) for line in block])
-            for heading, block in blocks.items()
-        }
+        tables = self._tables(lambda line: (line.formula, line.shape, ", ".join(line.rules)))
         shown = [row for table in tables.values() for entry in table for row in _rows(entry)]
         wide = max((len(formula) for formula, _, _ in shown), default=0)
         shapes = max((len(shape) for _, shape, _ in shown), default=0)
@@ -133,6 +223,22 @@ class Listing(Displayed):
     def __repr__(self) -> str:
         lines = f"{len(self.once)} lines once, {len(self.each)} for each product"
         return f"<Listing: {self.title}, {lines}; print it>"
+
+
+def _with_laws(line: Line) -> tuple[str, ...]:
+    return (
+        line.formula,
+        line.shape,
+        "; ".join(filter(None, map(", ".join, (line.rules, line.laws)))),
+    )
+
+
+def _with_sources(line: Line) -> tuple[str, ...]:
+    return line.formula, line.shape, *map(", ".join, (line.rules, line.laws, line.sources))
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
 def _rows(entry: tuple[str, ...] | Loop) -> list[tuple[str, ...]]:
@@ -176,7 +282,7 @@ def explain(objective: Objective, product: str = "ggnvp") -> Listing:
         strength = f"{objective.l2:g}" if isinstance(objective.l2, float) else "l2 *"
         penalty = f"{strength} {'θ' if product == 'gradient' else 'v'}"
         each += (Line("result", (penalty,), ("penalty",), "n", adds=True),)
-    return Listing(TITLES[product], once, each)
+    return Listing(TITLES[product], once, each, objective, product)
 
 
 def without_value(algorithms: Algorithms) -> dict[Node, str]:
@@ -230,6 +336,11 @@ def law_of(step: Step) -> str:
     if isinstance(op, Elementwise | General):
         return "chain rule (eq. 6)"
     return "linearity (eq. 4)"
+
+
+def _comment(line: Line) -> str:
+    """A line's rules, the paper's rules behind them, and where the user's file has the nodes."""
+    return "; ".join(filter(None, (", ".join(line.rules), ", ".join(line.laws), *line.sources)))
 
 
 def _part(step: Step) -> str:

@@ -20,11 +20,12 @@ from rop.hf.result import Records, Result
 from rop.objective.definition import programs_of
 from rop.objective.linearization import Linearization
 from rop.objective.objective import Objective
+from rop.objective.recording import KINDS
 from rop.ops.kernels import Loops
 from rop.programs.steps import Step
 from rop.show import checks, plot
 from rop.show.drawing import draw
-from rop.show.listing import Listing
+from rop.show.stepping import Snapshot, Stepping
 from rop.support import display
 
 if TYPE_CHECKING:
@@ -70,8 +71,17 @@ def _linearization(at: Linearization) -> str:
 
 
 @display.html.register
-def _listing(listing: Listing) -> str:
-    return f"<pre>{_text(str(listing))}</pre>"
+def _stepping(stepping: Stepping) -> str:
+    heads = ("node", "op", *KINDS)
+    current = stepping.current
+    step = "" if current is None else f"<pre>{_text(str(current))}</pre>"
+    said = str(stepping).partition("\n")[0]
+    return f"<p>{_text(said)}</p>{_table(heads, stepping.rows())}{step}"
+
+
+@display.html.register
+def _snapshot(step: Snapshot) -> str:
+    return f"<pre>{_text(str(step))}</pre>"
 
 
 @display.html.register

@@ -23,7 +23,11 @@ def shown():
     batch = {"x": rng.standard_normal((40, 4)), "t": np.eye(3)[rng.integers(0, 3, 40)]}
     theta = objective.init("glorot", seed=1)
     run = rop.hf.minimize(objective, theta, batch, engine="numpy", iterations=30)
+    steps = rop.step(objective.linearize(theta, batch, engine="numpy"), "hvp", theta)
+    steps.position = 2
     return {
+        "step": steps,
+        "snapshot": steps.current,
         "node": z,
         "objective": objective,
         "linearization": objective.linearize(theta, batch, engine="numpy"),
@@ -70,7 +74,8 @@ def parsed(html):
     [
         ("objective", {"svg", "table"}, ["SoftmaxCrossEntropy", "51 parameters", "W1", "6 × 4"]),
         ("linearization", {"table"}, ["40 cases", "cached", "MiB", "ggnvp", "hvp"]),
-        ("listing", {"pre"}, ["H v (algorithm 4)", "Rx2 = RW1 x + Rb1"]),
+        ("step", {"table", "pre"}, ["2 of", "Rda", "x2 += b1"]),
+        ("snapshot", {"pre"}, ["x2 += b1", "value of add"]),
         ("report", {"details"}, ["rop.check  PASS", "Hv   PASS"]),
         ("result", {"img"}, ["all iterations were done", "after 30 iterations"]),
         ("records", {"table"}, ["the last 20 of 30 iterations", "29", "‖∇f‖"]),
@@ -81,6 +86,12 @@ def test_html(shown, name, elements, words):
     assert elements <= set(found.names)
     for word in words:
         assert word in found.text
+
+
+def test_a_listing_is_a_formula(shown):
+    text = shown["listing"]._repr_latex_()
+    assert text.startswith("$") and r"\mathcal{R}x_{2} &= \mathcal{R}W_{1}\,x" in text
+    assert shown["listing"]._repr_html_() is None
 
 
 def test_a_node_is_a_picture(shown):
