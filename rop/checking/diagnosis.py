@@ -140,9 +140,9 @@ def _other_products(whole: Comparison, name: str, session: Session, point: Point
     product, right = whole.product, whole.truth
     for text, vector in candidates.items():
         factor = _project(product, vector)
-        left = norm(product - factor * vector)
-        if factor and left <= EXPLAINS * min(norm(product), norm(product - right)):
-            times = "" if abs(factor - 1) < NAMED else f"{factor:.6g} times "
+        little = EXPLAINS * min(norm(product), norm(product - right))
+        if factor and norm(product - factor * vector) <= little:
+            times = "" if norm(product - vector) <= little else f"{factor:.6g} times "
             return [f"this is {times}{text}, not {symbol[name]}"]
     for text, vector in (("v", whole.vector), ("theta", point.theta)):
         factor = _project(product - right, vector)
