@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rop import hf, nets
+from rop.engines import DEFAULT_ENGINE
 from rop.errors import RopValueError
 from rop.graph import ancestors, data
 from rop.losses import SigmoidCrossEntropy, SoftmaxCrossEntropy, SquaredError, TableLoss
@@ -62,7 +63,7 @@ class _Net(BaseEstimator):  # type: ignore[misc]
         n_iter_no_change: int = 5,
         validation_fraction: float = 0.0,
         random_state: int | np.random.RandomState | None = None,
-        engine: str = "numba",
+        engine: str = DEFAULT_ENGINE,
         verbose: bool = False,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes

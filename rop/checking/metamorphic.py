@@ -91,7 +91,8 @@ class _Identities:
         for name in ("jvp", "vjp", "loss_hvp", "ggnvp", "hvp"):
             yield f"{name} of a block", REORDERED, partial(self.of_a_block, name)
         other = "numpy" if self.engine == "numba" else DEFAULT_ENGINE
-        yield f"{other} engine", REORDERED, lambda: self.other_engine(other)
+        if other != self.engine:
+            yield f"{other} engine", REORDERED, lambda: self.other_engine(other)
         if at.cases * at.n <= PER_CASE_ELEMENTS:
             yield "mean of per-case gradients", REORDERED, self.per_case
         if isinstance(self.objective.loss, SoftmaxCrossEntropy):

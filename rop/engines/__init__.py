@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable
 from functools import cache
+from importlib.util import find_spec
 
 from rop.engines.execution import Execution, NumpyExecution
 from rop.errors import RopError, RopValueError
 
-_COMPILES = os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0")
+WHY_NOT_NUMBA = ""
+"""Why the engine "numba" cannot be used, and what to do; "" if it can."""
 
-DEFAULT_ENGINE = "numba" if _COMPILES else "numpy"
-"""The engine for those who name none: Numba's, unless Numba is told not to compile."""
+if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
+    WHY_NOT_NUMBA = "NUMBA_DISABLE_JIT is set; unset it"
+elif find_spec("numba") is None:
+    WHY_NOT_NUMBA = "Numba is not installed; install it"
+    warnings.warn(
+        "Numba is not installed, so rop computes with engine='numpy', which is slower", stacklevel=2
+    )
+
+DEFAULT_ENGINE = "numpy" if WHY_NOT_NUMBA else "numba"
+"""The engine for those who name none: "numba", or "numpy" if Numba cannot compile."""
 
 
 @cache
@@ -44,10 +55,10 @@ def engine_named(name: str) -> Callable[..., Execution]:
 
         return DeviceExecution.take
     if name == "numba":
-        if not _COMPILES:
+        if WHY_NOT_NUMBA:
             raise RopError(
-                "engine 'numba': NUMBA_DISABLE_JIT is set, but Numba has to compile this engine; "
-                "unset it, or use engine='numpy'"
+                f"engine 'numba': Numba has to compile it, but {WHY_NOT_NUMBA}, or use "
+                "engine='numpy'"
             )
         from rop.engines.sharded import ShardedExecution
 

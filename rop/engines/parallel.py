@@ -30,6 +30,14 @@ _CONTROLS = (
 )
 
 
+def threads() -> int:
+    """Return the number of cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1
+
+
 class _Job:
     """A task that a worker may run, unless the caller takes it back first.
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rop.engines.parallel import threads
 from rop.graph import ancestors
 from rop.hf.vectors import Vector
 from rop.objective.fingerprint import fingerprint
@@ -118,8 +119,6 @@ class Environment:
     @classmethod
     def here(cls) -> Environment:
         """Return the environment of this process."""
-        from rop.engines.numba.binding import threads  # Numba takes longer to load than rop
-
         versions = {"python": f"{sys.version_info.major}.{sys.version_info.minor}"}
         for name in ("rop", "numpy", "scipy", "numba"):
             try:

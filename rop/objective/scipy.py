@@ -22,7 +22,7 @@ class Linearizable(Protocol):
         self,
         theta: ArrayLike,
         batch: Mapping[str, ArrayLike] | None = None,
-        engine: str = "numba",
+        engine: str = DEFAULT_ENGINE,
         dtype: DTypeLike | None = None,
     ) -> Linearization:
         """As `Objective.linearize`."""

@@ -6,7 +6,6 @@ what sums over cases is added up at the end, in a fixed order. BLAS has one thre
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -19,7 +18,7 @@ from rop.engines.memory import Shard
 from rop.engines.numba import tape
 from rop.engines.numba.maps import expression_of, map_rows
 from rop.engines.numba.rows import rows_of
-from rop.engines.parallel import blas_threads
+from rop.engines.parallel import blas_threads, threads
 from rop.engines.planning import Plan
 from rop.engines.python_steps import python_step
 from rop.ops.expressions import Expression
@@ -51,14 +50,6 @@ class Table:
     def nbytes(self) -> int:
         """Bytes of the table."""
         return self.rows.nbytes + self.coefficients.nbytes + self.constants.nbytes
-
-
-def threads() -> int:
-    """Number of cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:
-        return os.cpu_count() or 1
 
 
 def shards(cases: int, flops: float) -> int:
