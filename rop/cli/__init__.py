@@ -29,6 +29,7 @@ COMMANDS = {
     "train": "train one of the papers' problems by Hessian-free optimization",
     "figure": "run a study of the papers and draw it",
     "study": "compare methods in many trials, and go on where it was interrupted",
+    "errata": "list the papers' errata, each with a proof that computes both formulas",
     "bench": "measure rop against bare GEMMs, JAX and PyTorch",
     "info": "show versions, cores, BLAS and GPU, and what is missing",
 }
