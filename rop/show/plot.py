@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from rop.hf.record import Iteration
 from rop.hf.result import Result
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -107,6 +108,9 @@ def iteration(
 def run(records: Result | Iterable[Iteration], path: str | Path | None = None) -> Figure:
     """Plot f, ‖∇f‖, λ, ρ, CG's steps and α against the iterations of HF.
 
+    A run of Adaptive HF has further panels: its step sizes, ‖g‖ with σ_t and the bound of eq. 26,
+    the moments, and the L that the steps needed.
+
     Parameters
     ----------
     records : Result, or iterable of Iteration
@@ -144,8 +148,11 @@ def run(records: Result | Iterable[Iteration], path: str | Path | None = None) -
     held_out = [(it.number + 1, it.f_held_out[1]) for it in history if it.f_held_out is not None]
     validated = [(it.number + 1, it.f_validation) for it in history if it.f_validation is not None]
 
-    figure = Picture(9.0, 7.2)
-    (of_f, of_gradient), (of_lam, of_rho), (of_steps, of_alpha) = figure.subplots(3, 2, sharex=True)
+    adaptive = all(it.adaptive is not None for it in history)
+    rows = 5 if adaptive else 3
+    figure = Picture(9.0, 2.4 * rows)
+    panels = figure.subplots(rows, 2, sharex=True)
+    (of_f, of_gradient), (of_lam, of_rho), (of_steps, of_alpha) = panels[:3]
     figure.suptitle(
         f"HF: f went from {f[0]:.4g} to {f[-1]:.4g} in {len(history)} iterations", fontsize=11
     )
@@ -197,7 +204,10 @@ def run(records: Result | Iterable[Iteration], path: str | Path | None = None) -
     of_alpha.plot(number, [it.step.alpha for it in history], color=BLUE, lw=1, **marks(number))
     rejected = [it.number for it in history if it.step.alpha == 0]
     of_alpha.plot(rejected, [0.0] * len(rejected), "x", color=VERMILLION)
-    of_alpha.set_ylim(-0.05, 1.1)
+    if adaptive:
+        _adaptive(panels[3:].ravel(), history)
+    else:
+        of_alpha.set_ylim(-0.05, 1.1)
     label(of_alpha, f"line search (updates rejected: {len(rejected)})", "iteration", "α")
     of_steps.xaxis.set_major_locator(MaxNLocator(integer=True))
     return save(figure, path)
@@ -268,6 +278,65 @@ def spectrum(matrix: ArrayLike, path: str | Path | None = None) -> Figure:
         "|eigenvalue| (f per unit of θ squared)",
     )
     return save(figure, path)
+
+
+def _adaptive(axes: Sequence[Axes], history: Sequence[Iteration]) -> None:
+    """Plot the quantities of Adaptive HF into four axes."""
+    from rop.show.pictures.figures import BLACK, BLUE, GREEN, ORANGE, VERMILLION, label, logarithmic
+
+    steps = [it.adaptive for it in history if it.adaptive is not None]
+    number = [it.number for it in history]
+    colours = (BLUE, VERMILLION, GREEN, ORANGE, BLACK)
+    first = steps[0]
+    for ax, lines, title, unit in (
+        (
+            axes[0],
+            {
+                "taken": [it.step.alpha for it in history],
+                "α̂, eq. 3": [step.alpha_hat for step in steps],
+                "α̃, eq. 30": [step.alpha_tilde for step in steps],
+                "α, eq. 28": [step.alpha_proof for step in steps],
+                "α*, eq. 27": [step.alpha_star for step in steps],
+            },
+            "step sizes, where positive",
+            "α",
+        ),
+        (
+            axes[1],
+            {
+                "‖g$_t$‖": [step.g_norm for step in steps],
+                "σ$_t$": [step.sigma_t for step in steps],
+                "bound of eq. 26": [step.g_bound for step in steps],
+            },
+            f"g, with ε and σ in β$_1$ = {first.beta1:.3g}",
+            "‖g‖ (f per unit of θ)",
+        ),
+        (
+            axes[2],
+            {
+                "‖m̂‖": [step.m_norm for step in steps],
+                "√v̂, largest": [step.root_v_range[1] for step in steps],
+                "√v̂, least": [step.root_v_range[0] for step in steps],
+            },
+            "moments, where positive",
+            "m̂ and √v̂ (units of δ or ∇f)",
+        ),
+        (
+            axes[3],
+            {
+                "needed": [it.L_seen for it in history],
+                "used": [step.L for step in steps],
+            },
+            "L of definition 1, where positive",
+            "L (f per unit of θ squared)",
+        ),
+    ):
+        for (name, values), colour in zip(lines.items(), colours, strict=False):
+            shown = [value if 0 < value < np.inf else np.nan for value in values]
+            ax.plot(number, shown, color=colour, lw=1, label=name)
+        ax.legend(fontsize=7, frameon=False)
+        label(ax, title, "iteration", unit)
+        logarithmic(ax, "y")
 
 
 def _history(records: Result | Iterable[Iteration]) -> list[Iteration]:

@@ -370,3 +370,23 @@ def test_a_run_shows_f_on_validation_data(records):
     assert_array_equal(x, [1, 3, 5, 6])
     assert_array_equal(y, [0.9, 0.7, 0.6, 0.65])
     assert "validation data" not in lines(rop.plot.run(records).axes[0])
+
+
+def test_a_run_of_adaptive_hf_has_its_quantities(records):
+    moments = rop.hf.Moments(xi=1.0, sigma=5.0, beta2=0.1)
+    history = trained(Recipe(moments=moments, batches=Batches(curvature=20)))
+    figure = rop.plot.run(history)
+    assert_complete(figure)
+    assert len(figure.axes) == 10 and len(rop.plot.run(records).axes) == 6
+    for ax, name, values in (
+        (6, "taken", [it.step.alpha for it in history]),
+        (6, "α̂, eq. 3", [it.adaptive.alpha_hat for it in history]),
+        (7, "σ$_t$", [it.adaptive.sigma_t for it in history]),
+        (7, "bound of eq. 26", [np.nan, *(it.adaptive.g_bound for it in history[1:])]),
+        (8, "‖m̂‖", [it.adaptive.m_norm for it in history]),
+        (9, "used", [100.0] * len(history)),
+    ):
+        assert_array_equal(lines(figure.axes[ax])[name][1], values)
+    needed = lines(figure.axes[9])["needed"][1]
+    for it, shown in zip(history, needed, strict=True):
+        assert shown == it.L_seen if it.L_seen > 0 else np.isnan(shown)
