@@ -11,6 +11,7 @@ from rop.hf.batches import Draw
 from rop.hf.conjugate_gradient import ConjugateGradient
 from rop.hf.curvature import Diagonal, Operator
 from rop.hf.evaluation import Along, Clock, Evaluator, Work
+from rop.hf.explaining import explained
 from rop.hf.levenberg_marquardt import reduction_ratio
 from rop.hf.line_search import Step
 from rop.hf.moments import AdaptiveStep, conjugate_smoothness
@@ -173,6 +174,16 @@ class Iteration:
         """The L that the step taken needs in definition 1 of Adaptive HF; NaN if θ stayed."""
         slope = self.step.alpha * self.step.slope
         return conjugate_smoothness(self.f_before, self.f_after, slope, self.step_norm)
+
+    def explain(self) -> str:
+        """Say why λ, CG's end, the update and α are what they are, from the record alone.
+
+        Returns
+        -------
+        str
+            Such as "ρ = 0.85 > 3/4, so λ 0.44 × 2/3 = 0.293."; a line for each decision.
+        """
+        return explained(self)
 
     @classmethod
     def of(

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import overload
 
 from rop.errors import RopTypeError, RopValueError
 from rop.graph import Node
+from rop.hf.recipe import Recipe
 from rop.objective.definition import Definition, programs_of
 from rop.objective.objective import Objective
 from rop.ops.families import Bilinear, Elementwise
@@ -20,6 +22,7 @@ from rop.programs.algorithms import Algorithms
 from rop.programs.steps import Step
 from rop.show import mathematics
 from rop.show.folding import Loop, folded
+from rop.show.recipe import RecipeListing, recipe_listing
 from rop.support.display import Displayed
 
 TITLES = {
@@ -247,30 +250,44 @@ def _rows(entry: tuple[str, ...] | Loop) -> list[tuple[str, ...]]:
     return [entry]
 
 
-def explain(objective: Objective, product: str = "ggnvp") -> Listing:
+@overload
+def explain(objective: Objective, product: str = "ggnvp") -> Listing: ...
+
+
+@overload
+def explain(objective: Recipe) -> RecipeListing: ...
+
+
+def explain(objective: Objective | Recipe, product: str = "ggnvp") -> Listing | RecipeListing:
     """List the program that computes a product: the paper's algorithm for this very graph.
+
+    Of a recipe of HF, list algorithm 3 with its choices and constants.
 
     Parameters
     ----------
-    objective : Objective
-        The objective.
+    objective : Objective or Recipe
+        The objective, or a recipe such as ``rop.hf.recipes.martens2010()``.
     product : str
         "gradient", "jvp", "vjp", "loss_hvp", "ggnvp" or "hvp".
 
     Returns
     -------
-    Listing
+    Listing or RecipeListing
         The lines; `print` folds the steps of a recurrence into a loop.
 
     Raises
     ------
     RopTypeError
-        If the objective is not one.
+        If it is neither an objective nor a recipe.
     RopValueError
         If there is no such product.
     """
+    if isinstance(objective, Recipe):
+        return recipe_listing(objective)
     if not isinstance(objective, Objective):
-        raise RopTypeError(f"explain: expected an Objective, got {type(objective).__name__}")
+        raise RopTypeError(
+            f"explain: expected an Objective or a Recipe, got {type(objective).__name__}"
+        )
     if product not in TITLES:
         raise RopValueError(f"explain: expected one of {list(TITLES)}, got {product!r}")
     algorithms = programs_of(objective)
