@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from keyword import iskeyword
 from math import prod
 from pathlib import Path
-from typing import Any, NoReturn, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -176,6 +176,24 @@ class Node(Displayed):
     def __le__(self, other: Operand) -> Node:
         return OPERATORS[">="](other, self)
 
+    def __and__(self, other: Operand) -> Node:
+        return OPERATORS["&"](self, other)
+
+    def __rand__(self, other: Operand) -> Node:
+        return OPERATORS["&"](other, self)
+
+    def __or__(self, other: Operand) -> Node:
+        return OPERATORS["|"](self, other)
+
+    def __ror__(self, other: Operand) -> Node:
+        return OPERATORS["|"](other, self)
+
+    def __invert__(self) -> Node:
+        return OPERATORS["~"](self)
+
+    def __abs__(self) -> Node:
+        return OPERATORS["abs"](self)
+
     def __getitem__(self, key: Any) -> Node:
         return OPERATORS["[]"](self, key)
 
@@ -196,8 +214,14 @@ class Node(Displayed):
     def __bool__(self) -> NoReturn:
         raise RopTypeError(
             f"{self!r} is neither true nor false while the graph is built; to choose case by case "
-            f"write rop.where(condition, a, b) ({user_line()})"
+            "write rop.where(condition, a, b), and for a condition of several parts "
+            f"(x > 0) & (x < 1) ({user_line()})"
         )
+
+    if not TYPE_CHECKING:  # where it would hide misspelt attributes
+
+        def __getattr__(self, name: str) -> NoReturn:
+            OPERATORS["attribute"](name)
 
     def __len__(self) -> int:
         if not self.shape:
@@ -341,6 +365,11 @@ def _checked_name(name: str) -> str:
 
 
 def _checked_shape(name: str, shape: int | Iterable[int]) -> Shape:
+    if isinstance(shape, np.ndarray) and not (shape.ndim == 1 and shape.dtype.kind in "iu"):
+        raise RopTypeError(
+            f"shape of {name!r} must be an int or a tuple, got an array: a graph holds no values; "
+            f"write its shape, {shape.shape if shape.ndim else ()}"
+        )
     try:
         axes = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
     except TypeError as error:

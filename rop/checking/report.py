@@ -191,6 +191,10 @@ class Report(Displayed):
         """0 for pass, 1 for fail, 2 for inconclusive."""
         return {"pass": 0, "fail": 1, "inconclusive": 2}[self.verdict]
 
+    def __bool__(self) -> bool:
+        """Whether it is ok, so that ``assert rop.check(...)`` fails unless every check passed."""
+        return self.ok
+
     def __repr__(self) -> str:
         verdicts = ", ".join(f"{p.symbol} {p.verdict}" for p in self.products.values())
         return f"<Report: {self.verdict.upper()}, n = {self.n:,}, seed {self.seed}; {verdicts}>"

@@ -98,4 +98,4 @@ def _train(given: argparse.Namespace) -> int:
     print(f"results: {folder}")
     if result.reason == "interrupted":
         return INTERRUPTED
-    return PASS if result.success else FAIL
+    return FAIL if result.status == 2 else PASS

@@ -29,7 +29,7 @@ from rop.hf.subproblem import Subproblem
 from rop.hf.validation import Validation
 from rop.hf.vectors import Vector, dot, norm
 from rop.losses import TableLoss
-from rop.objective.inputs import numbers
+from rop.objective.inputs import flat
 from rop.objective.objective import Objective
 from rop.programs.loss import Loss
 from rop.support.arguments import Count, NotNegative, checked, shown
@@ -78,8 +78,8 @@ class HessianFree(Iterator[Iteration]):
         The training set by the names of the objective's data, empty if it has none; or a `Stream`,
         which draws other cases for each iteration.
     recipe : Recipe or str, optional
-        The settings, or the name of a recipe such as "martens2010" (see `rop.hf.recipes`);
-        ``Recipe()`` by default.
+        The settings, or the name of a recipe such as "martens2010" (see `rop.hf.recipes`); by
+        default ``Recipe()``, and "newton" for an objective without a loss.
     engine : str
         The engine of the products: "numba", "numpy" or "cuda".
     dtype : dtype
@@ -134,7 +134,7 @@ class HessianFree(Iterator[Iteration]):
         patience: Count | None = None,
     ) -> None:
         with np.errstate(over="ignore"):  # infinity is refused by name
-            first = numbers("theta", theta).astype(_float("HessianFree", dtype))
+            first = flat(theta, objective.n).astype(_float("HessianFree", dtype))
         if first.shape != (objective.n,):
             raise RopValueError(
                 f"HessianFree: theta must have the objective's shape ({objective.n},), got "
@@ -381,13 +381,7 @@ def scaled(factor: float, x: Vector) -> Vector:
 
 
 def _suited(recipe: Recipe | str | None, objective: Objective) -> Recipe:
-    """Return the recipe; for an objective without a loss, which has no G, the default takes H."""
-    chosen = named(recipe)
-    if not objective.by_itself or chosen.curvature == "hessian":
-        return chosen
-    if recipe not in (None, "default"):
-        raise RopValueError(
-            "HessianFree: an objective without a loss has no G; give the recipe "
-            'curvature="hessian", or the objective its outputs and a loss'
-        )
-    return replace(chosen, curvature="hessian")
+    """Return the recipe; an objective without a loss has no G, so HF takes H, by default newton."""
+    if not objective.by_itself:
+        return named(recipe)
+    return replace(named("newton" if recipe in (None, "default") else recipe), curvature="hessian")

@@ -31,6 +31,45 @@ class Policy:
         return f"{type(self).__name__}({', '.join(arguments(self))})"
 
 
+class Lines(str):
+    """Text of several lines, which a notebook shows as they are."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def tree(policy: Any, usual: Any, indent: str = "    ") -> Iterator[str]:
+    """List all values within a policy, with the usual ones beside those that differ.
+
+    Parameters
+    ----------
+    policy : Policy
+        The policy.
+    usual : Policy
+        What to compare with; inside a policy of another class, with that class's defaults.
+    indent : str
+        What each line begins with.
+
+    Yields
+    ------
+    str
+        A line for each value, such as "    lam: 45.0  # default 1.0".
+    """
+    for field in fields(policy):
+        value = getattr(policy, field.name)
+        default = getattr(usual, field.name) if type(usual) is type(policy) else _default(field)
+        within = is_dataclass(value)
+        same = type(value) is type(default) if within else value == default
+        named = type(default).__name__ if is_dataclass(default) else repr(default)
+        mark = "" if same else f"  # default {named}"
+        said = type(value).__name__ if within else repr(value)
+        yield f"{indent}{field.name}: {said}{mark}"
+        if within:
+            yield from tree(value, default, f"{indent}    ")
+
+
 def arguments(policy: Any) -> list[str]:
     """Return the arguments that make a policy, without the defaults, such as "lam=45.0"."""
     return [

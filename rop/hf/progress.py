@@ -115,7 +115,9 @@ class Progress:
             f"{it.number + 1} of {self._iterations} iterations",
             f"{used:.1f}{time} s",
             f"f {it.f_after:.5g}{target}",
-            f"lam {it.lam_after:.3g}",
+            f"lam {it.lam_after:.3g}"
+            if it.radius_after is None
+            else f"radius {it.radius_after:.3g}",
             f"rho {it.rho:.2f}",
             f"CG {it.chosen}/{it.cg.steps}",
             f"alpha {it.step.alpha:.2g}",

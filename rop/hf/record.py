@@ -329,6 +329,8 @@ def _events(
     """Everything unusual and how it was handled, in the order of the algorithm."""
     said = []
     rule, solver = recipe.damping.rule, type(recipe.cg).__name__
+    adapted = "" if rule is None else "lam rises"
+    adapted = "the radius falls" if recipe.cg.region is not None else adapted
     if isinstance(recipe.cg, ConjugateGradient):
         solver = "CG"
         wanted = [s for s in recipe.selection.wanted(settings.max_steps) if s <= solution.steps]
@@ -353,8 +355,9 @@ def _events(
         before, full = f_reduction
         what = ORDINARY if isfinite(full) else "f is not a number at the full update"
         what = "the model predicts no change of f" if full <= before else what
-        shorter = ", and a shorter step is taken" if 0 < step.alpha < 1 else ""
-        said.append(f"{what}: lam rises{shorter}")
+        handled = [adapted] if adapted else []
+        handled += ["a shorter step is taken"] if 0 < step.alpha < 1 else []
+        said.append(f"{what}{': ' if handled else ''}{', and '.join(handled)}")
     if rule is not None and lam in (rule.lowest, rule.highest):
         said.append(f"lam is at its bound {lam:g}")
     if step.outcome == "not a descent direction":
@@ -365,7 +368,8 @@ def _events(
         alpha, value = step.trials[-1]
         why = "no step along it lowers f" if isfinite(value) else "f is not finite along it"
         why = why if alpha else "its step size is not above 0"
-        said.append(f"the update was rejected, as {why}: theta stays, lam rises")
+        what = f"the update was rejected, as {why}: theta stays"
+        said.append(f"{what}, {adapted}" if adapted else what)
     if held_out is not None and not held_out[1] <= held_out[0]:
         said.append("f rose on held-out cases: the update overfits its minibatch (sec. 12.2)")
     return tuple(said)

@@ -11,9 +11,9 @@ MESSAGES = {
     "target": (True, "f reached the target"),
     "gradient": (True, "the norm of the gradient is small enough"),
     "precision": (True, "the predicted gain is below the rounding error of f"),
-    "iterations": (True, "all iterations were done"),
-    "seconds": (True, "the time is up"),
-    "data": (True, "the stream of data came to its end"),
+    "iterations": (False, "the limit of iterations is reached"),
+    "seconds": (False, "the time is up"),
+    "data": (False, "the stream of data came to its end"),
     "callback": (True, "the callback raised StopIteration"),
     "validation": (True, "f on the validation data has not fallen for too long"),
     "interrupted": (False, "interrupted from the keyboard; theta is the last complete iteration's"),
@@ -25,6 +25,10 @@ MESSAGES = {
         "rop.check, or give the gradient more cases",
     ),
 }
+
+
+LIMITS = "iterations", "seconds", "data"
+"""Reasons that say where the run was to end at the latest, and nothing about θ."""
 
 
 class Records(list[Iteration], Displayed):
@@ -48,7 +52,9 @@ class Result(Displayed):
     nit : int
         The number of iterations.
     success : bool
-        Whether the run ended as asked for: False if it was interrupted or could not go on.
+        Whether f, its gradient, the validation data or the callback ended the run. As in SciPy, it
+        is False if a limit did (of iterations, time or data), which says nothing about θ; and if
+        the run was interrupted or could not go on.
     reason : str
         Why the run ended: "target", "gradient", "precision", "iterations", "seconds", "data",
         "callback", "validation", "saddle", "interrupted", "not finite", "undefined" or "rejected".
@@ -97,8 +103,8 @@ class Result(Displayed):
 
     @property
     def status(self) -> int:
-        """0 if the run ended as asked for, 1 if not."""
-        return 0 if self.success else 1
+        """0 for success, 1 if the run ended at a limit, 2 if it was interrupted or got stuck."""
+        return 0 if self.success else 1 if self.reason in LIMITS else 2
 
     @property
     def nfev(self) -> int:

@@ -19,7 +19,7 @@ from rop.hf.optimizer import HessianFree
 from rop.hf.progress import Live, Progress, watching
 from rop.hf.recipes import Recipe
 from rop.hf.record import Iteration
-from rop.hf.result import MESSAGES, Records, Result
+from rop.hf.result import LIMITS, MESSAGES, Records, Result
 from rop.hf.state import State
 from rop.hf.stationary import negative_curvature
 from rop.hf.streams import Data
@@ -69,8 +69,8 @@ def minimize(
         The training set by the names of the objective's data; empty if it has none. Arrays may be
         memory-mapped files; a `Stream` draws other cases for each iteration.
     recipe : Recipe or str, optional
-        The settings, or the name of a recipe such as "martens2010" (see `rop.hf.recipes`);
-        ``Recipe()`` by default.
+        The settings, or the name of a recipe such as "martens2010" (see `rop.hf.recipes`); by
+        default ``Recipe()``, and "newton" for an objective without a loss.
     iterations : int
         The largest number of iterations, those before a resumption included.
     seconds : float, optional
@@ -204,6 +204,8 @@ def minimize(
             f"{why}, but H has a negative eigenvalue, {found[0]:.3g} or lower: a saddle or a "
             "maximum; f falls on both sides along result.direction"
         )
+    if reason in LIMITS and records:
+        message += _so_far(records)
     if reason == run.ended and run.error is not None:
         message += f": {run.error}"
     best = state.best
@@ -224,6 +226,13 @@ def minimize(
         eigenvalue=None if found is None else found[0],
         direction=None if found is None else found[1],
     )
+
+
+def _so_far(records: list[Iteration]) -> str:
+    """Say how far from its end a run was that a limit ended."""
+    rejected = sum(it.step.alpha == 0 for it in records)
+    told = f"; the norm of the gradient was {records[-1].gradient_norm:.3g} at the last iteration"
+    return told + (f"; {rejected} of {len(records)} updates were rejected" if rejected else "")
 
 
 def _f_at_best(state: State, records: list[Iteration]) -> float:

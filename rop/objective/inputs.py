@@ -64,6 +64,27 @@ def numbers(name: str, values: ArrayLike) -> Array:
     return array
 
 
+def flat(theta: ArrayLike, n: int) -> Array:
+    """Make an array of θ; raises RopTypeError that names `pack` if it is a mapping of parameters.
+
+    Parameters
+    ----------
+    theta : array_like
+        What came for θ.
+    n : int
+        Its length, for the message.
+
+    Returns
+    -------
+    ndarray
+    """
+    if isinstance(theta, Mapping):
+        raise RopTypeError(
+            f"theta: expected a vector of shape ({n},), got a mapping; write objective.pack(theta)"
+        )
+    return numbers("theta", theta)
+
+
 def checked_batch(
     batch: Mapping[str, ArrayLike] | None,
     shapes: Mapping[str, Shape],

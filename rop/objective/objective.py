@@ -15,7 +15,7 @@ from rop.errors import RopMemoryError, RopTypeError, RopValueError
 from rop.graph import ancestors
 from rop.losses import TableLoss
 from rop.objective.definition import Definition, programs_of
-from rop.objective.inputs import checked_batch, numbers, real
+from rop.objective.inputs import checked_batch, flat, real
 from rop.objective.linearization import Linearization
 from rop.objective.products import gradient
 from rop.objective.saving import save_theta
@@ -333,12 +333,7 @@ class Objective(Definition):
     def _theta(
         self, theta: ArrayLike, dtype: DTypeLike | None, must_be_finite: bool = True
     ) -> tuple[Array, np.dtype[Any]]:
-        if isinstance(theta, Mapping):
-            raise RopTypeError(
-                f"theta: expected a vector of shape ({self.n},), got a mapping; write "
-                "objective.pack(theta)"
-            )
-        given = numbers("theta", theta)
+        given = flat(theta, self.n)
         try:
             kind = given.dtype if dtype is None else np.dtype(dtype)
         except TypeError as error:

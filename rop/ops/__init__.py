@@ -17,7 +17,20 @@ from rop.ops.arranging import (
     tril,
     triu,
 )
-from rop.ops.choices import abs, clip, greater, greater_equal, max, maximum, min, minimum, where
+from rop.ops.choices import (
+    abs,
+    clip,
+    greater,
+    greater_equal,
+    logical_and,
+    logical_not,
+    logical_or,
+    max,
+    maximum,
+    min,
+    minimum,
+    where,
+)
 from rop.ops.einsums import einsum
 from rop.ops.elementwise import (
     cos,
@@ -38,7 +51,7 @@ from rop.ops.elementwise import (
 )
 from rop.ops.families import Bilinear, Elementwise, Linear, Op
 from rop.ops.general import General
-from rop.ops.numpy_calls import CATALOGUE, refuse, ufunc
+from rop.ops.numpy_calls import CATALOGUE, attribute, refuse, ufunc
 from rop.ops.powers import power
 from rop.ops.products import dot, matmul, multiply
 from rop.ops.reductions import (
@@ -75,11 +88,16 @@ OPERATORS.update(
         "**": power,
         ">": greater,
         ">=": greater_equal,
+        "&": logical_and,
+        "|": logical_or,
+        "~": logical_not,
+        "abs": abs,
         "-x": negative,
         "[]": getitem,
         ".T": transpose,
         "ufunc": ufunc,
         "function": refuse,
+        "attribute": attribute,
     }
 )
 
@@ -119,6 +137,9 @@ __all__ = [
     "log1p",
     "log_softmax",
     "logaddexp",
+    "logical_and",
+    "logical_not",
+    "logical_or",
     "logsumexp",
     "matmul",
     "max",

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from rop.errors import RopValueError
+from rop.errors import RopTypeError, RopValueError
 from rop.graph import Node, Operand, Shape, as_node, user_line
-from rop.ops.arithmetic import broadcast_shape, subtract
+from rop.ops.arithmetic import add, broadcast_shape, subtract
 from rop.ops.families import Elementwise, Op
 from rop.ops.folding import fold
 from rop.ops.kernels import Array, Map, product
@@ -111,14 +111,42 @@ def greater_equal(x: Operand, y: Operand) -> Node:
     return NotNegative.of(subtract(x, y))
 
 
+def logical_and(x: Operand, y: Operand) -> Node:
+    """1 where both comparisons hold, else 0, elementwise. Also ``(z > 0) & (z < 1)``."""
+    return greater_equal(add(_comparison("&", x), _comparison("&", y)), 2.0)
+
+
+def logical_or(x: Operand, y: Operand) -> Node:
+    """1 where one of two comparisons holds, or both, else 0. Also ``(z < 0) | (z > 1)``."""
+    return greater(add(_comparison("|", x), _comparison("|", y)), 0.0)
+
+
+def logical_not(x: Operand) -> Node:
+    """1 where a comparison does not hold, else 0, elementwise. Also ``~(z > 0)``."""
+    return greater_equal(0.0, _comparison("~", x))
+
+
+def _comparison(sign: str, operand: Operand) -> Node:
+    if isinstance(operand, Node):
+        fits = operand.kind != "op" or isinstance(operand.op, Positive | NotNegative)
+    else:
+        fits = np.asarray(operand).dtype == bool
+    if not fits:
+        raise RopTypeError(
+            f"{sign}: expected comparisons in parentheses, such as (x > 0) & (x < 1), got "
+            f"{operand!r} ({user_line()})"
+        )
+    return as_node(operand)
+
+
 def where(condition: Operand, x: Operand, y: Operand) -> Node:
     """x where the condition is not 0, else y, elementwise; shapes broadcast.
 
     Parameters
     ----------
     condition : Node or array_like
-        Zeros and ones: a comparison such as ``x > 0``, data, or an array of booleans. No
-        derivative passes through it.
+        Zeros and ones: a comparison such as ``x > 0`` or ``(x > 0) & (x < 1)``, data, or an array
+        of booleans. No derivative passes through it.
     x, y : Node or array_like
         What is chosen from. Neither may have an infinite derivative where the other is chosen:
         write ``rop.log(rop.where(x > 0, x, 1))``, not ``rop.where(x > 0, rop.log(x), 0)``.
@@ -126,7 +154,18 @@ def where(condition: Operand, x: Operand, y: Operand) -> Node:
     Returns
     -------
     Node
+
+    Raises
+    ------
+    RopTypeError
+        If the condition is True or False, as x == 0 is: Python compares nodes by identity.
     """
+    if isinstance(condition, bool):
+        raise RopTypeError(
+            f"where: expected a comparison such as x > 0, got {condition}, which is what == and != "
+            "of nodes give: they compare no values. Write (x >= 0) & (x <= 0) for where x is 0 "
+            f"({user_line()})"
+        )
     operands = [as_node(operand) for operand in (condition, x, y)]
     shape = broadcast_shape("where", *[node.shape for node in operands])
     return Where.of(*[n if n.shape == shape else broadcast_to(n, shape) for n in operands])

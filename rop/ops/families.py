@@ -39,6 +39,12 @@ class Op(ABC):
     _made_of: tuple[type[Op], tuple[Shape, ...], dict[str, Any]] | None = None
 
     def __init__(self, *shapes: Shape) -> None:
+        if any(isinstance(shape, Node) for shape in shapes):
+            name = type(self).__name__
+            raise RopTypeError(
+                f"{name}: expected shapes, got a node; to apply the op write {name}.of(...) "
+                f"({user_line()})"
+            )
         self.shape = self.output_shape(*shapes)
 
     @property

@@ -19,12 +19,19 @@ _SIGNS = {
     np.power: "**",
     np.greater: ">",
     np.greater_equal: ">=",
+    np.logical_and: "&",
+    np.bitwise_and: "&",
+    np.logical_or: "|",
+    np.bitwise_or: "|",
+    np.logical_not: "~",
+    np.invert: "~",
 }
 _TURNED = {np.less: ">", np.less_equal: ">="}
 CATALOGUE: set[str] = set()
 """Names of the functions of `rop.ops`, which fills this in."""
 
 _NAMES = {"absolute": "abs", "vecdot": "dot"}
+_EQUALITY = {np.equal, np.not_equal}
 
 
 def ufunc(function: np.ufunc, method: str, *inputs: Any, **options: Any) -> Node:
@@ -62,9 +69,30 @@ def ufunc(function: np.ufunc, method: str, *inputs: Any, **options: Any) -> Node
 def refuse(function: Callable[..., Any]) -> NoReturn:
     """Raise RopTypeError that says what to write in place of one of NumPy's functions."""
     name = function.__name__
+    module = getattr(function, "__module__", None) or "numpy"  # ufuncs have none
     ours = _NAMES.get(name, name)
-    if ours in CATALOGUE:
+    if function in _EQUALITY:
+        remedy = "compare by >, <, >= and <=, joined by & and |"
+    elif ours in CATALOGUE:
         remedy = f"write rop.{ours}"
     else:
         remedy = "rop has no function of that name; build it from those of rop.ops"
-    raise RopTypeError(f"np.{name} computes with arrays, not with nodes; {remedy} ({user_line()})")
+    called = f"{module.replace('numpy', 'np')}.{name}"
+    raise RopTypeError(f"{called} computes with arrays, not with nodes; {remedy} ({user_line()})")
+
+
+def attribute(name: str) -> NoReturn:
+    """Raise AttributeError that says how to write one of an array's methods.
+
+    Parameters
+    ----------
+    name : str
+        The attribute that a node does not have.
+
+    Raises
+    ------
+    AttributeError
+        Always.
+    """
+    remedy = f"; write rop.{name}(node, ...) ({user_line()})" if name in CATALOGUE else ""
+    raise AttributeError(f"a node has no attribute {name!r}{remedy}")

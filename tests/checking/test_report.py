@@ -30,6 +30,14 @@ def test_the_text_says_what_is_wrong_first(wrong_report):
     assert all(line.isprintable() and len(line) < 200 for line in lines)
 
 
+def test_a_report_is_true_only_if_it_is_ok(wrong_report, network):
+    net = network()
+    with pytest.raises(AssertionError):
+        assert wrong_report
+    assert check_products(net.theta, **net.functions(), blocks=net.blocks)
+    assert not replace(wrong_report, verdict="inconclusive")
+
+
 def test_the_text_of_a_pass_names_the_oracle_and_the_slope(network):
     net = network()
     text = str(check_products(net.theta, **net.functions(), blocks=net.blocks))

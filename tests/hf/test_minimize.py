@@ -23,7 +23,7 @@ def short(**settings):
 
 def test_the_result_in_scipys_manner():
     result = short(iterations=7)
-    assert (result.nit, len(result.records), result.success) == (7, 7, True)
+    assert (result.nit, len(result.records), result.success) == (7, 7, False)
     assert result.reason == "iterations"
     assert result.x is result.theta
     assert result.theta.dtype == np.float32
@@ -60,7 +60,7 @@ def test_the_target_ends_the_run():
 
 def test_the_time_ends_the_run():
     result = short(seconds=0.0)
-    assert (result.reason, result.success, result.nit) == ("seconds", True, 1)
+    assert (result.reason, result.success, result.nit) == ("seconds", False, 1)
 
 
 def test_the_gradient_ends_the_run():

@@ -20,11 +20,12 @@ from rop.hf import (
     RelativeProgress,
     Structural,
     Tikhonov,
+    TrustRegion,
     minimize,
     recipes,
 )
 
-NAMES = ["default", "adaptive_hf", "basic", "martens2010", "momentum2012", "validated2012"]
+NAMES = [*recipes.MAKERS]
 
 
 @pytest.mark.parametrize(
@@ -108,9 +109,42 @@ def test_replace_without_changes_is_the_same_recipe():
 def test_a_printed_recipe_makes_the_same_recipe_again(name):
     recipe = recipes.named(name)
     names = {**vars(rop.hf), "inf": np.inf}
-    assert eval(str(recipe), names) == recipe  # what is printed is Python
-    assert str(Recipe()) == "Recipe()"
-    assert len(str(recipe)) < len(repr(recipe))
+    assert eval(repr(recipe), names) == recipe
+    assert repr(Recipe()) == "Recipe()"
+    assert len(repr(recipe)) < 1_500
+
+
+def test_a_printed_recipe_shows_every_number_and_marks_those_that_are_not_default():
+    lines = str(recipes.martens2010(lam=1.0, max_steps=80)).splitlines()
+    assert lines[0] == "Recipe"
+    assert "        lam: 1.0" in lines  # what was set is shown, default or not
+    assert "        max_steps: 80  # default 250" in lines
+    assert "    decay: 0.95  # default 0.5" in lines
+    assert "        rise: None  # default ObjectiveRise" in lines
+    assert "#" not in str(Recipe())
+    solver = str(recipes.newton())
+    assert "    damping: Undamped  # default Tikhonov" in solver
+    assert "            radius: 1.0\n" in solver
+
+
+def test_a_difference_takes_a_name_and_is_shown_as_lines():
+    shown = Recipe().diff("martens2010")
+    assert shown == Recipe().diff(recipes.martens2010())
+    assert repr(shown) == str(shown) and "\n" in repr(shown)
+    with pytest.raises(rop.RopError, match='did you mean "martens2010"'):
+        Recipe().diff("martens201")
+
+
+def test_who_looks_for_a_trust_region_is_told_where_it_goes():
+    region = TrustRegion()
+    words = r"write cg=ConjugateGradient\(region=TrustRegion\(\)\), damping=Undamped\(\)"
+    for settings in (
+        {"damping": region},
+        {"cg": region},
+        {"cg": ConjugateGradient(region=region)},
+    ):
+        with pytest.raises(rop.RopError, match=words):
+            Recipe(**settings)
 
 
 def test_a_policy_prints_what_is_not_default():

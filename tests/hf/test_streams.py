@@ -55,7 +55,7 @@ def test_the_end_of_the_data_ends_the_run(problem):
     objective, theta, _ = problem
     draw = sample(problem)
     result = minimize(objective, theta, Stream([draw(0), draw(1)]), engine="numpy")
-    assert (result.nit, result.reason, result.success) == (2, "data", True)
+    assert (result.nit, result.reason, result.success) == (2, "data", False)
     with pytest.raises(RopValueError, match="no batches"):
         minimize(objective, theta, Stream([]), engine="numpy")
 

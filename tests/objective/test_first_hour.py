@@ -184,7 +184,9 @@ def test_a_scalar_node_is_an_objective():
     assert rop.check(objective, theta, {}).ok
 
 
-@pytest.mark.parametrize("recipe", [None, "default", "basic"])
+@pytest.mark.parametrize(
+    "recipe", [None, "default", "basic", "martens2010", rop.hf.Recipe().replace(lam=0.1)]
+)
 def test_hf_minimises_a_scalar_node_by_its_hessian(recipe):
     found = rop.hf.minimize(rosenbrock(), [-1.2, 1.0], {}, recipe, dtype=np.float64)
     np.testing.assert_allclose(found.theta, 1.0, rtol=1e-12)
@@ -192,9 +194,51 @@ def test_hf_minimises_a_scalar_node_by_its_hessian(recipe):
     assert found.nit < 40
 
 
-def test_a_recipe_with_g_makes_no_sense_for_a_scalar_node():
-    with pytest.raises(rop.RopValueError, match='give the recipe curvature="hessian"'):
-        rop.hf.minimize(rosenbrock(), [-1.2, 1.0], {}, "martens2010")
+def test_structural_damping_makes_no_sense_for_a_scalar_node():
+    recipe = rop.hf.Recipe(damping=rop.hf.Structural())
+    with pytest.raises(rop.RopValueError, match="needs Gv; .* an objective with a loss"):
+        rop.hf.minimize(rosenbrock(), [-1.2, 1.0], {}, recipe)
+
+
+def lennard_jones(atoms):
+    p, energy = rop.param("p", (atoms, 3)), 0
+    for i in range(atoms):
+        for j in range(i):
+            s = 1 / rop.sum((p[i] - p[j]) ** 2) ** 3
+            energy += 4 * (s**2 - s)
+    return rop.Objective(energy)
+
+
+def test_the_default_for_a_function_alone_finds_a_minimum_of_a_molecule():
+    molecule = lennard_jones(7)
+    for seed in (1, 2, 3):
+        start = np.random.default_rng(seed).normal(size=21)
+        found = rop.hf.minimize(molecule, start, {}, dtype=np.float64)
+        assert found.recipe == rop.hf.recipes.newton()
+        assert found.success and found.nit < 60
+        assert all(it.step.alpha > 0 for it in found.records)
+        H = molecule.linearize(found.theta).H.matrix()
+        assert (np.linalg.eigvalsh(H) > -1e-5).all()  # six are 0: the molecule may move and turn
+        assert found.fun < -15.5
+
+
+def test_a_limit_is_no_success_and_the_message_says_how_far_the_run_came():
+    start = np.random.default_rng(1).normal(size=21)
+    recipe = rop.hf.Recipe()
+    found = rop.hf.minimize(lennard_jones(7), start, {}, recipe, iterations=40, dtype=np.float64)
+    rejected = sum(it.step.alpha == 0 for it in found.records)
+    assert (found.reason, found.success, found.status) == ("iterations", False, 1)
+    assert rejected > 0 and f"{rejected} of 40 updates were rejected" in found.message
+    assert f"gradient was {found.records[-1].gradient_norm:.3g}" in found.message
+
+
+def test_a_mapping_is_refused_in_the_same_words_everywhere():
+    for use in (
+        lambda f, theta: f.value(theta),
+        lambda f, theta: rop.hf.minimize(f, theta, {}),
+    ):
+        with pytest.raises(rop.RopTypeError, match=r"write objective.pack\(theta\)"):
+            use(rosenbrock(), {"a": [1.0, 2.0]})
 
 
 def test_a_scalar_for_each_case_is_averaged(rng):
@@ -260,6 +304,15 @@ def test_an_array_that_takes_in_a_node():
         (lambda x, y: 1 if x else 2, "write rop.where(condition, a, b)"),
         (lambda x, y: 1 if x[0] < y[0] else 2, "write rop.where(condition, a, b)"),
         (lambda x, y: max(x[0], y[0]), "write rop.where(condition, a, b)"),
+        (lambda x, y: rop.where(0 < x[0] < 1, x[0], y[0]), "(x > 0) & (x < 1)"),
+        (lambda x, y: rop.where(x == 0, x, y), "where: expected a comparison such as x > 0, got F"),
+        (lambda x, y: rop.where(x != 0, x, y), "Write (x >= 0) & (x <= 0) for where x is 0"),
+        (lambda x, y: np.zeros(3) == x, "with nodes; compare by >, <, >= and <="),
+        (lambda x, y: x > 0 & (y > 0), "&: expected comparisons in parentheses"),
+        (lambda x, y: (x > 0) | y, "|: expected comparisons in parentheses"),
+        (lambda x, y: ~rop.tanh(x), "~: expected comparisons in parentheses"),
+        (lambda x, y: rop.ops.Elementwise(x), "to apply the op write Elementwise.of(...)"),
+        (lambda x, y: np.linalg.norm(x), "np.linalg.norm computes with arrays"),
         (lambda x, y: float(x), "objective.outputs(theta, batch) computes them"),
         (lambda x, y: int(x[0]), "objective.outputs(theta, batch) computes them"),
         (lambda x, y: math.tanh(x[0]), "rop.tanh, ... build functions"),
@@ -269,6 +322,43 @@ def test_what_people_try_with_nodes(attempt, message):
     x, y = rop.data("x", 3), rop.param("y", 3)
     with pytest.raises(rop.RopTypeError, match=re.escape(message)):
         attempt(x, y)
+
+
+@pytest.mark.parametrize("name", ["sum", "mean", "reshape", "flatten", "dot"])
+def test_the_methods_of_arrays_are_functions_of_nodes(name):
+    x = rop.data("x", 3)
+    with pytest.raises(AttributeError, match=rf"write rop\.{name}\(node, \.\.\.\)"):
+        getattr(x, name)
+    with pytest.raises(AttributeError, match="a node has no attribute 'shpae'"):
+        x.shpae  # noqa: B018
+    assert not hasattr(x, "__array_interface__")
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        lambda x: (x > -1) & (x < 1),
+        lambda x: (x < -1) | (x >= 1),
+        lambda x: ~(x > 0),
+        lambda x: ~((x > -2) & (x < 2)) | ((x >= 0) & (x <= 0)),
+        lambda x: np.array([True, False, True, True, False]) & (x > 0),
+        lambda x: np.array([True, False, True, True, False]) | (x > 0),
+        lambda x: np.logical_not(x > 0),
+    ],
+)
+def test_comparisons_are_joined_as_in_numpy(condition):
+    w, theta = rop.param("w", 5), np.array([-3.0, -1.0, 0.0, 0.5, 2.0])
+    objective = rop.Objective(rop.where(condition(w), w**2, 3 * w), rop.SquaredError(np.zeros(5)))
+    right = np.where(condition(theta), theta**2, 3 * theta)
+    np.testing.assert_array_equal(objective.outputs(theta)[0], right)
+    slope = np.where(condition(theta), 2 * theta, 3.0)
+    np.testing.assert_array_equal(objective.linearize(theta).jvp(np.ones(5))[0], slope)
+
+
+def test_abs_of_a_node():
+    w = rop.param("w", 3)
+    objective = rop.Objective(rop.sum(abs(w)))
+    assert objective.value([-1.0, 2.0, -3.0]) == 6.0
 
 
 def test_the_sections_of_the_readme(tmp_path, monkeypatch):

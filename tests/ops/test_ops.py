@@ -235,6 +235,8 @@ def test_what_does_not_fit(build, words):
         (lambda: rop.data("x", 2.0), ["x"]),
         (lambda: rop.data("x", (2, 2.5)), ["x", "integers"]),
         (lambda: rop.data("x", True), ["x"]),
+        (lambda: rop.param("W", np.ones((3, 2))), ["W", "a graph holds no values", "(3, 2)"]),
+        (lambda: rop.param("b", np.ones(3)), ["b", "write its shape, (3,)"]),
         (lambda: rop.constant(1j), []),
         (lambda: len(S), ["scalar"]),
         (lambda: rop.ops.Linear.of(V, V), ["linear", "1"]),

@@ -77,7 +77,7 @@ def parsed(html):
         ("step", {"table", "pre"}, ["2 of", "Rda", "x2 += b1"]),
         ("snapshot", {"pre"}, ["x2 += b1", "value of add"]),
         ("report", {"details"}, ["rop.check  PASS", "Hv   PASS"]),
-        ("result", {"img"}, ["all iterations were done", "after 30 iterations"]),
+        ("result", {"img"}, ["the limit of iterations is reached", "after 30 iterations"]),
         ("records", {"table"}, ["the last 20 of 30 iterations", "29", "‖∇f‖"]),
     ],
 )
