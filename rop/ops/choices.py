@@ -128,7 +128,8 @@ def logical_not(x: Operand) -> Node:
 
 def _comparison(sign: str, operand: Operand) -> Node:
     if isinstance(operand, Node):
-        fits = operand.kind != "op" or isinstance(operand.op, Positive | NotNegative)
+        holds = isinstance(operand.op, Positive | NotNegative)
+        fits = holds or operand.kind in ("data", "constant")
     else:
         fits = np.asarray(operand).dtype == bool
     if not fits:
