@@ -91,6 +91,7 @@ from rop.ops import (
 from rop.show import plot
 from rop.show.drawing import draw
 from rop.show.listing import explain
+from rop.show.player.playing import play
 from rop.show.stepping import step
 
 if TYPE_CHECKING:
@@ -171,6 +172,7 @@ __all__ = [
     "outer",
     "pad",
     "param",
+    "play",
     "plot",
     "prod",
     "reciprocal",

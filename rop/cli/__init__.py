@@ -25,6 +25,7 @@ COMMANDS = {
     "check": "check the derivative products of an objective, or of functions",
     "explain": "list the program of a product, as the paper's algorithm",
     "draw": "draw the graph of an objective",
+    "play": "write a page that plays a product of an objective, step by step",
     "survey": "check the derivatives of a whole library: PyTorch's, JAX's, or a file's",
     "train": "train one of the papers' problems by Hessian-free optimization",
     "figure": "run a study of the papers and draw it",

@@ -1,0 +1,57 @@
+"""`rop play`: a product of the user's own objective, step by step in a page for the browser."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from rop.cli import PASS, arguments, loading
+from rop.errors import RopValueError
+from rop.objective.objective import Objective
+from rop.objective.recording import VECTORS
+from rop.show.player.playing import play
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `rop play`."""
+    parser.add_argument("factory", metavar="MODULE:FACTORY", help=loading.HELP)
+    parser.add_argument(
+        "--product",
+        choices=list(VECTORS),
+        default="ggnvp",
+        help="the product that the page opens with (default: ggnvp)",
+    )
+    parser.add_argument(
+        "--seed", type=arguments.seed, default=0, help="seed of the vector (default: 0)"
+    )
+    parser.add_argument(
+        "--out",
+        type=arguments.output_file,
+        default=Path("player.html"),
+        metavar="FILE",
+        help="the page (default: player.html)",
+    )
+    parser.set_defaults(run=_run)
+
+
+def _run(given: argparse.Namespace) -> int:
+    made = loading.made_by(given.factory)
+    if isinstance(made, dict):
+        made = tuple(made.get(name) for name in ("objective", "theta", "batch"))
+    if not (isinstance(made, tuple) and len(made) in (2, 3) and isinstance(made[0], Objective)):
+        raise RopValueError(
+            f"{given.factory} must return (objective, theta, batch), got {type(made).__name__}"
+        )
+    objective, *rest = made
+    at = objective.linearize(*rest, engine="numpy")
+    vector = VECTORS[given.product]
+    if vector is None:
+        direction = None
+    else:
+        shape = at.theta.shape if vector[1] == "theta" else at.outputs.shape
+        direction = np.random.default_rng(given.seed).standard_normal(shape)
+    play(at, given.product, direction, path=given.out)
+    print(given.out)
+    return PASS

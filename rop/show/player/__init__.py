@@ -1,0 +1,1 @@
+"""`play`: a product step by step in a page of its own, for a browser or a notebook."""
