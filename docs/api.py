@@ -33,7 +33,13 @@ def page() -> str:
         if isinstance(getattr(rop, name), ModuleType)
     ]
     modules.append(("rop.checking", __import__("rop.checking").checking))
-    return HEADER + "".join(section(title, module) for title, module in modules)
+    text = HEADER + "".join(section(title, module) for title, module in modules)
+    return re.sub(r"errat(?:um|a) [MHN]\d+(?:, [MHN]\d+)*", linked, text)
+
+
+def linked(citation: re.Match[str]) -> str:
+    """Link the numbers of a citation to their entries in docs/errata.md."""
+    return re.sub(r"[MHN]\d+", lambda n: f"[{n[0]}](errata.md#{n[0].lower()})", citation[0])
 
 
 def section(title: str, module: ModuleType) -> str:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from rop.cli import PASS
-from rop.experiments.errata import ERRATA, named
+from rop.experiments.errata import ERRATA, in_order, named
 from rop.experiments.errata.page import markdown, table, whole
 
 
@@ -29,7 +29,7 @@ def _run(given: argparse.Namespace) -> int:
         given.markdown.write_text(markdown(), encoding="utf-8")
         print(f"{len(ERRATA)} errata: {given.markdown}")
     elif given.number is None:
-        print(table(ERRATA.values()))
+        print(table(in_order()))
     else:
         print(whole(named(given.number)))
     return PASS

@@ -75,8 +75,8 @@ def figure5(seconds: float, seed: int) -> Findings:
     text = (
         "A root near the small eigenvalue multiplies the error at the large one by "
         f"{1 - large / nu:.2g}, a root near the large one that at the small one by only "
-        f"{1 - small / nu2:.2g}: CG prefers high curvature. Eq. 13 with ω = ½η²/λ "
-        "(erratum M55) gives CG's own error."
+        f"{1 - small / nu2:.2g}: CG prefers high curvature. Eq. 13 with ω = ½η²/λ, "
+        "whose ½ the definition lacks (erratum M55), gives CG's own error."
     )
     return Findings({"factors": factors, "polynomials": rows}, {"figure5": figure}, text)
 

@@ -1,9 +1,12 @@
 """Every erratum is proved: the printed formula is off, the corrected one is not."""
 
+import ast
+import re
 from math import isfinite
 from pathlib import Path
 from pkgutil import resolve_name
 
+import numpy as np
 import pytest
 
 from rop.cli import main
@@ -27,6 +30,70 @@ def test_names_of_the_library_exist(one):
     for name in one.used:
         resolve_name(name)
     assert (one.severity == "S3") == (one.compute is None)
+
+
+def half_of_the_penalty(self, delta, lam):
+    return lam * (delta @ (self._d * delta)) / 4
+
+
+def transposed_root(self, p, v):
+    return np.sqrt(p) * v - np.sqrt(p) * np.sum(p * v, axis=-1, keepdims=True)
+
+
+@pytest.mark.parametrize(
+    ("number", "name", "as_printed"),
+    [
+        ("M16", "rop.hf.recipe.Recipe.next_start", lambda self, i, solution, delta, f: delta),
+        ("M21", "rop.ops.families.Elementwise.curvature", lambda *_: None),
+        ("M44", "rop.hf.damping_matrices.DiagonalMatrix.penalty", half_of_the_penalty),
+        ("M46", "rop.hf.damping.Structural.structural", lambda self, lam, mu: mu),
+        (
+            "M48",
+            "rop.experiments.errata.damping.reduction_ratio",
+            lambda f, after, q: (after - f) / q,
+        ),
+        ("M61", "rop.losses.SoftmaxCrossEntropy.root", transposed_root),
+        ("M66", "rop.hf.recipe.min", max),
+    ],
+)
+def test_a_proof_fails_where_the_library_has_the_printed_formula(
+    number, name, as_printed, monkeypatch
+):
+    monkeypatch.setattr(name, as_printed, raising=False)
+    assert ERRATA[number].proof().corrected > 0.01
+
+
+CITED = re.compile(r"(?<!rop )errat(?:um|a)\s+((?:[MHN]\d+(?:,\s+|\s+and\s+|-)?)+)", re.IGNORECASE)
+
+
+def test_every_citation_names_an_entry():
+    files = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "rop").rglob("*.py")]
+    files += [*(ROOT / "tests").rglob("*.py"), *(ROOT / "tutorials").glob("*.py")]
+    cited = {}
+    for file in files:
+        for listed in CITED.findall(file.read_text(encoding="utf-8")):
+            cited |= {number: file for number in re.findall(r"[MHN]\d+", listed)}
+    assert len(cited) > 30
+    unknown = {number: file for number, file in cited.items() if number not in ERRATA}
+    assert not unknown
+
+
+def test_messages_have_numbers_in_parentheses_only():
+    for file in (ROOT / "rop").rglob("*.py"):
+        text = file.read_text(encoding="utf-8")
+        if not CITED.search(text):
+            continue
+        tree = ast.parse(text)
+        documents = {
+            id(node.value)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                if id(node) not in documents:
+                    bare = re.sub(r"\([^)]*\)", "", node.value)
+                    assert not CITED.search(bare), f"{file}:{node.lineno}: say it in words"
 
 
 def test_the_page_is_what_the_command_writes(tmp_path, capsys):

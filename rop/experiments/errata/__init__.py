@@ -7,7 +7,19 @@ Proof(printed=0.987, corrected=4.2e-10, compared='Hv with the central difference
 A new one is a function in the module of its section, decorated with `erratum`.
 """
 
-from rop.experiments.errata import products, training
-from rop.experiments.errata.entry import ERRATA, Erratum, Proof, named
+from rop.experiments.errata import adaptive, conjugate_gradients, damping, note, products, training
+from rop.experiments.errata.entry import ERRATA, Erratum, Proof, in_order, named
 
-__all__ = ["ERRATA", "Erratum", "Proof", "named", "products", "training"]
+__all__ = [
+    "ERRATA",
+    "Erratum",
+    "Proof",
+    "adaptive",
+    "conjugate_gradients",
+    "damping",
+    "in_order",
+    "named",
+    "note",
+    "products",
+    "training",
+]

@@ -94,7 +94,7 @@ class Erratum:
 
 
 ERRATA: dict[str, Erratum] = {}
-"""Every erratum by its number, in the order of the papers."""
+"""Every erratum by its number."""
 
 
 def slip(number: str, place: str, printed: str, corrected: str, why: str, *used: str) -> None:
@@ -145,6 +145,14 @@ def _enter(entry: Erratum) -> None:
     if entry.number in ERRATA:
         raise RopValueError(f"an erratum has this number already: {entry.number}")
     ERRATA[entry.number] = entry
+
+
+def in_order() -> list[Erratum]:
+    """Return all entries, paper by paper and by number."""
+    papers = list(PAPERS)
+    return sorted(
+        ERRATA.values(), key=lambda one: (papers.index(one.number[0]), int(one.number[1:]))
+    )
 
 
 def named(number: str) -> Erratum:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from math import inf
 from textwrap import fill
 
-from rop.experiments.errata.entry import ERRATA, PAPERS, SEVERITIES, Erratum, Proof
+from rop.experiments.errata.entry import PAPERS, SEVERITIES, Erratum, Proof, in_order
 
 HEADER = """# Errata
 
@@ -81,7 +81,7 @@ def markdown() -> str:
     parts = [HEADER]
     for letter, paper in PAPERS.items():
         parts.append(f"\n## {paper[0].upper()}{paper[1:]}\n")
-        parts += [_section(one) for one in ERRATA.values() if one.number[0] == letter]
+        parts += [_section(one) for one in in_order() if one.number[0] == letter]
     return "\n".join(parts)
 
 
