@@ -191,6 +191,7 @@ class NumpyExecution(Execution):
         self._cached: dict[Value, Array] = {}
         self._done: set[str] = set()
         self._work = 0
+        self._measured: set[tuple[str, int]] = set()
         if self._purpose != "value":
             self.refuse_what_does_not_fit()
 
@@ -216,8 +217,10 @@ class NumpyExecution(Execution):
                 self._done.add(program.name)
 
     def _run(self, program: Program, K: int, **ends: Array) -> dict[Value, Array]:
-        elements = program.temporaries(self.cases, K)
-        self._work = max(self._work, elements * self._dtype.itemsize)
+        if (program.name, K) not in self._measured:
+            self._measured.add((program.name, K))
+            elements = program.temporaries(self.cases, K)
+            self._work = max(self._work, elements * self._dtype.itemsize)
         return run(program, self.cases, K, self._given | ends, self._cached)
 
     def performed(
