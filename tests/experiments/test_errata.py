@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rop.cli import main
-from rop.experiments.errata import ERRATA
+from rop.experiments.errata import ERRATA, in_order
 from rop.experiments.errata.entry import attempt, off
 
 ROOT = Path(__file__).parents[2]
@@ -36,6 +36,14 @@ def half_of_the_penalty(self, delta, lam):
     return lam * (delta @ (self._d * delta)) / 4
 
 
+def whole_matrix(self, lam):
+    return lam * np.diag(self._d)
+
+
+def beta1_of_algorithm_1(self):
+    return self.epsilon / (self.epsilon + self.sigma)
+
+
 def transposed_root(self, p, v):
     return np.sqrt(p) * v - np.sqrt(p) * np.sum(p * v, axis=-1, keepdims=True)
 
@@ -52,8 +60,10 @@ def transposed_root(self, p, v):
             "rop.experiments.errata.damping.reduction_ratio",
             lambda f, after, q: (after - f) / q,
         ),
+        ("M58", "rop.hf.damping_matrices.DiagonalMatrix.diagonal", whole_matrix),
         ("M61", "rop.losses.SoftmaxCrossEntropy.root", transposed_root),
         ("M66", "rop.hf.recipe.min", max),
+        ("H7", "rop.hf.moments.Moments.beta1", property(beta1_of_algorithm_1)),
     ],
 )
 def test_a_proof_fails_where_the_library_has_the_printed_formula(
@@ -108,6 +118,20 @@ def test_one_entry_shows_formulas_errors_and_source(capsys):
     assert main(["errata", "m21"]) == 0
     said = capsys.readouterr().out
     assert "s''(x_{i+1}) Rx_{i+1}" in said and "def m21()" in said and "below 1e-6" in said
+
+
+def test_the_table_has_a_line_of_errors_for_every_proof(capsys):
+    assert main(["errata"]) == 0
+    said = capsys.readouterr().out
+    assert said.count("as corrected below 1e-6") == len(PROVED) and len(PROVED) == 57
+    assert [line.split()[0] for line in said.splitlines() if line[0] in "MHN"] == list(
+        one.number for one in in_order()
+    )
+
+
+def test_every_entry_of_the_page_has_an_anchor():
+    page = (ROOT / "docs" / "errata.md").read_text(encoding="utf-8")
+    assert re.findall('<a id="(.*)"></a>', page) == [one.number.lower() for one in in_order()]
 
 
 def test_an_unknown_number_is_refused(capsys):

@@ -135,7 +135,7 @@ def h7() -> Errors:
     def least(beta1: float) -> float:
         return beta1 / ((1 - beta1) - beta1)
 
-    return attempt(lambda: least(1 / 2), 1.0), off(least(moments.beta1), 1.0)
+    return attempt(lambda: least(1 / 2), 1.0), attempt(lambda: least(moments.beta1), 1.0)
 
 
 @erratum(

@@ -186,7 +186,6 @@ slip(
     "M63",
     "S1",
     "sec. 12.1, completed square",
-    "rop.hf.cg.pcg",
     printed="M = ½(Jδ + ∇L)ᵀL''(Jδ + ∇L) + c, c = f(θ) - ∇LᵀL''⁻¹∇L",
     corrected="M = ½(Jδ + L''⁻¹∇L)ᵀL''(Jδ + L''⁻¹∇L) + c, c = f(θ) - ½ ∇LᵀL''⁻¹∇L",
     why="Completing the square adds and subtracts ½ ∇LᵀL''⁻¹∇L.",

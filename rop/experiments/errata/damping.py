@@ -56,7 +56,7 @@ def m36() -> Errors:
     "M37",
     "S1",
     "sec. 8.1, inverse of B̂",
-    "rop.hf.damping.Tikhonov",
+    "rop.checking.museum.training",
     printed="B̂⁻¹ = Vᵀ(Σ + λI)⁻¹V",
     corrected="B̂⁻¹ = V(Σ + λI)⁻¹Vᵀ",
     why="The columns of V are the eigenvectors of B = VΣVᵀ.",

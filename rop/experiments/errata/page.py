@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from math import inf
 from textwrap import fill
@@ -10,14 +11,15 @@ from rop.experiments.errata.entry import PAPERS, SEVERITIES, Erratum, Proof, in_
 
 HEADER = """# Errata
 
-Corrections of the three papers that the library follows. `rop errata --markdown`
-writes this page; do not edit it. `rop errata` computes the proofs again, and `rop errata M21` shows
-one entry with the source of its proof.
+Corrections of the two papers that the library follows, and of an introductory note on the subject.
+`rop errata --markdown` writes this page; do not edit it. `rop errata` computes the proofs again,
+and `rop errata M21` shows one entry with the source of its proof.
 
 A proof computes the printed and the corrected formula and gives the error of each against an
 independent truth: central differences, a dense solution, or a closed form. Errors are relative
-unless the entry says otherwise. "Cannot be computed" means that shapes do not fit or that a name is
-not defined. Where the library has the corrected formula, the proof runs the library's code.
+unless the entry says otherwise. "Cannot be computed" means that shapes do not fit, that a divisor
+is 0, or that a name is not defined. Where the library has the corrected
+formula, the proof runs the library's code.
 """
 
 
@@ -95,27 +97,32 @@ def number(error: float) -> str:
 def _section(one: Erratum) -> str:
     lines = [
         f'<a id="{one.number.lower()}"></a>\n',
-        f"### {one.number}: {one.place}\n",
-        f"- Printed: {one.printed}",
-        f"- Correct: {one.corrected}",
-        f"- Why: {one.why}",
+        f"### {one.number}: {_plain(one.place)}\n",
+        f"- Printed: {_plain(one.printed)}",
+        f"- Correct: {_plain(one.corrected)}",
+        f"- Why: {_plain(one.why)}",
         f"- Severity: {SEVERITIES[one.severity]}.",
     ]
     proof = one.proof()
     if proof is not None:
         lines.append(
             f"- Error as printed: {number(proof.printed)}; as corrected: "
-            f"{number(proof.corrected)}. Compared: {proof.compared}"
+            f"{number(proof.corrected)}. Compared: {_plain(proof.compared)}"
         )
     if one.used:
         lines.append(f"- In rop: {', '.join(f'`{name}`' for name in one.used)}")
     return "\n".join(lines) + "\n"
 
 
+def _plain(text: str) -> str:
+    """Text whose stars, underscores and less-than signs Markdown leaves alone."""
+    return re.sub(r"([*_<])", r"\\\1", text)
+
+
 def _errors(proof: Proof | None) -> str:
     if proof is None:
         return ""
-    return f"  (error {number(proof.printed)}, corrected {number(proof.corrected)})"
+    return f"  (error as printed {number(proof.printed)}, as corrected {number(proof.corrected)})"
 
 
 def _indented(label: str, text: str) -> str:
