@@ -11,7 +11,18 @@ import numpy as np
 
 from rop.errors import RopTypeError, RopValueError
 from rop.graph import Node, data, param
-from rop.ops import elu, relu, sigmoid, softplus, stack, tanh
+from rop.ops import (
+    avg_pool2d,
+    conv2d,
+    elu,
+    flatten,
+    max_pool2d,
+    relu,
+    sigmoid,
+    softplus,
+    stack,
+    tanh,
+)
 from rop.support.arguments import check
 
 Activation: TypeAlias = str | Callable[[Node], Node]
@@ -98,6 +109,51 @@ def autoencoder(sizes: Sequence[int], activation: Activation = "sigmoid") -> tup
     x = data("x", encoder[0])
     code = _layers(x, encoder, s).named("code")
     return x, _layers(code, decoder, s, first=len(encoder))
+
+
+def lenet(activation: Activation = "relu", pool: str = "max") -> tuple[Node, Node]:
+    """Build LeNet-5 for images of 28 x 28 (LeCun et al. 1998; Motokawa & Tezuka 2020).
+
+    Two convolutions with kernels of 5 x 5, to 6 and to 16 channels, each followed by pooling over
+    2 x 2; then layers of 120, 84 and 10 units. LeCun et al. have activation "tanh" and pool
+    "average", pad the images to 32 x 32, and have weights in the pooling and fewer in the second
+    convolution.
+
+    Parameters
+    ----------
+    activation : str or callable
+        Function of the hidden units: a key of `ACTIVATIONS`, or what makes a node of a node.
+    pool : {"max", "average"}
+        Of each window, the largest element or the mean.
+
+    Returns
+    -------
+    x : Node
+        The image, data named "x" of shape (1, 28, 28).
+    z : Node
+        The 10 outputs before any nonlinearity. The 44,426 parameters are named W1, b1, ..., W5, b5.
+
+    Raises
+    ------
+    RopTypeError, RopValueError
+        If the activation or the pool is unknown.
+
+    Examples
+    --------
+    >>> x, z = lenet()
+    >>> x.shape, z.shape
+    ((1, 28, 28), (10,))
+    """
+    s = _function(activation)
+    pools = {"max": max_pool2d, "average": avg_pool2d}
+    if not isinstance(pool, str) or pool not in pools:
+        raise RopValueError(f"pool must be one of {', '.join(pools)}; got {pool!r}")
+    x = data("x", (1, 28, 28))
+    y = x
+    for layer, (inputs, outputs) in enumerate(((1, 6), (6, 16)), 1):
+        W, b = param(f"W{layer}", (outputs, inputs, 5, 5)), param(f"b{layer}", outputs)
+        y = pools[pool](s(conv2d(y, W, b)), 2)
+    return x, _layers(flatten(y), [256, 120, 84, 10], s, first=3)
 
 
 def rnn(

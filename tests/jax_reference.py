@@ -24,14 +24,17 @@ from rop.ops import (
     arithmetic,
     arranging,
     choices,
+    convolution,
     einsums,
     elementwise,
     lookup,
+    pooling,
     powers,
     products,
     shaping,
     solving,
     trigonometry,
+    windows,
 )
 
 jax.config.update("jax_enable_x64", True)
@@ -58,6 +61,28 @@ def _stacked(op, *z):
     begin = op.adjoints[1].walks[1].offset
     axis = [int(np.prod(op.shape[i + 1 :])) for i in range(len(op.shape))].index(begin)
     return jnp.stack(z, axis=axis)
+
+
+def _pooled(op, z, start, join):
+    """Windows of one channel after the other, reduced by JAX."""
+    window, stride = (1, *op.grid.size), (1, *op.grid.stride)
+    return jax.lax.reduce_window(z, start, join, window, stride, "VALID")
+
+
+def _windows(op, z):
+    """What a kernel of size k sees of each channel, in JAX's own patches."""
+    grid = op.grid
+    found = jax.lax.conv_general_dilated_patches(
+        z[None], grid.size, grid.stride, "VALID", rhs_dilation=grid.dilation
+    )
+    return found.reshape(op.shape)
+
+
+def _convolved(op, W, u):
+    count = op.groups
+    left = W.reshape(count, len(W) // count, -1)
+    right = u.reshape(count, left.shape[-1], -1)
+    return jnp.einsum("goi,gip->gop", left, right).reshape(op.shape)
 
 
 RULES = {
@@ -101,6 +126,11 @@ RULES = {
     einsums.Einsum2: lambda op, x, y: jnp.einsum(op.subscripts, x, y),
     elementwise.Expm1: lambda op, z: jnp.expm1(z),
     elementwise.Log1p: lambda op, z: jnp.log1p(z),
+    convolution.AddBiases: lambda op, z, b: z + b.reshape(-1, *(1,) * (z.ndim - 1)),
+    convolution.Convolve: _convolved,
+    pooling.AveragePool: lambda op, z: _pooled(op, z, 0.0, jax.lax.add) / np.prod(op.grid.size),
+    pooling.MaxPool: lambda op, z: _pooled(op, z, -jnp.inf, jax.lax.max),
+    windows.Windows: _windows,
     lookup.Take: lambda op, z: jnp.take(z, op.indices, op.axis - 1).reshape(op.shape),
     powers.LogOfBase: lambda op, z: jnp.log(z),
     powers.Power: lambda op, z: z**op.p,

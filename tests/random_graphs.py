@@ -529,6 +529,43 @@ def _cumulative(growing: Growing, entry: Entry) -> None:
     growing.apply(f"CumulativeSum.of({entry.name})", bound)
 
 
+def _convolve(growing: Growing, entry: Entry) -> None:
+    """A convolution of the node as an image or as a sequence, of one or two channels."""
+    draw, size = growing.draw, entry.node.size
+    channels = draw(st.sampled_from([c for c in (1, 2) if size % c == 0]))
+    height = draw(st.sampled_from([d for d in (1, 2, 3, 4) if size // channels % d == 0]))
+    image = (channels, height, size // channels // height)
+    if one := draw(st.booleans()):
+        image = (channels, size // channels)
+    padding, dilation = draw(st.integers(0, 1)), draw(st.integers(1, 2))
+    fits = [k for k in (2, 1, 3) if dilation * (k - 1) + 1 <= min(image[1:]) + 2 * padding]
+    k, groups = draw(st.sampled_from(fits)), draw(st.integers(1, channels))
+    W = growing.param((2, channels // groups, *[k] * (len(image) - 1)))
+    options = f"padding={padding}, dilation={dilation}, groups={groups}"
+    stride = draw(st.integers(1, 3)) if size <= LARGEST_NODE // 2 else 3
+    bias = f", {growing.fitting((2,)).name}" if draw(st.booleans()) else ""
+    growing.apply(
+        f"rop.conv{1 if one else 2}d(rop.reshape({entry.name}, {image}), {W.name}{bias}, "
+        f"stride={stride}, {options})",
+        entry.bound * math.prod(W.node.shape[1:]) + LARGEST_BOUND,
+    )
+
+
+def _pool(name: str):
+    """Pooling of the node as an image of one channel."""
+
+    def grow(growing: Growing, entry: Entry) -> None:
+        draw, size = growing.draw, entry.node.size
+        height = draw(st.sampled_from([d for d in (1, 2, 3, 4) if size % d == 0]))
+        width = size // height
+        k = draw(st.sampled_from([k for k in (2, 1, 3) if k <= min(height, width)]))
+        stride, padding = draw(st.integers(1, 3)), draw(st.integers(0, k // 2))
+        image = f"rop.reshape({entry.name}, (1, {height}, {width}))"
+        growing.apply(f"rop.{name}({image}, {k}, {stride}, {padding})", entry.bound)
+
+    return grow
+
+
 def _one(bound: float) -> float:
     return 1.0
 
@@ -585,6 +622,8 @@ SMOOTH = {
     "roll": _function("rop.roll({0}, 2)", lambda b: b),
     "pad": _function("rop.pad(rop.flatten({0})[:9], (1, 2))", lambda b: b),
     "take": _function("rop.take({0}, [0, 0, -1])", lambda b: b),
+    "convolve": _convolve,
+    "avg_pool": _pool("avg_pool2d"),
     "negative": _function("-{0}", lambda b: b),
     "scale": _function("-1.5 * {0}", lambda b: 1.5 * b),
     "shift": _function("0.5 - {0}", lambda b: b + 0.5),
@@ -596,6 +635,7 @@ KINKED = {
     "leaky_relu": _function("rop.leaky_relu({0}, 0.2)", lambda b: b),
     "clip": _function("rop.clip({0}, -0.4, 0.7)", _one),
     "max": _function("rop.max({0})", lambda b: b),
+    "max_pool": _pool("max_pool2d"),
     "where": _function("rop.where({0} > 0.1, rop.square({0}), {0})", lambda b: max(b, b * b)),
 }
 OWN = {

@@ -8,7 +8,7 @@ import rop
 import rop.datasets
 from rop.errors import RopTypeError, RopValueError
 from rop.graph import ancestors
-from rop.nets import ACTIVATIONS, autoencoder, mlp
+from rop.nets import ACTIVATIONS, autoencoder, lenet, mlp
 
 FUNCTIONS = {
     "tanh": np.tanh,
@@ -140,3 +140,32 @@ def test_unknown_activations_are_named_with_the_known_ones(build):
         build([3, 2], "swish")
     with pytest.raises(RopTypeError, match="activation must be a name or a function"):
         build([3, 2], 5)
+
+
+@pytest.mark.parametrize(("activation", "pool"), [("relu", "max"), ("tanh", "average")])
+def test_lenet(activation, pool):
+    x, z = lenet(activation, pool)
+    assert (x.shape, z.shape) == ((1, 28, 28), (10,))
+    shapes = parameters(z)
+    assert shapes["W2"] == (16, 6, 5, 5) and shapes["W3"] == (120, 256)
+    assert sum(int(np.prod(shape)) for shape in shapes.values()) == 44_426
+    found, images, p = outputs(z)
+    reduce = np.max if pool == "max" else np.mean
+    y = images
+    for number in (1, 2):
+        windows = np.lib.stride_tricks.sliding_window_view(y, (5, 5), (2, 3))
+        y = np.einsum("ncijpq,ocpq->noij", windows, p[f"W{number}"])
+        y = FUNCTIONS[activation](y + p[f"b{number}"][:, None, None])
+        n, c, height, width = y.shape
+        y = reduce(y.reshape(n, c, height // 2, 2, width // 2, 2), axis=(3, 5))
+    y = y.reshape(len(y), -1)
+    for number in (3, 4, 5):
+        y = layer(y, p, number)
+        y = FUNCTIONS[activation](y) if number < 5 else y
+    np.testing.assert_allclose(found, y, rtol=1e-12, atol=1e-12 * np.abs(y).max())
+
+
+@pytest.mark.parametrize("pool", ["min", None])
+def test_lenet_refuses(pool):
+    with pytest.raises(RopValueError, match="pool must be one of max, average"):
+        lenet(pool=pool)

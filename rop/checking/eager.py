@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from string import ascii_lowercase
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -110,9 +111,11 @@ def evaluate(kernel: Kernel, shape: Shape, arrays: Sequence[Array]) -> Array:
     subscripts = ",".join(f"Z{letters}" for _ in views) + "->Z" + "".join(letters[i] for i in kept)
     term = kernel.coefficient * np.einsum(subscripts, *views)
     result = np.zeros((rows, int(np.prod(shape))))
-    strides = (result.strides[0], *(8 * to.strides[i] for i in kept))
-    extents = (rows, *(kernel.extents[i] for i in kept))
-    as_strided(result[:, to.offset :], extents, strides)[...] = term
+    places = np.array(to.offset)
+    for i in kept:
+        places = places[..., None] + to.strides[i] * np.arange(kernel.extents[i])
+    everywhere: Any = (slice(None), places)
+    np.add.at(result, everywhere, term)
     return result.reshape(rows, *shape)
 
 

@@ -12,6 +12,7 @@ from rop.losses import LossGraph
 from rop.objective.objective import Objective
 from rop.ops import Elementwise
 from rop.ops.kernels import wanted
+from rop.ops.pooling import MaxPool
 from rop.programs.sweeps import descendants
 
 # Relative to the size of a node's values.
@@ -25,7 +26,7 @@ def name_kinks(
     batch: Mapping[str, npt.NDArray[np.generic]],
     session: Session,
 ) -> list[str]:
-    """Say which elementwise nodes have units at, or next to, a jump of s'.
+    """Say which nodes have units at, or next to, a jump of s', or two largest elements in a pool.
 
     Parameters
     ----------
@@ -45,6 +46,10 @@ def name_kinks(
     nodes = ancestors(objective.z)
     active = descendants(nodes, objective.parameters)
     for number, node in enumerate(nodes):
+        if isinstance(node.op, MaxPool) and node.parents[0] in active:
+            messages += _name_ties(
+                node, node.op, node.name or f"#{number}", objective, theta, batch
+            )
         if not isinstance(node.op, Elementwise) or node.parents[0] not in active:
             continue
         z = _values(node.parents[0], objective, theta, batch)
@@ -57,6 +62,31 @@ def name_kinks(
                 f"{int((z == 0).sum())} of them at exactly 0: move theta to check there"
             )
     return messages
+
+
+def _name_ties(
+    node: Node,
+    op: MaxPool,
+    name: str,
+    objective: Objective,
+    theta: Array,
+    batch: Mapping[str, npt.NDArray[np.generic]],
+) -> list[str]:
+    """Windows whose two largest elements are next to each other, and part as θ moves."""
+    z = _values(node.parents[0], objective, theta, batch)
+    near = NEAR * (float(np.sqrt(np.mean(z**2))) or 1.0)
+    aside = theta + NEAR * np.random.default_rng(0).standard_normal(theta.shape)
+    margins = op.margins(z)
+    # Elements that stay equal, such as zeros of relu, make no kink.
+    parting = (margins > 0) | (op.margins(_values(node.parents[0], objective, aside, batch)) > 0)
+    found = int(np.sum((margins < near) & parting))
+    if not found:
+        return []
+    return [
+        f"the two largest elements of {found} of {margins.size} windows of {op.name} {name} are "
+        f"within {near:.0e} of each other, {int(np.sum((margins == 0) & parting))} of them equal: "
+        "move theta to check there"
+    ]
 
 
 def _values(

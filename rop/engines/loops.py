@@ -27,6 +27,16 @@ def walked(array: Array, kernel: Loops, i: int) -> Array:
     return as_strided(array.reshape(*leading, -1)[..., walk.offset :], leading + shape, strides)
 
 
+def add_overlapping(part: Array, term: Array, kernel: Loops) -> None:
+    """Add to what a target's walk reaches, where it reaches some elements more than once."""
+    axes = [2 + loop for loop in kernel.overlapping]
+    first = range(len(axes))
+    term = np.moveaxis(np.broadcast_to(term, part.shape), axes, first)
+    part = np.moveaxis(part, axes, first)
+    for index in np.ndindex(part.shape[: len(axes)]):
+        part[index] += term[index]
+
+
 def sum_of_products(shape: Shape, x: Array, y: Array | None = None) -> Array:
     """x · y, summed over the axes of length 1 in a shape; as a matrix product where it is one."""
     summed, matrices = _axes(shape, x.shape, None if y is None else y.shape)

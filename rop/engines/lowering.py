@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product as grid
+from math import prod
 
 from rop.ops.kernels import Loops, Walk
 from rop.ops.rules import Value
+from rop.ops.walks import overlapping
 from rop.programs.steps import Step
 
 # Below so many multiplications a call of BLAS costs more than it saves.
@@ -31,12 +34,15 @@ class Nest:
         Whether the last three loops are the m, n and k of a matrix product.
     adds : bool
         Whether some loop sums into the target.
+    overlapping : tuple of int
+        Loops to run one after another, lest others reach an element of the target twice.
     """
 
     extents: tuple[int, ...]
     strides: tuple[tuple[int, ...], ...]
     gemm: bool
     adds: bool
+    overlapping: tuple[int, ...] = ()
 
 
 def offset_of(value: Value, directions: int) -> int:
@@ -90,7 +96,9 @@ def _nest(loops: Loops, axes: tuple[tuple[int, int], ...], cases: int, direction
     for i, extent in enumerate(loops.extents):
         dims.append((extent, tuple(walk.strides[i] for walk in loops.walks)))
     dims = _merged([dim for dim in dims if dim[0] > 1])
-    matrix = _matrix(dims) if len(axes) == 3 else None
+    extents, target = [dim[0] for dim in dims], [dim[1][0] for dim in dims]
+    serial = [dims[i] for i in overlapping(tuple(extents), tuple(target))]
+    matrix = _matrix(dims) if len(axes) == 3 and not serial else None
     if matrix is None:
         dims.sort(key=lambda dim: (-sum(map(abs, dim[1])), -abs(dim[1][0])))
         if dims and min(dims[-1][1]) < 0:
@@ -105,6 +113,7 @@ def _nest(loops: Loops, axes: tuple[tuple[int, int], ...], cases: int, direction
         tuple(tuple(strides[i] for _, strides in dims) for i in range(len(axes))),
         matrix is not None,
         adds,
+        tuple(i for i, dim in enumerate(dims) if dim in serial),
     )
 
 
@@ -122,24 +131,24 @@ def _merged(dims: list[_Dim]) -> list[_Dim]:
 
 
 def _matrix(dims: list[_Dim]) -> list[_Dim] | None:
-    """The loops m, n, k of a matrix product t[m, n] += x[m, k] y[k, n], or None."""
-    chosen: list[_Dim] = []
-    for absent in (2, 1, 0):
-        fitting = [
-            d for d in dims if d[1][absent] == 0 and all(d[1][i] for i in {0, 1, 2} - {absent})
-        ]
-        chosen.append(max(fitting, default=(1, (0, 0, 0))))
-    (m, m_strides), (n, n_strides), (k, k_strides) = chosen
-    if k == 1 or max(m, n) == 1 or m * n * k < _SMALLEST_GEMM:
-        return None
-    pairs = (
-        ((m, m_strides[0]), (n, n_strides[0])),
-        ((m, m_strides[1]), (k, k_strides[1])),
-        ((k, k_strides[2]), (n, n_strides[2])),
-    )
-    if not all(leading(*rows, *columns) for rows, columns in pairs):
-        return None
-    return chosen
+    """The loops m, n, k of the largest matrix product t[m, n] += x[m, k] y[k, n], or None."""
+    fitting = [
+        [d for d in dims if d[1][absent] == 0 and all(d[1][i] for i in {0, 1, 2} - {absent})]
+        or [(1, (0, 0, 0))]
+        for absent in (2, 1, 0)
+    ]
+    for chosen in sorted(grid(*fitting), key=lambda mnk: -prod(dim[0] for dim in mnk)):
+        (m, m_strides), (n, n_strides), (k, k_strides) = chosen
+        if k == 1 or max(m, n) == 1 or m * n * k < _SMALLEST_GEMM:
+            continue
+        pairs = (
+            ((m, m_strides[0]), (n, n_strides[0])),
+            ((m, m_strides[1]), (k, k_strides[1])),
+            ((k, k_strides[2]), (n, n_strides[2])),
+        )
+        if all(leading(*rows, *columns) for rows, columns in pairs):
+            return [*chosen]
+    return None
 
 
 def leading(rows: int, row: int, columns: int, column: int) -> tuple[bool, int] | None:

@@ -12,7 +12,7 @@ from math import prod
 import numpy as np
 
 from rop.engines.calls import apply, call
-from rop.engines.loops import sum_of_products, walked
+from rop.engines.loops import add_overlapping, sum_of_products, walked
 from rop.ops.kernels import Array, Call, Map
 from rop.ops.rules import Value
 from rop.programs.steps import Program, Step
@@ -86,4 +86,7 @@ def perform(step: Step, cases: int, target: Array, *operands: Array) -> None:
         part, *factors = [walked(x, kernel, i) for i, x in enumerate((target, *operands))]
         term = sum_of_products(part.shape, *factors)
         term = term if kernel.coefficient == 1.0 else kernel.coefficient * term
-        np.add(part, term, out=part) if step.accumulate else np.copyto(part, term)
+        if kernel.overlapping:
+            add_overlapping(part, term, kernel)
+        else:
+            np.add(part, term, out=part) if step.accumulate else np.copyto(part, term)

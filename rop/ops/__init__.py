@@ -31,6 +31,7 @@ from rop.ops.choices import (
     minimum,
     where,
 )
+from rop.ops.convolution import conv1d, conv2d
 from rop.ops.einsums import einsum
 from rop.ops.elementwise import (
     cos,
@@ -52,6 +53,7 @@ from rop.ops.elementwise import (
 from rop.ops.families import Bilinear, Elementwise, Linear, Op
 from rop.ops.general import General
 from rop.ops.numpy_calls import CATALOGUE, attribute, refuse, ufunc
+from rop.ops.pooling import avg_pool2d, max_pool2d
 from rop.ops.powers import power
 from rop.ops.products import dot, matmul, multiply
 from rop.ops.reductions import (
@@ -112,9 +114,12 @@ __all__ = [
     "arccos",
     "arcsin",
     "arctan",
+    "avg_pool2d",
     "broadcast_to",
     "clip",
     "concatenate",
+    "conv1d",
+    "conv2d",
     "cos",
     "cosh",
     "cumsum",
@@ -143,6 +148,7 @@ __all__ = [
     "logsumexp",
     "matmul",
     "max",
+    "max_pool2d",
     "maximum",
     "mean",
     "min",

@@ -11,6 +11,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
+from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from rop.errors import RopValueError
 from rop.graph import Shape
+from rop.ops.walks import overlapping, reached
 
 Array: TypeAlias = NDArray[Any]
 
@@ -49,7 +51,7 @@ class Loops:
     coefficient : float
         Factor of every term.
     whole : bool
-        Whether the loops reach every element of the target.
+        Whether the loops reach every element of the target, and none of them twice, sums aside.
     disjoint : bool
         Whether the target is put together from several kernels that never meet (concatenate).
     part : str
@@ -75,6 +77,11 @@ class Loops:
     def plain(self) -> tuple[bool, ...]:
         """For the target and each operand, whether the loops take one element after the other."""
         return tuple(walk.strides == contiguous(self.extents) for walk in self.walks)
+
+    @cached_property
+    def overlapping(self) -> tuple[int, ...]:
+        """Loops to run one after another, lest others reach an element of the target twice."""
+        return overlapping(self.extents, self.walks[0].strides)
 
     @cached_property
     def identity(self) -> bool:
@@ -105,7 +112,8 @@ class Loops:
         """
         walks = list(self.walks)
         walks[0], walks[operand + 1] = walks[operand + 1], walks[0]
-        whole = _reached(self.extents, walks[0]) == size
+        steps = prod(e for e, s in zip(self.extents, walks[0].strides, strict=True) if s)
+        whole = reached(self.extents, walks[0].strides) == steps == size
         return replace(self, walks=tuple(walks), text=text, whole=whole, disjoint=False, part="")
 
 
@@ -221,8 +229,3 @@ def product(shape: Shape, text: str = "{0} * {1}") -> Loops:
 def wanted(function: Callable[..., Array]) -> tuple[str, ...]:
     """Names of a scalar function's arguments: which of z, a, ds it asks for."""
     return tuple(inspect.signature(function).parameters)
-
-
-def _reached(extents: tuple[int, ...], walk: Walk) -> int:
-    """Count the elements that a walk reaches; views never reach one element twice, sums aside."""
-    return int(np.prod([e for e, s in zip(extents, walk.strides, strict=True) if s != 0 or e == 1]))

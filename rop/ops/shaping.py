@@ -58,7 +58,7 @@ class GetItem(View):
         return z[(*self.key, Ellipsis)] if Ellipsis not in self.key else z[self.key]
 
     def text(self, z: str) -> str:
-        return f"{z}[{', '.join(map(_key_text, self.key))}]"
+        return z + index_text(self.key)
 
 
 class Reshape(View):
@@ -136,7 +136,7 @@ class Concatenate(Linear):
             self._assemble(key, int(np.prod(shape)))
 
     def _assemble(self, key: tuple[Any, ...], size: int) -> None:
-        part = f"[{', '.join(map(_key_text, key))}]"
+        part = index_text(key)
         taken, _ = view(self.shape, lambda a: a[(*key, ...)], f"{{0}}{part}")
         put = taken.adjoint(0, "{0}", int(np.prod(self.shape)))
         self.adjoints.append(taken)
@@ -301,6 +301,11 @@ def integers(given: int | Sequence[int]) -> tuple[int, ...]:
         return tuple(operator.index(i) for i in several)
     except TypeError:
         raise RopTypeError(f"expected integers, got {given!r} ({user_line()})") from None
+
+
+def index_text(key: Sequence[Any]) -> str:
+    """An index as it is written in Python, in brackets."""
+    return f"[{', '.join(map(_key_text, key))}]"
 
 
 def _key_text(key: Any) -> str:

@@ -180,7 +180,7 @@ class Emitter:
         if value is None or parts is None or not parts.covered:
             return
         if parts.covered < value.size:
-            zero = Step(None, value, (), False, target.node, self.rule)
+            zero = Step(None, value, (), False, self.node, self.rule)
             self.program.steps.insert(parts.start, zero)
         parts.covered = 0
 
@@ -215,7 +215,8 @@ class Emitter:
             )
             self.memo[node, label] = value
             cache = self.bends if self.rule in ("curvature", "loss") else self.slopes
-            cache.steps.append(Step(kernel, value, given, False, node, label))
+            rule = label if label.startswith("s'") or self.rule == "loss" else self.rule
+            cache.steps.append(Step(kernel, value, given, False, node, rule))
         return value
 
     def temporary(self, name: str, shape: Shape, kernel: Kernel, *operands: Value) -> Value:

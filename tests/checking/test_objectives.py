@@ -256,6 +256,17 @@ def test_choices_at_a_kink_are_named(z, op):
     assert any(f"2 of 4 units of {op}" in warning.lower() for warning in report.warnings)
 
 
+def test_ties_of_a_pool_are_named_but_not_those_that_stay():
+    """Two windows with a tie; in a third, two elements are equal whatever θ is."""
+    P, t = rop.param("P", (1, 2, 4)), rop.data("t", (1, 1, 3))
+    z = rop.max_pool2d(rop.concatenate([P, rop.relu(P[:, :, :2]) - 5.0], axis=2), 2)
+    objective = rop.Objective(z, rop.SquaredError(t))
+    theta = np.array([-1.0, -1.0, 2.0, 1.0, -2.0, -3.0, 1.0, 2.0])
+    report = check(objective, theta, {"t": np.ones((3, 1, 1, 3))})
+    assert report.verdict == "inconclusive", str(report)
+    assert any("2 of 3 windows of maxpool" in w and "2 of them equal" in w for w in report.warnings)
+
+
 def test_products_that_raise_are_named():
     class Broken(HalfBend):
         @staticmethod

@@ -89,6 +89,11 @@ EXAMPLES = {
     "Cosh": ((3,), lambda h, p: rop.cosh(h)),
     "Sinh": ((3,), lambda h, p: rop.sinh(h)),
     "Tan": ((3,), lambda h, p: rop.tan(h)),
+    "Windows": ((1, 3, 3), lambda h, p: rop.conv2d(h, np.full((2, 1, 2, 2), 0.5))),
+    "Convolve": ((1, 3, 3), lambda h, p: rop.conv2d(h, p("p", (2, 1, 2, 2)))),
+    "AddBiases": ((2, 2), lambda h, p: rop.conv1d(h, p("p", (2, 2, 1)), p("q", (2,)))),
+    "AveragePool": ((1, 3, 3), lambda h, p: rop.avg_pool2d(h, 2, stride=1)),
+    "MaxPool": ((1, 3, 3), lambda h, p: rop.max_pool2d(h, 2, stride=1)),
     "Swirl": ((3,), lambda h, p: random_graphs.Swirl.of(h, p("p", (3,)))),
 }
 

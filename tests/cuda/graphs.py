@@ -89,9 +89,17 @@ def _everything(x):
     return rop.stack([y, 2.0 * y.T.T], axis=0) * rop.exp(rop.sum(x, axis=0))[:1]
 
 
+def _convolutional(x):
+    """Windows and pools that overlap: their adjoints must not race."""
+    image = rop.reshape(x, (2, 2, 3))
+    y = rop.conv2d(image, rop.param("K", (2, 1, 2, 2)), rop.param("k", 2), padding=1, groups=2)
+    return rop.avg_pool2d(rop.max_pool2d(y, 2, 1), 2, 1)
+
+
 GRAPHS = {
     **{name: lambda build=build: graph(build, dense=False) for name, (build, _) in UNARY.items()},
     "everything": lambda: graph(_everything),
+    "convolutional": lambda: graph(_convolutional, dense=False),
     "rows": lambda: graph(Softmax.of),
     "Python": lambda: graph(lambda x: CumulativeSum.of(x) + Swirl.of(x, x.T.T)),
     **{

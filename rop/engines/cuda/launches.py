@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from itertools import product as grid
 from math import prod
 from typing import Any, TypeAlias
 
@@ -15,7 +16,7 @@ from rop.engines.cuda.memory import DeviceShard
 from rop.engines.cuda.pointwise import Point, arguments, fused, groups, point
 from rop.engines.cuda.rows import row_source, traced_rows
 from rop.engines.cuda.source import compiled
-from rop.engines.lowering import Nest, nest
+from rop.engines.lowering import nest
 from rop.engines.memory import Shard
 from rop.engines.planning import Plan
 from rop.engines.python_steps import python_step
@@ -120,25 +121,41 @@ def _loops(
         for product in products.matrices(loops, (t0, x0, y0), step.accumulate):
             yield products.launch(product, (t, x, y), c, tf32)
         return
-    # Kernels take two operands; where there is one, the second is not read.
-    two = len(arrays) == 3
-    given = [item for pair in zip(arrays, starts, strict=True) for item in pair]
-    given += [] if two else given[2:4]
-    if loops.adds:
-        yield from _sum(loops, given, c, two, step.accumulate, shard)
-        return
-    rows = tuple(zip(loops.extents, *loops.strides, strict=True))
-    elements = prod(loops.extents)
-    flags = shard.dtype.type(c), two, step.accumulate
+    rows = list(zip(loops.extents, *loops.strides, strict=True))
+    apart = [rows.pop(i) for i in reversed(loops.overlapping)]
+    for index in grid(*(range(row[0]) for row in apart)):
+        shifts = [
+            sum(k * row[1 + i] for k, row in zip(index, apart, strict=True))
+            for i in range(len(starts))
+        ]
+        given: list[Any] = []
+        for array, start, shift in zip(arrays, starts, shifts, strict=True):
+            given += [array, start + shift]
+        # Kernels take two operands; where there is one, the second is not read.
+        two = len(arrays) == 3
+        given += [] if two else given[2:4]
+        act = _sum if loops.adds else _walk
+        yield from act(rows, given, c, two, step.accumulate, shard)
+
+
+_Rows: TypeAlias = list[tuple[int, ...]]  # of a table: extent and strides of each loop
+
+
+def _walk(
+    rows: _Rows, given: list[Any], c: float, two: bool, add: bool, shard: DeviceShard
+) -> Iterator[Launch]:
+    """Terms that never meet: one thread for each."""
+    elements = prod(row[0] for row in rows)
+    flags = shard.dtype.type(c), two, add
     blocks = -(-elements // THREADS)
-    yield _start(kernels.walk, blocks, [*given, _table(rows), len(rows), elements, *flags])
+    yield _start(kernels.walk, blocks, [*given, _table(tuple(rows)), len(rows), elements, *flags])
 
 
 def _sum(
-    loops: Nest, given: list[Any], c: float, two: bool, add: bool, shard: DeviceShard
+    rows: _Rows, given: list[Any], c: float, two: bool, add: bool, shard: DeviceShard
 ) -> Iterator[Launch]:
     """A sum: by one kernel or, where it has few elements and many terms, in parts by two."""
-    rows = [(e, *s) for e, *s in zip(loops.extents, *loops.strides, strict=True) if e > 1]
+    rows = [row for row in rows if row[0] > 1]
     kept = [row for row in rows if row[1] != 0]
     summed = [row for row in rows if row[1] == 0]
     elements, terms = prod(r[0] for r in kept), prod(r[0] for r in summed)

@@ -98,7 +98,7 @@ def point(step: Step, layout: Plan, shard: DeviceShard, directions: int) -> Poin
         for extent, *strides in zip(loops.extents, *loops.strides, strict=True)
         if extent > 1
     ]
-    if loops.gemm or loops.adds or len(dims) > 2:
+    if loops.gemm or loops.adds or loops.overlapping or len(dims) > 2:
         return None
     dims.sort(key=lambda dim: -abs(dim[1][0]))
     nothing = (1, [0] * len(values))
