@@ -171,7 +171,10 @@ class Iteration:
 
     @property
     def L_seen(self) -> float:  # noqa: N802
-        """The L that the step taken needs in definition 1 of Adaptive HF; NaN if θ stayed."""
+        """The L that the step taken needs in definition 1 of Adaptive HF; NaN if θ stayed.
+
+        Where the step is so short that f hardly changes, this is rounding error.
+        """
         slope = self.step.alpha * self.step.slope
         return conjugate_smoothness(self.f_before, self.f_after, slope, self.step_norm)
 
