@@ -193,7 +193,8 @@ def test_eq_26_bounds_the_least_gradient(quadratic):
         assert bound**2 == pytest.approx(records[1].f_before / ((T - 1) * C))
     # In the paper's ranges the bound says nothing: ‖g‖ of a classifier is about 1.
     widest = Moments(0.1, 30.0, 50.0, xi=60.0)
-    assert np.sqrt(2.3 / (1450 * widest.C)) > 100
+    assert np.sqrt(2.3 / (1449 * widest.C)) == pytest.approx(360, rel=1e-2)
+    assert 2.3 / (widest.C * widest.epsilon**2) == pytest.approx(2e10, rel=0.1)
 
 
 def test_with_algorithm_1s_beta1_no_xi_is_admissible():
