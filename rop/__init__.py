@@ -93,6 +93,7 @@ from rop.ops import (
     where,
 )
 from rop.show import plot
+from rop.show.boundary import cuts
 from rop.show.drawing import draw
 from rop.show.listing import explain
 from rop.show.player.playing import play
@@ -140,6 +141,7 @@ __all__ = [
     "cos",
     "cosh",
     "cumsum",
+    "cuts",
     "data",
     "datasets",
     "diag",

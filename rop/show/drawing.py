@@ -6,15 +6,26 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from numpy.typing import ArrayLike
+
 from rop.graph import Node
+from rop.objective.linearization import Linearization
 from rop.objective.objective import Objective
 from rop.show.pictures.boxes import Box, boxes_of, folded
 from rop.show.pictures.layout import layered
+from rop.show.pictures.values import Show, said_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+_WORDS = {
+    "a": "   ·   a, of the first case",
+    "Ra": "   ·   Ra, of the first case",
+    "da": "   ·   da, of the first case",
+    "Rda": "   ·   Rda, of the first case",
+    "flops": "   ·   multiplications for a case",
+}
 _DOT = {
     "data": 'shape=box, style="rounded,filled", fillcolor="#D5ECF9"',
     "param": 'shape=hexagon, style=filled, fillcolor="#FCE9C2"',
@@ -32,7 +43,14 @@ _MERMAID = {
 
 
 def draw(
-    objective_or_node: Objective | Node, path: str | Path | None = None, ax: Axes | None = None
+    objective_or_node: Objective | Node,
+    path: str | Path | None = None,
+    ax: Axes | None = None,
+    *,
+    at: Linearization | None = None,
+    v: ArrayLike | None = None,
+    show: Show = "shape",
+    product: str | None = None,
 ) -> Figure:
     """Draw the graph of an objective, or of a node and all that it depends on (sec. 5, fig. 1).
 
@@ -49,6 +67,17 @@ def draw(
         File to save the picture to; its suffix, svg, png or pdf, gives the format.
     ax : matplotlib Axes, optional
         Where to draw, scaled to fit; by default in a new figure of the right size.
+    at : Linearization, optional
+        Where the values are taken; needed for those that `show` names.
+    v : array_like, (n,), optional
+        The direction; needed for "Ra" and "Rda".
+    show : {"shape", "a", "Ra", "da", "Rda", "flops"}
+        What to write into each node: its shape for one case; one of its four values, of the first
+        case, blank where the product computes none; or the multiplications for one case of all
+        steps that are its rules.
+    product : str, optional
+        The product that computes them, as in `rop.explain`. By default "gradient" for da, "ggnvp"
+        for all others.
 
     Returns
     -------
@@ -57,34 +86,45 @@ def draw(
     Raises
     ------
     RopTypeError
-        If it is neither an objective nor a node.
+        If it is neither an objective nor a node; if at or v is missing.
     RopValueError
-        If the path has another suffix.
+        If the path has another suffix, there is no such thing to show, or at is of another
+        objective.
 
     Examples
     --------
     >>> figure = draw(objective, "objective.svg")  # doctest: +SKIP
+    >>> figure = draw(objective, at=at, v=v, show="Rda", product="hvp")  # doctest: +SKIP
     """
     from rop.show.pictures.figures import save
     from rop.show.pictures.painting import box_size, canvas, paint
 
-    boxes = boxes_of(objective_or_node)
+    boxes = boxes_of(objective_or_node, said_of(objective_or_node, at, v, show, product))
     shown = folded(boxes)
     layout = layered(shown, {box: box_size(box) for box in shown})
-    caption = _caption(objective_or_node, boxes, shown)
+    caption = _caption(objective_or_node, boxes, shown) + _WORDS.get(show, "")
     if ax is None:
         ax = canvas(layout, caption)
     paint(ax, layout, caption)
     return save(ax.figure.canvas.figure, path)
 
 
-def to_dot(objective_or_node: Objective | Node) -> str:
+def to_dot(
+    objective_or_node: Objective | Node,
+    *,
+    at: Linearization | None = None,
+    v: ArrayLike | None = None,
+    show: Show = "shape",
+    product: str | None = None,
+) -> str:
     """Write the whole graph in the language of Graphviz.
 
     Parameters
     ----------
     objective_or_node : Objective or Node
         The graph; of an objective also the loss.
+    at, v, show, product
+        As in `draw`.
 
     Returns
     -------
@@ -93,27 +133,36 @@ def to_dot(objective_or_node: Objective | Node) -> str:
 
     Raises
     ------
-    RopTypeError
-        If it is neither an objective nor a node.
+    RopTypeError, RopValueError
+        If it is neither an objective nor a node, or what is to be shown makes no sense.
     """
-    boxes = boxes_of(objective_or_node)
+    boxes = boxes_of(objective_or_node, said_of(objective_or_node, at, v, show, product))
     lines = ["digraph rop {", "  rankdir=LR;"]
     for part, members in _parts(boxes):
         lines += [f"  subgraph cluster_{part} {{", f"    label={part};"]
         for number, box in members:
-            lines.append(f'    n{number} [label="{box.name}\\n{box.detail}", {_DOT[box.kind]}];')
+            lines.append(f'    n{number} [label="{box.name}\\n{box.line}", {_DOT[box.kind]}];')
         lines.append("  }")
     lines += [f"  n{parent} -> n{child};" for parent, child in _arrows(boxes)]
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def to_mermaid(objective_or_node: Objective | Node) -> str:
+def to_mermaid(
+    objective_or_node: Objective | Node,
+    *,
+    at: Linearization | None = None,
+    v: ArrayLike | None = None,
+    show: Show = "shape",
+    product: str | None = None,
+) -> str:
     """Write the whole graph in the language of Mermaid, which Markdown pages show as a picture.
 
     Parameters
     ----------
     objective_or_node : Objective or Node
         The graph; of an objective also the loss.
+    at, v, show, product
+        As in `draw`.
 
     Returns
     -------
@@ -122,17 +171,15 @@ def to_mermaid(objective_or_node: Objective | Node) -> str:
 
     Raises
     ------
-    RopTypeError
-        If it is neither an objective nor a node.
+    RopTypeError, RopValueError
+        If it is neither an objective nor a node, or what is to be shown makes no sense.
     """
-    boxes = boxes_of(objective_or_node)
+    boxes = boxes_of(objective_or_node, said_of(objective_or_node, at, v, show, product))
     lines = ["flowchart LR"]
     for part, members in _parts(boxes):
         lines.append(f"  subgraph {part}")
         for number, box in members:
-            lines.append(
-                f"    n{number}" + _MERMAID[box.kind].format(f"{box.name}<br/>{box.detail}")
-            )
+            lines.append(f"    n{number}" + _MERMAID[box.kind].format(f"{box.name}<br/>{box.line}"))
         lines.append("  end")
     lines += [f"  n{parent} --> n{child}" for parent, child in _arrows(boxes)]
     return "\n".join(lines) + "\n"

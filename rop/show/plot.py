@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from rop.errors import RopTypeError, RopValueError
 from rop.hf.record import Iteration
 from rop.hf.result import Result
+from rop.show.boundary import Cuts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -337,6 +338,44 @@ def _adaptive(axes: Sequence[Axes], history: Sequence[Iteration]) -> None:
         ax.legend(fontsize=7, frameon=False)
         label(ax, title, "iteration", unit)
         logarithmic(ax, "y")
+
+
+def cuts(found: Cuts, path: str | Path | None = None) -> Figure:
+    """Plot the eigenvalues of G for every cut between F and L, beside those of H (sec. 6).
+
+    Parameters
+    ----------
+    found : Cuts
+        What `rop.cuts` returns.
+    path : str or Path, optional
+        File to save the plot to; its suffix, svg, png or pdf, gives the format.
+
+    Returns
+    -------
+    matplotlib Figure
+
+    Raises
+    ------
+    RopValueError
+        If the path has another suffix.
+    """
+    from rop.show.pictures.figures import BLUE, GREY, VERMILLION, Picture, label, save
+
+    figure = Picture(1.6 + 1.1 * (len(found) + 1), 4.2)
+    ax = figure.subplots()
+    H = np.linalg.eigvalsh(found[0].H)
+    columns = [*((f"{cut.name}\n{cut.distance:.2g}", cut.eigenvalues) for cut in found), ("H", H)]
+    for i, (_, eigenvalues) in enumerate(columns):
+        colours = np.where(eigenvalues < -1e-10 * np.abs(eigenvalues).max(), VERMILLION, BLUE)
+        ax.scatter(np.full(len(eigenvalues), i), eigenvalues, c=colours, marker="_", s=300)
+    ax.axhline(0.0, color=GREY, linewidth=0.8)
+    scale = float(np.abs(H).max()) or 1.0
+    ax.set_yscale("symlog", linthresh=1e-4 * scale)
+    ax.set_xticks(range(len(columns)), [name for name, _ in columns])
+    ax.set_xlim(-0.6, len(columns) - 0.4)
+    title = "Eigenvalues of G by the outputs of F, with ‖G - H‖ / ‖H‖ below; negative ones red"
+    label(ax, title, "outputs of F", "eigenvalue (f per unit of θ squared)")
+    return save(figure, path)
 
 
 def _history(records: Result | Iterable[Iteration]) -> list[Iteration]:

@@ -17,9 +17,8 @@ from rop.objective.linearization import Linearization
 from rop.objective.recording import KINDS, Moment, Trace
 from rop.show.differences import Difference, Differences
 from rop.show.listing import TITLES, formula_of, law_of, rule_of, shape_of, without_value
+from rop.show.numbers import numbers, of_first_case
 from rop.support.display import Displayed
-
-_SHOWN = 3  # elements of a value that a table shows
 
 
 @dataclass(frozen=True, eq=False)
@@ -257,7 +256,7 @@ class Stepping(Displayed):
         rows = []
         for node, values in self.values().items():
             if node.kind != "constant":
-                cells = [_of_a_case(values.get(kind), node) for kind in KINDS]
+                cells = [of_first_case(values[k], node) if k in values else "" for k in KINDS]
                 rows.append((self._names[node], node.op.name if node.op else node.kind, *cells))
         return rows
 
@@ -324,16 +323,3 @@ def step(
             f"{type(at).__name__}"
         )
     return Stepping(at.trace(product, vector), until)
-
-
-def _of_a_case(array: NDArray[Any] | None, node: Node) -> str:
-    if array is None:
-        return ""
-    return numbers(array[0] if array.ndim > len(node.shape) else array)
-
-
-def numbers(array: NDArray[Any]) -> str:
-    """The first numbers of an array, for tables."""
-    flat = array.reshape(-1)
-    shown = " ".join(f"{number:.3g}" for number in flat[:_SHOWN])
-    return shown + (" …" if len(flat) > _SHOWN else "")

@@ -10,8 +10,8 @@ from itertools import groupby
 from rop.errors import RopTypeError
 from rop.graph import Node, ancestors
 from rop.losses import LossGraph
-from rop.objective.definition import programs_of
 from rop.objective.objective import Objective
+from rop.programs.model import schedule
 from rop.programs.names import node_names
 from rop.show.folding import repetitions
 
@@ -34,6 +34,8 @@ class Box:
         Where its edges come from.
     beyond : bool
         Whether it belongs to L, right of the cut between F and L.
+    said : str or None
+        What is said of the node instead of its shape.
     """
 
     name: str
@@ -41,15 +43,26 @@ class Box:
     kind: str
     parents: tuple[Box, ...] = field(default=(), repr=False)
     beyond: bool = False
+    said: str | None = None
+
+    @property
+    def line(self) -> str:
+        """The second line of the label."""
+        if self.said is None:
+            return self.detail
+        op = self.detail.partition(" · ")[0] if self.kind in ("op", "loss") else ""
+        return " · ".join(filter(None, (op, self.said)))
 
 
-def boxes_of(what: Objective | Node) -> list[Box]:
+def boxes_of(what: Objective | Node, said: Mapping[Node, str] | None = None) -> list[Box]:
     """The boxes of all nodes, those of F first, and of the loss.
 
     Parameters
     ----------
     what : Objective or Node
         A node stands for all that it depends on.
+    said : mapping of Node to str, optional
+        What is said of each node instead of its shape.
 
     Returns
     -------
@@ -71,7 +84,8 @@ def boxes_of(what: Objective | Node) -> list[Box]:
     inside = set(F)
     nodes = F + [node for node in ancestors(*loss.given) if node not in inside]
     if isinstance(what, Objective):
-        names = programs_of(what).names
+        everything = schedule(ancestors(z, *loss.given, *what.hidden))
+        names = node_names(list(dict.fromkeys([*what.parameters, *everything])), z)
     else:
         names = node_names(sorted(nodes, key=lambda node: node.order), z)
     own_graph = loss.node if isinstance(loss, LossGraph) and loss.node is not z else None
@@ -83,6 +97,7 @@ def boxes_of(what: Objective | Node) -> list[Box]:
             "loss" if node is own_graph else node.kind,
             tuple(boxes[parent] for parent in node.parents),
             beyond=node not in inside,
+            said=None if said is None else said.get(node, ""),
         )
     if isinstance(loss, LossGraph):
         return list(boxes.values())

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Patch, PathPatch, Polygon
 from matplotlib.path import Path
-from matplotlib.textpath import TextPath
+from matplotlib.textpath import text_to_path
 
 from rop.show.pictures.boxes import Box
 from rop.show.pictures.figures import BLUE, GREY, INK, VERMILLION, Picture
@@ -49,7 +49,7 @@ def box_size(box: Box) -> Point:
         In inches.
     """
     # Hinting makes text on the screen a little wider than its outlines.
-    text = 1.06 * max(_width(box.name, NAME, bold=True), _width(box.detail, DETAIL))
+    text = 1.06 * max(_width(box.name, NAME, bold=True), _width(box.line, DETAIL))
     return max(text + (3 if box.kind == "param" else 2) * PAD, 1.3 * HEIGHT), HEIGHT
 
 
@@ -111,7 +111,7 @@ def paint(ax: Axes, layout: Layout, caption: str) -> None:
     for box, (x, y) in layout.centre.items():
         ax.add_patch(_form(box.kind, (x, y), box_size(box), scale))
         write((x, y - 0.025), box.name, NAME, weight="bold", va="baseline")
-        write((x, y + 0.115), box.detail, DETAIL, va="baseline")
+        write((x, y + 0.115), box.line, DETAIL, va="baseline")
     x = 0.0
     for kind in [kind for kind in _LOOKS if any(box.kind == kind for box in layout.centre)]:
         word, y = _WORDS.get(kind, kind), layout.height + 0.25
@@ -128,8 +128,11 @@ def _extent(layout: Layout, caption: str) -> Point:
 
 @lru_cache(4096)
 def _width(text: str, size: float, bold: bool = False) -> float:
-    font = FontProperties(weight="bold" if bold else "normal")
-    return float(TextPath((0, 0), text, size=size, prop=font).get_extents().width) / 72
+    if not text:
+        return 0.0
+    font = FontProperties(weight="bold" if bold else "normal", size=size)
+    width, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
+    return float(width) / 72
 
 
 def _form(kind: str, centre: Point, size: Point, scale: float) -> Patch:

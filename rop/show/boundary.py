@@ -1,0 +1,288 @@
+"""`cuts`: every place where the boundary between F and L can lie, and the G it makes (sec. 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rop import ops
+from rop.errors import RopTypeError, RopValueError
+from rop.graph import Node, ancestors
+from rop.losses import LossGraph, SigmoidCrossEntropy, SoftmaxCrossEntropy, SquaredError, TableLoss
+from rop.objective.linearization import products_of
+from rop.objective.objective import Objective
+from rop.programs.loss import Loss
+from rop.programs.names import node_names
+from rop.programs.sweeps import descendants
+from rop.support.display import Displayed
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Parameters, and outputs of all cases, of which matrices are made.
+LARGEST = 500
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """One place of the boundary: what F computes there, and the matrices of that split.
+
+    Attributes
+    ----------
+    name : str
+        The name of F's outputs.
+    node : Node
+        F's outputs.
+    what : str
+        The op that makes them.
+    matching : bool
+        Whether L is a loss of table 2 on its own outputs, for which ∇L = p - t.
+    J : ndarray, (N·m, n)
+        The Jacobian of F.
+    L2 : ndarray, (N, m, m)
+        L'' of each case, with the 1/N of the mean.
+    G : ndarray, (n, n)
+        Jᵀ L'' J, without the penalty.
+    H : ndarray, (n, n)
+        The Hessian, the same for every cut.
+    """
+
+    name: str
+    node: Node
+    what: str
+    matching: bool
+    J: NDArray[np.float64] = field(repr=False)
+    L2: NDArray[np.float64] = field(repr=False)
+    G: NDArray[np.float64] = field(repr=False)
+    H: NDArray[np.float64] = field(repr=False)
+
+    @property
+    def eigenvalues(self) -> NDArray[np.floating]:
+        """Eigenvalues of G, in ascending order."""
+        return np.linalg.eigvalsh(self.G)
+
+    @property
+    def rank(self) -> int:
+        """Rank of G."""
+        return int(np.linalg.matrix_rank(self.G, hermitian=True))
+
+    @property
+    def psd(self) -> bool:
+        """Whether G is positive semidefinite, up to rounding."""
+        return _is_psd(self.eigenvalues)
+
+    @property
+    def convex(self) -> bool:
+        """Whether L'' is positive semidefinite in every case: then G is."""
+        return all(_is_psd(np.linalg.eigvalsh(L2)) for L2 in self.L2)
+
+    @property
+    def distance(self) -> float:
+        """‖G - H‖ / ‖H‖, in the Frobenius norm."""
+        size = float(np.linalg.norm(self.H))
+        return float(np.linalg.norm(self.G - self.H)) / size if size else 0.0
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Cuts(Displayed):
+    """All cuts of an objective, from the parameters to the loss.
+
+    Attributes
+    ----------
+    cuts : tuple of Cut
+        The cuts.
+    n : int
+        Number of parameters.
+    """
+
+    cuts: tuple[Cut, ...]
+    n: int
+
+    def __len__(self) -> int:
+        return len(self.cuts)
+
+    def __iter__(self) -> Iterator[Cut]:
+        return iter(self.cuts)
+
+    def __getitem__(self, name: str | int) -> Cut:
+        if isinstance(name, int):
+            return self.cuts[name]
+        for cut in self.cuts:
+            if cut.name == name:
+                return cut
+        raise KeyError(f"no cut {name!r}; there are {[cut.name for cut in self.cuts]}")
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """The table: a row for each cut, and one for H."""
+        rows = [
+            (
+                f"{cut.name} = {cut.what}",
+                "yes" if cut.matching else "no",
+                "yes" if cut.convex else "no",
+                str(cut.rank),
+                f"{cut.eigenvalues[0]:.3g}",
+                f"{cut.eigenvalues[-1]:.3g}",
+                "yes" if cut.psd else "no",
+                f"{cut.distance:.3g}",
+            )
+            for cut in self.cuts
+        ]
+        H = self.cuts[0].H
+        values = np.linalg.eigvalsh(H)
+        rank = int(np.linalg.matrix_rank(H, hermitian=True))
+        psd = "yes" if _is_psd(values) else "no"
+        return [*rows, ("H", "", "", str(rank), f"{values[0]:.3g}", f"{values[-1]:.3g}", psd, "0")]
+
+    def plot(self) -> Figure:
+        """Plot the eigenvalues of every G beside those of H.
+
+        Returns
+        -------
+        matplotlib Figure
+        """
+        from rop.show.plot import cuts as plotted
+
+        return plotted(self)
+
+    def __str__(self) -> str:
+        table = [_HEADS, *self.rows()]
+        wide = [max(len(row[i]) for row in table) for i in range(len(_HEADS))]
+        lines = [f"cuts between F and L, n = {self.n} (sec. 6)"]
+        for row in table:
+            cells = [cell.ljust(width) for cell, width in zip(row, wide, strict=True)]
+            lines.append(f"  {'  '.join(cells)}".rstrip())
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return f"<Cuts: {len(self)} of n = {self.n}; print it>"
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{escape(text)}</th>" for text in _HEADS)
+        body = "".join(
+            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
+            for row in self.rows()
+        )
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+_HEADS = (
+    "outputs of F", "matching", "L'' PSD", "rank G", "least", "largest", "G PSD", "‖G - H‖/‖H‖"
+)  # fmt: skip
+
+
+def cuts(
+    objective: Objective, theta: ArrayLike, batch: Mapping[str, ArrayLike] | None = None
+) -> Cuts:
+    """Move the boundary between F and L, and see what becomes of G (sec. 6).
+
+    f is the same wherever F ends and L begins, and so is H. G is not: the more of f is in L, the
+    more of H is in G, as long as L is convex. The boundary can lie at every node that all
+    parameters act through, from the last layer to the loss itself, where G = 0.
+
+    Parameters
+    ----------
+    objective : Objective
+        The objective, of a small net.
+    theta : array_like, (n,)
+        The parameters.
+    batch : mapping of str to array_like
+        The batch.
+
+    Returns
+    -------
+    Cuts
+        The cuts in the order of the graph. A loss of table 2 adds the cut at its predictions p and
+        the one at L.
+
+    Raises
+    ------
+    RopTypeError
+        If it is no objective, or its loss is neither of table 2 nor a `LossGraph`.
+    RopValueError
+        If n, or the outputs of all cases, are more than 500; if theta or batch do not fit.
+
+    Examples
+    --------
+    >>> print(rop.cuts(objective, theta, batch))  # doctest: +SKIP
+    """
+    if not isinstance(objective, Objective):
+        raise RopTypeError(f"cuts: expected an Objective, got {type(objective).__name__}")
+    at = objective.linearize(np.asarray(theta, dtype=np.float64), batch, engine="numpy")
+    m = at.outputs.size
+    if max(objective.n, m) > LARGEST:
+        raise RopValueError(
+            f"cuts: makes matrices, so n and the outputs of all cases are at most {LARGEST}; got "
+            f"n = {objective.n} and {m} outputs; use a smaller net or fewer cases"
+        )
+    z, end, beyond = objective.z, *_as_graph(objective.loss, objective.z)
+    nodes = ancestors(end)
+    names = node_names(nodes, z) | beyond
+    found, inside = [], set(ancestors(z))
+    for node in nodes:
+        # Of a loss of table 2, p and L are places of its formula; the rest is how it is computed.
+        helper = beyond and node not in inside and node not in beyond
+        if helper or not _separates(node, nodes, objective.parameters, end):
+            continue
+        own = objective.loss if node is z else LossGraph(end)
+        split = Objective(node, own, params=objective.parameters)
+        data = {name: array for name, array in at.batch.items() if name in split.data_shapes}
+        there = split.linearize(at.theta, data, engine="numpy")
+        what = node.op.name if node.op is not None else node.kind
+        matching = node is z and isinstance(own, TableLoss)
+        matrices = there.J.matrix(), products_of(there).loss_hessians(), there.G.matrix()
+        found.append(Cut(names[node], node, what, matching, *matrices, there.H.matrix()))
+    return Cuts(tuple(found), objective.n)
+
+
+def _as_graph(loss: Loss, z: Node) -> tuple[Node, dict[Node, str]]:
+    """The loss of one case as a node, and the names of what lies between z and it."""
+    if isinstance(loss, LossGraph):
+        return loss.node if not loss.node.shape else ops.sum(loss.node), {}
+    if not isinstance(loss, TableLoss):
+        raise RopTypeError(f"cuts: expected a loss of table 2 or a LossGraph, got {loss.name}")
+    t, names = loss.t, dict[Node, str]()
+    if isinstance(loss, SquaredError):
+        each = ops.multiply(0.5, ops.square(ops.subtract(z, t)))
+    elif isinstance(loss, SoftmaxCrossEntropy):
+        p = ops.softmax(z)
+        names[p] = "p"
+        each = ops.negative(ops.sum(ops.multiply(t, ops.log(p)), axis=-1))
+    elif isinstance(loss, SigmoidCrossEntropy):
+        p = ops.sigmoid(z)
+        names[p] = "p"
+        other = ops.multiply(ops.subtract(1.0, t), ops.log(ops.subtract(1.0, p)))
+        each = ops.negative(ops.add(ops.multiply(t, ops.log(p)), other))
+    else:
+        raise RopTypeError(f"cuts: expected a loss of table 2 or a LossGraph, got {loss.name}")
+    if loss.weight is not None:
+        each = ops.multiply(loss.weight, each)
+    end = ops.sum(each)
+    return end, names | {end: "L"}
+
+
+def _separates(node: Node, nodes: list[Node], parameters: list[Node], end: Node) -> bool:
+    """Whether all parameters act on the loss through a node alone."""
+    if node.op is None or node not in descendants(nodes, parameters):
+        return False
+    others = [other for other in nodes if other is not node]
+    return node is end or end not in _reached(others, parameters)
+
+
+def _reached(nodes: list[Node], sources: list[Node]) -> set[Node]:
+    """What depends on one of the sources by a path of these nodes."""
+    inside = set(nodes)
+    found = {source for source in sources if source in inside}
+    for node in nodes:
+        if any(parent in found for parent in node.parents):
+            found.add(node)
+    return found
+
+
+def _is_psd(eigenvalues: NDArray[np.floating]) -> bool:
+    size = float(np.abs(eigenvalues).max(initial=0.0))
+    return bool(eigenvalues.min(initial=0.0) >= -1e-10 * size)
