@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from html import escape
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,9 +19,6 @@ from rop.programs.loss import Loss
 from rop.programs.names import node_names
 from rop.programs.sweeps import descendants
 from rop.support.display import Displayed
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 # Parameters, and outputs of all cases, of which matrices are made.
 LARGEST = 500
@@ -90,7 +86,7 @@ class Cut:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Cuts(Displayed):
-    """All cuts of an objective, from the parameters to the loss.
+    """All cuts of an objective, from the parameters to the loss; `rop.plot.cuts` plots them.
 
     Attributes
     ----------
@@ -137,17 +133,6 @@ class Cuts(Displayed):
         rank = int(np.linalg.matrix_rank(H, hermitian=True))
         psd = "yes" if _is_psd(values) else "no"
         return [*rows, ("H", "", "", str(rank), f"{values[0]:.3g}", f"{values[-1]:.3g}", psd, "0")]
-
-    def plot(self) -> Figure:
-        """Plot the eigenvalues of every G beside those of H.
-
-        Returns
-        -------
-        matplotlib Figure
-        """
-        from rop.show.plot import cuts as plotted
-
-        return plotted(self)
 
     def __str__(self) -> str:
         table = [_HEADS, *self.rows()]

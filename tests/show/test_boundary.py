@@ -65,7 +65,7 @@ def test_the_table_and_the_picture(tmp_path):
     for cell in ("z = add", "‖G - H‖/‖H‖", f"{found['p'].distance:.3g}"):
         assert cell in text and cell in html
     assert html.count("<tr>") == 1 + len(found) + 1 and len(repr(found)) < 80
-    figure = found.plot()
+    figure = rop.plot.cuts(found)
     ticks = [label.get_text().split("\n")[0] for label in figure.axes[0].get_xticklabels()]
     assert ticks == ["z", "p", "L", "H"]
     heights = figure.axes[0].collections[0].get_offsets()[:, 1]
