@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rop.bench.workloads import Workload
 
 # About 5000 units of rounding in float64 and 80 in float32, where orders of summation differ over
-# up to 12 layers or 100 steps: correct contestants of W1 to W5 stay below a fifth of this.
+# up to 12 layers or 100 steps: correct contestants of W1 to W6 stay below a fifth of this.
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5}
 # After 100 steps in float32 CG's residual stands at rounding size relative to ∇f. The error of the
 # solution is that residual over λ: larger by ‖∇f‖ / (λ ‖δ‖), which is 240 for W5.

@@ -28,7 +28,7 @@ def run(
     Parameters
     ----------
     workloads : sequence of str
-        Among W1 to W5 and "startup".
+        Among W1 to W6 and "startup".
     rounds : int
         Rounds of interleaved timing.
     cores : int

@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 
 import rop
 from rop.bench.contestants import Contestant
-from rop.bench.workloads import CG_LAMBDA, CG_STEPS, FeedForward, Model, Problem, Workload
+from rop.bench.workloads import (
+    CG_LAMBDA,
+    CG_STEPS,
+    Convolutional,
+    FeedForward,
+    Model,
+    Problem,
+    Workload,
+)
 from rop.hf.cg import pcg
 from rop.programs.loss import Loss
 
@@ -32,7 +40,7 @@ def objective(model: Model) -> rop.Objective:
 
     Parameters
     ----------
-    model : FeedForward or Recurrent
+    model : FeedForward, Recurrent or Convolutional
         A recurrent network is unrolled.
 
     Returns
@@ -46,6 +54,14 @@ def objective(model: Model) -> rop.Objective:
         z = x
         for i, activation in enumerate(model.activations, start=1):
             z = _ACTIVATIONS[activation](theta[f"W{i}"] @ z + theta[f"b{i}"])
+    elif isinstance(model, Convolutional):
+        z, convolutions = x, len(model.channels)
+        for i in range(1, convolutions + 1):
+            z = rop.max_pool2d(rop.relu(rop.conv2d(z, theta[f"W{i}"], theta[f"b{i}"])), 2)
+        z = rop.flatten(z)
+        for i in range(convolutions + 1, len(model.layers) + 1):
+            z = theta[f"W{i}"] @ z + theta[f"b{i}"]
+            z = rop.relu(z) if i < len(model.layers) else z
     else:
         h = rop.tanh(theta["W_xh"] @ x[0] + theta["b_h"])
         states = [h]

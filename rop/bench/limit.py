@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rop.bench.contestants import Contestant
-from rop.bench.workloads import CG_STEPS, FeedForward, Model, Workload
+from rop.bench.workloads import CG_STEPS, Convolutional, FeedForward, Model, Workload
 
 FORWARD, BACKWARD, WEIGHT = 0, 1, 2
 
@@ -65,12 +65,13 @@ def _repeat(needs: Needs, rows: int, below: int, above: int) -> list[Gemm]:
 def gemms(model: Model, cases: int, product: str) -> list[Gemm]:
     """List the GEMMs of one product with J, H or G, or of ∇f.
 
-    In a recurrent network only W_hh h_{t-1}, W_hh Rh_{t-1} and their transposes must wait for
-    the step before; everything else is one GEMM over all steps.
+    A convolution is one GEMM over all windows of all cases. In a recurrent network only
+    W_hh h_{t-1}, W_hh Rh_{t-1} and their transposes must wait for the step before; everything else
+    is one GEMM over all steps.
 
     Parameters
     ----------
-    model : FeedForward or Recurrent
+    model : FeedForward, Recurrent or Convolutional
         The network.
     cases : int
         Batch size N.
@@ -88,6 +89,12 @@ def gemms(model: Model, cases: int, product: str) -> list[Gemm]:
         table = _repeat(first, cases, below, above)
         for below, above in rest:
             table += _repeat(inner, cases, below, above)
+        return table
+
+    if isinstance(model, Convolutional):
+        table = []
+        for i, (windows, below, above) in enumerate(model.layers):
+            table += _repeat(inner if i else first, cases * windows, below, above)
         return table
 
     everywhere = cases * model.steps

@@ -9,7 +9,15 @@ import torch
 from torch import Tensor
 
 from rop.bench.contestants import Contestant
-from rop.bench.workloads import CG_LAMBDA, CG_STEPS, FeedForward, Model, Problem, Workload
+from rop.bench.workloads import (
+    CG_LAMBDA,
+    CG_STEPS,
+    Convolutional,
+    FeedForward,
+    Model,
+    Problem,
+    Workload,
+)
 
 Blocks = Any  # tuple of Tensor: one tensor for each parameter, in the order of θ
 
@@ -24,6 +32,16 @@ def outputs(model: Model, theta: dict[str, Tensor], x: Tensor) -> Tensor:
             y = _ACTIVATIONS[activation](
                 torch.nn.functional.linear(y, theta[f"W{i}"], theta[f"b{i}"])
             )
+        return y
+    if isinstance(model, Convolutional):
+        y, convolutions, layers = x, len(model.channels), len(model.layers)
+        for i in range(1, convolutions + 1):
+            y = torch.nn.functional.conv2d(y, theta[f"W{i}"], theta[f"b{i}"])
+            y = torch.nn.functional.max_pool2d(torch.relu(y), 2)
+        y = y.flatten(start_dim=1)
+        for i in range(convolutions + 1, layers + 1):
+            y = torch.nn.functional.linear(y, theta[f"W{i}"], theta[f"b{i}"])
+            y = torch.relu(y) if i < layers else y
         return y
     inputs = torch.nn.functional.linear(x, theta["W_xh"], theta["b_h"]).unbind(dim=1)
     h = torch.tanh(inputs[0])

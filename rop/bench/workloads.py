@@ -1,8 +1,9 @@
-"""The five workloads of the benchmark: a model, a batch, and the products that are timed."""
+"""The six workloads of the benchmark: a model, a batch, and the products that are timed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Literal
 
 import numpy as np
@@ -97,7 +98,67 @@ class Recurrent:
         return (self.steps, self.outputs)
 
 
-Model = FeedForward | Recurrent
+@dataclass(frozen=True)
+class Convolutional:
+    """Convolutions, each with relu and max pooling over 2 x 2, then dense layers with relu.
+
+    The last layer is linear.
+
+    Attributes
+    ----------
+    image : tuple of int
+        Channels, height and width.
+    channels : tuple of int
+        Number of channels of each convolution's result.
+    kernel : int
+        Height and width of the kernels.
+    units : tuple of int
+        Number of units of each dense layer.
+    loss : str
+        Name of the loss.
+    """
+
+    image: tuple[int, int, int]
+    channels: tuple[int, ...]
+    kernel: int
+    units: tuple[int, ...]
+    loss: Loss
+
+    @property
+    def layers(self) -> list[tuple[int, int, int]]:
+        """Of each layer as a matrix product: windows of a case, units below and units above."""
+        inputs, side, _ = self.image
+        layers = []
+        for outputs in self.channels:
+            side = side - self.kernel + 1
+            layers.append((side**2, inputs * self.kernel**2, outputs))
+            inputs, side = outputs, side // 2
+        widths = (inputs * side**2, *self.units)
+        return [*layers, *((1, *pair) for pair in zip(widths[:-1], widths[1:], strict=True))]
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Parameter name -> shape, in the order of θ."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        for i, (_, below, above) in enumerate(self.layers, start=1):
+            sides = (self.kernel,) * 2 if i <= len(self.channels) else ()
+            inputs = below // self.kernel**2 if sides else below
+            shapes[f"W{i}"] = (above, inputs, *sides)
+            shapes[f"b{i}"] = (above,)
+        return shapes
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of x for one case."""
+        return self.image
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Shape of z and of t for one case."""
+        return self.units[-1:]
+
+
+Model = FeedForward | Recurrent | Convolutional
 
 
 @dataclass(frozen=True)
@@ -128,10 +189,10 @@ class Workload:
     Attributes
     ----------
     name : str
-        W1 to W5.
+        W1 to W6.
     description : str
         One line for the report.
-    model : FeedForward or Recurrent
+    model : FeedForward, Recurrent or Convolutional
         The network and its loss.
     cases : int
         Batch size N.
@@ -172,7 +233,7 @@ class Workload:
             return (scale * rng.standard_normal(shape)).astype(dtype)
 
         # Fan-in scaling keeps the units away from saturation, where products would be trivial.
-        theta = {name: normal(s, s[-1] ** -0.5) for name, s in model.shapes.items()}
+        theta = {name: normal(s, prod(s[1:] or s) ** -0.5) for name, s in model.shapes.items()}
         v = {name: normal(shape) for name, shape in model.shapes.items()}
         z_shape = (self.cases, *model.output_shape)
         x = rng.random((self.cases, *model.input_shape)).astype(dtype)
@@ -243,6 +304,15 @@ WORKLOADS = {
             dtype="float32",
             parallel=True,
             products=("CG",),
+        ),
+        Workload(
+            "W6",
+            "LeNet, relu, max pooling, softmax cross-entropy, N = 128, float32",
+            Convolutional((1, 28, 28), (6, 16), 5, (120, 84, 10), "softmax cross-entropy"),
+            cases=128,
+            dtype="float32",
+            parallel=True,
+            products=("Gv", "Hv", "Jv", "Jᵀu", "gradient"),
         ),
     )
 }

@@ -14,7 +14,7 @@ import pytest
 from rop.bench import agreement, command, processes, report, timing
 from rop.bench.bars import BARS, Bar
 from rop.bench.contestants import Contestant, enter
-from rop.bench.workloads import WORKLOADS, FeedForward, Recurrent, Workload
+from rop.bench.workloads import WORKLOADS, Convolutional, FeedForward, Recurrent, Workload
 from rop.cli import bench, main
 
 MODELS = {
@@ -23,6 +23,7 @@ MODELS = {
     ),
     "classifier": FeedForward((4, 6, 5, 3), ("tanh", "tanh", "linear"), "softmax cross-entropy"),
     "recurrent": Recurrent(steps=6, inputs=2, hidden=5, outputs=3, loss="squared error"),
+    "convolutional": Convolutional((1, 10, 10), (2, 3), 3, (4, 3), "softmax cross-entropy"),
 }
 PRODUCTS = ("Gv", "Hv", "Jv", "Jᵀu", "gradient")
 
@@ -116,6 +117,7 @@ def test_workloads_have_their_sizes():
     }
     assert n["W4"] == 155
     assert n["W1"] == n["W5"] == 842_340
+    assert n["W6"] == 44_426
     assert set(BARS) <= {(name, p) for name, work in WORKLOADS.items() for p in work.products}
 
 
@@ -301,7 +303,7 @@ def test_exit_codes(products, code):
 @pytest.mark.parametrize(
     "given, message",
     [
-        (["W9"], "WORKLOAD is one of W1, W2, W3, W4, W5, startup, got 'W9'"),
+        (["W9"], "WORKLOAD is one of W1, W2, W3, W4, W5, W6, startup, got 'W9'"),
         (["--rounds", "0"], "--rounds: expected a whole number, 1 or more, got '0'"),
         (["--cores", "100000"], "--cores is at most "),
         (["--cores", "0"], "1 or more, got '0'"),
