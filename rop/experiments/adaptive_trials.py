@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rop import datasets, hf, nets
 from rop.engines import DEFAULT_ENGINE
-from rop.errors import RopError, RopValueError
+from rop.errors import RopValueError
 from rop.experiments import baselines
 from rop.experiments.measures import measure, wrong
 from rop.experiments.registry import Problem, experiment
@@ -127,17 +127,14 @@ def build(name: str, seed: int) -> Problem:
     ------
     RopValueError
         If there is no such problem.
-    RopError
+    DatasetNotFoundError
         If Fashion-MNIST is not here and cannot be downloaded.
     """
     if name not in PROBLEMS:
         raise RopValueError(f"problem must be one of {', '.join(PROBLEMS)}; got {name!r}")
     train, test = _images("digits" if name == "digits" else "fashion-mnist")
     if name == "fashion-lenet":
-        lenet: Any = getattr(nets, "lenet", None)
-        if lenet is None:
-            raise RopError("this version of rop has no rop.nets.lenet; take fashion-dense")
-        _, z = lenet()
+        _, z = nets.lenet()
         train, test = ({**batch, "x": batch["x"].reshape(-1, 1, 28, 28)} for batch in (train, test))
     else:
         _, z = nets.mlp([train["x"].shape[1], 30, 10], activation="relu")

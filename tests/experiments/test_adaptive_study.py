@@ -10,7 +10,7 @@ import pytest
 
 import rop
 from rop.cli import main
-from rop.experiments import EXPERIMENTS, adaptive_study
+from rop.experiments import EXPERIMENTS, adaptive_study, adaptive_trials
 from rop.experiments.adaptive_study import DATABASE, Plan, findings, study_adaptive_hf, work
 from rop.experiments.adaptive_trials import METHODS, WORST, build, run_trial, with_method
 from rop.experiments.training import recipe_named
@@ -88,6 +88,18 @@ def test_one_run_by_rop_train():
         with_method(problem, "adam", {})
     options = EXPERIMENTS["fashion-lenet"].options
     assert options == {"method": "adaptive-hf", "lam": 10.0, "alpha": 0.1}
+
+
+def test_lenet_takes_images(monkeypatch):
+    rng = np.random.default_rng(0)
+    targets = np.eye(10, dtype=np.float32)[rng.integers(0, 10, 30)]
+    batch = {"x": rng.random((30, 784), np.float32), "t": targets}
+    monkeypatch.setattr(adaptive_trials, "_images", lambda name: (batch, batch))
+    problem = adaptive_trials.fashion_lenet(0, method="adaptive-hf-code", lam=3.0)
+    assert problem.objective.n == 44_426 and problem.train["x"].shape == (30, 1, 28, 28)
+    assert problem.recipe == rop.hf.recipes.adaptive_hf("released-code", lam=3.0)
+    rows = trial(problem, "adaptive-hf", updates=2)
+    assert [row["update"] for row in rows] == [0, 2] and rows[-1]["step"] > 0
 
 
 def test_a_study_is_run_in_processes_and_goes_on(tmp_path, capsys):
