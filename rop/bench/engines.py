@@ -95,7 +95,7 @@ def contestant(workload: Workload, problem: Problem, engine: str) -> Contestant:
     at = f.linearize(theta, batch, engine=engine, dtype=dtype)
 
     def gradient() -> NDArray[Any]:
-        return f.linearize(theta, batch, engine=engine, dtype=dtype).gradient()
+        return f.gradient(theta, batch, engine, dtype)
 
     b = -at.gradient()
 

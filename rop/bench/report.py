@@ -46,8 +46,10 @@ def summary(
     if bar is None:
         return {**found, "verdict": "no bar"}
     found |= {"required": bar.required, "aim": bar.aim}
-    verdict = "not compared" if best is None else bar.verdict(ratios[best][1])
-    return {**found, "verdict": verdict}
+    if best is None:
+        return {**found, "verdict": "not compared"}
+    beside_jax = ratios.get("JAX linearize", (0.0, 0.0, 0.0))[1]
+    return {**found, "verdict": bar.verdict(ratios[best][1], beside_jax)}
 
 
 def _duration(seconds: float | None) -> str:

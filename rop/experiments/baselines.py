@@ -142,7 +142,7 @@ def minibatch_gradient(
     def gradient(theta: NDArray[Any]) -> NDArray[Any]:
         chosen = rng.integers(0, total, cases)
         batch = {name: array[chosen] for name, array in data.items()}
-        return objective.linearize(theta, batch, engine=engine).gradient()
+        return objective.gradient(theta, batch, engine)
 
     return gradient
 

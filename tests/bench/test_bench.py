@@ -262,6 +262,18 @@ def test_the_bar_is_met_at_equality():
     assert Bar(1.05, 0.95).verdict(1.05) == "met"
 
 
+@pytest.mark.parametrize(
+    "flat, blocks, verdict",
+    [(0.7, 0.5, "met"), (0.6, 0.4, "aim met"), (0.7, 0.51, "missed"), (0.81, 0.5, "missed")],
+)
+def test_small_gradients_are_held_against_jax_twice(flat, blocks, verdict):
+    """With θ as one vector, JAX's fastest; and with an array for each parameter."""
+    seconds = {"rop numba": [1.0], "JAX, flat θ": [1 / flat], "JAX linearize": [1 / blocks]}
+    roles = {"rop numba": "rop", "JAX, flat θ": "peer", "JAX linearize": "peer"}
+    measured = {"seconds": seconds, "differences": {}, "tolerance": 1.0}
+    assert report.summary("W2", "gradient", roles, measured)["verdict"] == verdict
+
+
 def workload_result(**products):
     return {
         "description": "what it is",
