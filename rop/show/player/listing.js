@@ -3,7 +3,7 @@
 function makeListing(product, terms, go) {
   const own = new Map(product.steps.map((step, number) => [step.term, number]));
   const made = document.createDocumentFragment();
-  for (const [once, heading] of [[1, "once for each θ and batch"], [0, "for each product"]]) {
+  for (const [once, heading] of [[true, "once for each θ and batch"], [false, "for each product"]]) {
     const list = element("ol");
     let line = null;
     for (const [id] of product.listing.filter(([, when]) => when === once)) {

@@ -156,10 +156,11 @@ function drawStep(term, step, before, now, hides) {
   const focused = document.activeElement?.closest("#operands td")?.dataset.cell;
   $("operands").replaceChildren(
     ...term.operands.map(([name, shape], k) => numbersTable(name, shape, operands[k], { used: used[k] })),
-    element("span", { class: "sign", "aria-hidden": "true" }, step.adds ? "+=" : "="),
-    numbersTable(term.target, term.shape, result, {
-      cell: now.cell, veiled: hides, choose: (i, j) => change({ cell: [i, j] }),
-    }),
+    element("div", { class: "result" },
+      element("span", { class: "sign", "aria-hidden": "true" }, step.adds ? "+=" : "="),
+      numbersTable(term.target, term.shape, result, {
+        cell: now.cell, veiled: hides, choose: (i, j) => change({ cell: [i, j] }),
+      })),
   );
   if (focused) $("operands").querySelector(`td.cell[data-cell="${focused}"] button`)?.focus();
   const line = terms && result.numbers.length
@@ -228,10 +229,11 @@ function fromAddress() {
 const picture = makeGraph(DATA.graph,
   (name) => change({ pinned: state.pinned === name ? null : name }),
   (name) => change({ hovered: name }));
-$("graph").append(picture, element("p", { class: "legend" },
+$("graph").append(picture);
+$("legend").append(
   ...[["a", "value"], ["Ra", "its change along v"], ["da", "adjoint"], ["Rda", "the adjoint's change along v"]]
     .flatMap(([kind, meaning]) => [element("span", { class: `dot ${kind}` }), `${kind}: ${meaning}`]),
-  ...(DATA.graph.hidden ? [` · ${DATA.graph.hidden} nodes not shown`] : [])));
+  ...(DATA.graph.hidden ? [` · ${DATA.graph.hidden} nodes not shown`] : []));
 
 DATA.products.forEach((product, number) => {
   const button = element("button", { type: "button", "data-number": number, title: `${product.title} (${number + 1})` }, product.short);
