@@ -322,6 +322,12 @@ class LossGraph(Loss):
     ------
     RopValueError
         If convexify is none of these.
+
+    Examples
+    --------
+    >>> z, y = rop.param("w", 5) @ rop.data("x", 5), rop.data("y")
+    >>> rop.Objective(z, rop.LossGraph(rop.sqrt(1 + (z - y) ** 2) - 1))
+    <Objective: LossGraph of (), 5 parameters in w>
     """
 
     def __init__(self, node: Node, convexify: Literal["shift", "eigen"] | None = None) -> None:

@@ -47,7 +47,7 @@ _WANTED = {
 }
 
 
-class _Net(BaseEstimator):  # type: ignore[misc]
+class HFEstimator(BaseEstimator):  # type: ignore[misc]
     """A feedforward net trained by HF; a subclass knows what its targets are."""
 
     def __init__(
@@ -200,7 +200,7 @@ class _Net(BaseEstimator):  # type: ignore[misc]
         return tags
 
 
-class HFClassifier(ClassifierMixin, _Net):  # type: ignore[misc]
+class HFClassifier(ClassifierMixin, HFEstimator):  # type: ignore[misc]
     """A feedforward net for classes, trained by Hessian-free optimization.
 
     Labels may be of any kind that scikit-learn takes: numbers, strings, or a matrix of zeros and
@@ -309,7 +309,7 @@ class HFClassifier(ClassifierMixin, _Net):  # type: ignore[misc]
         return tags
 
 
-class HFRegressor(MultiOutputMixin, RegressorMixin, _Net):  # type: ignore[misc]
+class HFRegressor(MultiOutputMixin, RegressorMixin, HFEstimator):  # type: ignore[misc]
     """A feedforward net for numbers, trained by Hessian-free optimization on the squared error.
 
     Parameters

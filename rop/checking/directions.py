@@ -21,7 +21,7 @@ class Direction:
     Attributes
     ----------
     name : str
-        "global 1" or "block W1", as the report names it.
+        "random direction 1" or "block W1", as the report names it.
     block : str
         The block outside which the vector is zero, "" for none.
     vector : array
@@ -65,7 +65,7 @@ def theta_directions(
     Entries are in proportion to those of θ, so that no block drowns the others.
     """
     directions = [
-        Direction(f"global {k + 1}", "", scale * rng.standard_normal(scale.size))
+        Direction(f"random direction {k + 1}", "", scale * rng.standard_normal(scale.size))
         for k in range(count)
     ]
     if len(blocks) > 1:
@@ -80,7 +80,8 @@ def output_directions(scale: Array, rng: np.random.Generator, count: int = 2) ->
     """Gaussian directions in the space of outputs, the last one confined to one case."""
     shape = scale.shape
     directions = [
-        Direction(f"global {k + 1}", "", scale * rng.standard_normal(shape)) for k in range(count)
+        Direction(f"random direction {k + 1}", "", scale * rng.standard_normal(shape))
+        for k in range(count)
     ]
     if len(shape) > 1 and shape[0] > 1:
         vector = np.zeros(shape)

@@ -130,7 +130,7 @@ class Power:
         if self.scale is not None:
             lines.append(
                 f"       {self.uncovered} of {self.retried} hidden ones would be seen at random "
-                f"weights of size {self.scale:g}/sqrt(fan-in): check at report.power.theta too"
+                f"weights of size {self.scale:g}/sqrt(fan-in), such as report.power.theta in Python"
             )
         return lines
 

@@ -1,6 +1,7 @@
 """The command line: `rop COMMAND`. Each command has its module here, and `main` runs it.
 
-Exit codes: 0 pass, 1 fail, 2 anything else, 130 interrupted.
+Exit codes: 0 pass, 1 fail, 2 anything else, 130 interrupted, 141 if who reads the output closed it
+(`rop info | head -2`), as shells have it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import NoReturn
 from rop.cli.encoding import write_in_any_encoding
 from rop.errors import RopError
 
-PASS, FAIL, OTHER, INTERRUPTED = 0, 1, 2, 130
+PASS, FAIL, OTHER, INTERRUPTED, CLOSED = 0, 1, 2, 130, 141
 
 COMMANDS = {
     "demo": "train networks by Hessian-free optimization, beside first-order methods",
@@ -60,8 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 pass, 1 fail, 2 anything else, 130 interrupted. For 2 and 130, a line on standard error
-        says why; only a closed pipe ends quietly.
+        0 pass, 1 fail, 2 anything else, 130 interrupted, 141 if standard output was closed. For 2
+        and 130, a line on standard error says why.
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
     prog = f"rop {given[0]}" if given and given[0] in COMMANDS else "rop"
@@ -74,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _end(INTERRUPTED, f"{prog}: interrupted")
     except BrokenPipeError:
-        return _end(OTHER)
+        return _end(CLOSED)
     except UsageError as error:
         return _end(OTHER, str(error))
     except RopError as error:

@@ -10,6 +10,8 @@ from rop.cli import FAIL, PASS, arguments
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `rop demo`."""
+    from rop.experiments.demo import SECONDS
+
     parser.add_argument(
         "--dataset",
         choices=["digits", "fashion-mnist"],
@@ -19,7 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seconds",
         type=arguments.seconds,
-        help="training time of each method (default: 8 for digits, 60 for fashion-mnist)",
+        help="training time of each method (default: "
+        + ", ".join(f"{seconds:g} for {name}" for name, seconds in SECONDS.items())
+        + ")",
     )
     parser.add_argument(
         "--out",

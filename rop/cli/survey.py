@@ -39,7 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--only", default="", metavar="NAME", help="functions whose name has this")
     parser.add_argument("--dtype", choices=DTYPES, action="append", help="by default both")
-    parser.add_argument("--mode", choices=tuple(MODES), action="append", help="by default all")
+    parser.add_argument(
+        "--mode",
+        choices=tuple(MODES),
+        action="append",
+        metavar="MODE",
+        help=f"one of {', '.join(map(repr, MODES))}; may be given again; by default all",
+    )
     parser.add_argument(
         "--processes", type=arguments.count, default=2, help="in parallel (default: 2)"
     )

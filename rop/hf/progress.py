@@ -72,7 +72,7 @@ class Progress:
         self._first: float | None = None
         self._began = perf_counter()
         self._bar = tqdm(total=1.0, bar_format="HF {percentage:3.0f}%|{bar:20}| {desc}")
-        self._bar.set_description_str(f"{done} of {iterations} iterations")
+        self._bar.set_description_str(self._count(done))
 
     def close(self) -> None:
         """End the line, and count the events."""
@@ -108,11 +108,15 @@ class Progress:
             parts.append(log(self._first / it.f_after) / log(self._first / self._target))
         return parts
 
+    def _count(self, done: int) -> str:
+        # With a limit of time, the number of iterations is hardly what ends the run.
+        return f"{done}{f' of {self._iterations}' if self._seconds is None else ''} iterations"
+
     def _words(self, it: Iteration, used: float) -> list[str]:
         time = "" if self._seconds is None else f" of {self._seconds:g}"
         target = "" if self._target is None else f" (target {self._target:g})"
         return [
-            f"{it.number + 1} of {self._iterations} iterations",
+            self._count(it.number + 1),
             f"{used:.1f}{time} s",
             f"f {it.f_after:.5g}{target}",
             f"lam {it.lam_after:.3g}"

@@ -396,6 +396,7 @@ def only_iterations(name: str, records: Iterable[Iteration]) -> Iterator[Iterati
     for i, record in enumerate(records):
         if not isinstance(record, Iteration):
             raise RopTypeError(
-                f"{name}: expected records as in result.records, got {shown(record)} at place {i}"
+                f"{name}: expected the result of rop.hf.minimize, or its records, got "
+                f"{shown(record)} at place {i}"
             )
         yield record

@@ -57,6 +57,16 @@ class Definition(ParameterSpace, Displayed):
     ) -> None:
         if not isinstance(z, Node):
             raise RopTypeError(f"z: expected a node, got {type(z).__name__}")
+        if isinstance(loss, Node):
+            raise RopTypeError(
+                "loss: a node is no loss by itself; write rop.LossGraph(node) for one that is a "
+                "scalar for one case"
+            )
+        if isinstance(loss, type):
+            raise RopTypeError(
+                f"loss: {loss.__name__} is a class; write rop.{loss.__name__}(t), with the targets "
+                't = rop.data("t", ...)'
+            )
         if loss is None and not z.shape:
             loss = LossGraph(z)
         if loss is None:
@@ -142,10 +152,8 @@ class Definition(ParameterSpace, Displayed):
     def __repr__(self) -> str:
         names = [*self.shapes]
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-        return (
-            f"<Objective: {self.loss.name} of {self.output_shape}, {self.n} parameters in "
-            f"{', '.join(names[:_NAMED])}{more}>"
-        )
+        of = "a scalar" if self.by_itself else f"{self.loss.name} of {self.output_shape}"
+        return f"<Objective: {of}, {self.n} parameters in {', '.join(names[:_NAMED])}{more}>"
 
     def _refuse_hidden(self, nodes: list[Node]) -> None:
         """Raise RopValueError if structural damping makes no sense at one of the hidden nodes."""

@@ -108,6 +108,11 @@ def _draw_curve(axis: Axes, product: ProductReport, comparison: Comparison) -> N
         h[shown], error[shown], "o-", color=colour, ms=3, lw=1.2, zorder=3, label="difference"
     )
     lowest = min(float(error[shown].min(initial=1.0)), float(noise[noise > 0].min(initial=1.0)))
+    worst = (product.worst or comparison).error
+    if 0 < worst < np.inf:
+        lowest = min(lowest, worst)
+        name = f"worst, extrapolated: {worst:.0e}"  # the number of the text
+        axis.axhline(worst, color=colour, lw=1, ls="--", label=name)
     bottom = lowest / 10
     axis.fill_between(
         h, bottom, np.maximum(noise, bottom), color="#E4E4E4", lw=0, label="rounding noise"

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rop.errors import RopTypeError, RopValueError
-from rop.hf.record import Iteration
+from rop.hf.record import Iteration, only_iterations
 from rop.hf.result import Result
 from rop.show.boundary import Cuts
+from rop.support.arguments import shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -379,7 +380,13 @@ def cuts(found: Cuts, path: str | Path | None = None) -> Figure:
 
 
 def _history(records: Result | Iterable[Iteration]) -> list[Iteration]:
-    history = list(records.records if isinstance(records, Result) else records)
+    if not isinstance(records, Iterable | Result):
+        raise RopTypeError(
+            f"records: expected the result of rop.hf.minimize, or its records, got {shown(records)}"
+        )
+    history = list(
+        records.records if isinstance(records, Result) else only_iterations("records", records)
+    )
     if not history:
         raise RopValueError("records: expected at least one iteration of HF, got none")
     return history

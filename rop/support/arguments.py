@@ -278,6 +278,10 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
     """
     owner = function.__qualname__.removesuffix(".__init__")
 
+    open_ended = any(
+        p.kind == Parameter.VAR_KEYWORD for p in signature(function).parameters.values()
+    )
+
     @cache  # at the first call, when every name in the annotations is defined
     def rules() -> tuple[list[str], dict[str, Constraint], dict[str, Any]]:
         hints = get_type_hints(function, include_extras=True)
@@ -291,6 +295,9 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         positional, constraints, defaults = rules()
+        for name in () if open_ended else kwargs:
+            if name not in defaults:
+                raise RopTypeError(_no_argument(owner, name, [*defaults]))
         for name, value in (*zip(positional, args, strict=False), *kwargs.items()):
             if name in constraints and value is not defaults[name]:
                 _check(owner, name, value, constraints[name], defaults[name])
@@ -363,6 +370,14 @@ def _check(
             remedy = "leave it out for the default"
         fix = f"; {remedy}" if remedy else ""
         raise fault(f"{owner}: {name} must be {wanted}, got {came}{fix}")
+
+
+def _no_argument(owner: str, name: str, known: list[str]) -> str:
+    near = get_close_matches(name, known, 1)
+    remedy = f'did you mean "{near[0]}"?' if near else f"there are {', '.join(known)}"
+    if not near and "recipe" in known:
+        remedy += f"; settings of HF are the recipe's: recipe=rop.hf.Recipe().replace({name}=...)"
+    return f"{owner}: no argument is called {name!r}; {remedy}"
 
 
 def _is_finite(value: Any) -> bool:

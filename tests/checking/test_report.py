@@ -30,6 +30,25 @@ def test_the_text_says_what_is_wrong_first(wrong_report):
     assert all(line.isprintable() and len(line) < 200 for line in lines)
 
 
+def test_the_picture_shows_the_number_that_the_text_gives(wrong_report, network):
+    net = network()
+    for report in (wrong_report, check_products(net.theta, **net.functions(), blocks=net.blocks)):
+        shown = {axis.get_title(loc="left"): axis.get_legend() for axis in report.plot().axes}
+        for product in report.products.values():
+            worst = product.worst
+            if worst is not None and len(worst.steps) > 1 and worst.error > 0:
+                (legend,) = [
+                    shown[t] for t in shown if t.startswith(f"{product.symbol}: ") and shown[t]
+                ]
+                said = [text.get_text() for text in legend.get_texts()]
+                assert f"worst, extrapolated: {worst.error:.0e}" in said
+
+
+def test_directions_are_named_in_words(wrong_report):
+    named = {c.direction for p in wrong_report.products.values() for c in p.comparisons}
+    assert "random direction 1" in named and not any("global" in name for name in named)
+
+
 def test_a_report_is_true_only_if_it_is_ok(wrong_report, network):
     net = network()
     with pytest.raises(AssertionError):

@@ -68,7 +68,7 @@ def raising(error):
     "error, code, line",
     [
         (KeyboardInterrupt(), 130, "rop info: interrupted"),
-        (BrokenPipeError(32, "Broken pipe"), 2, None),
+        (BrokenPipeError(32, "Broken pipe"), 141, None),
         (rop.RopValueError("l2: no"), 2, "rop info: l2: no"),
         (SystemExit(0), 2, "rop info: it called code that ends the process: sys.exit(0)"),
         (SystemExit(1), 2, "rop info: it called code that ends the process: sys.exit(1)"),

@@ -57,6 +57,12 @@ def test_ctrl_c_while_hf_trains_ends_the_demo(quick, monkeypatch, tmp_path, caps
     assert err.endswith("rop demo: interrupted\n")
 
 
+def test_ctrl_c_while_pictures_are_drawn_keeps_the_row_of_hf(quick, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(demo.plot, "run", stop)
+    assert main(["demo", "--seconds", "0", "--out", str(tmp_path)]) == 130
+    assert "Hessian-free" in capsys.readouterr().out
+
+
 def test_ctrl_c_while_a_baseline_trains_shows_what_is_done(quick, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(demo, "_logistic", stop)
     assert main(["demo", "--seconds", "0", "--out", str(tmp_path)]) == 130

@@ -34,7 +34,7 @@ def last_line(text):
     "options, part, words",
     [
         ({"iterations": 4}, 100, "4 of 4 iterations"),
-        ({"iterations": 1000, "seconds": 0.0}, 100, "1 of 1000 iterations, "),
+        ({"iterations": 1000, "seconds": 0.0}, 100, "| 1 iterations, "),
         ({"iterations": 1000, "target": 5.0}, 100, "(target 5)"),
     ],
 )
@@ -43,6 +43,11 @@ def test_the_line_is_full_where_the_run_ends(options, part, words, capsys):
     line = last_line(capsys.readouterr().err)
     assert line.startswith(f"HF {part}%|")
     assert words in line and "rho" in line and "CG" in line
+
+
+def test_a_limit_of_time_leaves_out_the_limit_of_iterations(capsys):
+    trained(progress=True, iterations=1000, seconds=0.0)
+    assert "of 1000" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -232,6 +232,28 @@ def test_a_limit_is_no_success_and_the_message_says_how_far_the_run_came():
     assert f"gradient was {found.records[-1].gradient_norm:.3g}" in found.message
 
 
+def test_what_is_no_loss_is_refused_with_what_to_write():
+    z, t = rop.param("W", 3), rop.data("t", 3)
+    with pytest.raises(rop.RopTypeError, match=r"write rop\.LossGraph\(node\)"):
+        rop.Objective(z, rop.sum((z - t) ** 2))
+    with pytest.raises(rop.RopTypeError, match=r"is a class; write rop\.SquaredError\(t\)"):
+        rop.Objective(z, rop.SquaredError)
+    assert repr(rosenbrock()) == "<Objective: a scalar, 2 parameters in a>"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"lam": 3}, "recipe=rop.hf.Recipe().replace(lam=...)"),
+        ({"max_iter": 3}, "no argument is called 'max_iter'; there are objective, theta, data, re"),
+        ({"iteration": 3}, 'did you mean "iterations"?'),
+    ],
+)
+def test_an_argument_that_minimize_does_not_have(settings, message):
+    with pytest.raises(rop.RopTypeError, match=re.escape(message)):
+        rop.hf.minimize(rosenbrock(), [-1.2, 1.0], {}, **settings)
+
+
 def test_a_mapping_is_refused_in_the_same_words_everywhere():
     for use in (
         lambda f, theta: f.value(theta),

@@ -390,3 +390,16 @@ def test_a_run_of_adaptive_hf_has_its_quantities(records):
     needed = lines(figure.axes[9])["needed"][1]
     for it, shown in zip(history, needed, strict=True):
         assert shown == it.L_seen if it.L_seen > 0 else np.isnan(shown)
+
+
+def test_what_is_no_run_and_where_there_is_no_folder(tmp_path):
+    with pytest.raises(
+        rop.RopTypeError, match="the result of rop.hf.minimize, or its records, got"
+    ):
+        rop.plot.run(np.ones(3))
+    with pytest.raises(
+        rop.RopTypeError, match="the result of rop.hf.minimize, or its records, got"
+    ):
+        rop.plot.run(3)
+    with pytest.raises(rop.RopValueError, match="there is no folder"):
+        rop.plot.spectrum(np.eye(2), path=tmp_path / "nodir" / "a.png")

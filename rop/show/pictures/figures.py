@@ -64,13 +64,15 @@ def save(figure: Figure, path: str | Path | None, dpi: float = 150.0) -> Figure:
     Raises
     ------
     RopValueError
-        If the suffix is another one.
+        If the suffix is another one, or the folder is not there.
     """
     if path is not None:
         if Path(path).suffix.lower() not in SUFFIXES:
             raise RopValueError(
                 f"path: expected a file name that ends in {', '.join(SUFFIXES)}, got {str(path)!r}"
             )
+        if not Path(path).parent.is_dir():
+            raise RopValueError(f"path: there is no folder {Path(path).parent}; make it first")
         figure.savefig(path, dpi=min(dpi, _PIXELS / max(figure.get_size_inches())))
     return figure
 
