@@ -221,7 +221,7 @@ def test_a_broken_pipe_ends_quietly():
     os.close(read)
     with os.fdopen(write, "wb") as pipe:
         done = run("bench", "--stored", stdout=pipe)
-    assert (done.returncode, done.stderr) == (2, b"")
+    assert (done.returncode, done.stderr) == (141, b"")
 
 
 def test_a_closed_standard_output():
