@@ -288,7 +288,7 @@ class Algorithms(Model):
         return emit.program
 
     def _structural_damping(self, emit: Emitter, node: Node, R: State, Rd: State) -> None:
-        """Rdh += μ Rh; with the matching loss Rdx += μ s'(x) Rx, which is Rdh += μ Rx (erratum M47)."""
+        """Rdh += μ Rh; with the matching loss Rdx += μ s'(x) Rx, so Rdh += μ Rx (erratum M47)."""
         emit.begin(node, "structural")
         letters = "abcdefghijklmnopqrstuvwxyz"[: len(node.shape)]
         times = einsum(f"{letters},->{letters}", (node.shape, ()), "{1} {0}")
