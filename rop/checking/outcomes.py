@@ -73,7 +73,9 @@ def against_differences(
 
     if not np.isfinite(product).all():
         return undecided(product, np.array([]), "domain")
-    noise = Noise(np.zeros(product.size), EPSILON["float64"])
+    # What does not change at all may change by less than its last digit.
+    last_digits = EPSILON["float64"] * np.abs(np.nan_to_num(function(origin), posinf=0, neginf=0))
+    noise = Noise(last_digits, EPSILON["float64"])
     scale = np.full(origin.shape, root_mean_square(origin) or 1.0)
     line = Line(finite, origin, direction, noise, scale)
     tolerance = Tolerance.of("float64")

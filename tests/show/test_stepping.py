@@ -127,6 +127,18 @@ def test_a_step_says_what_it_reads_and_makes():
     assert f"{step.result[0, 0]:.3g}" in text
 
 
+def test_what_no_step_has_written_yet_is_not_a_number():
+    x, W = rop.data("x", 2), rop.param("W", (3, 2))
+    y = W @ x
+    z = rop.concatenate([rop.tanh(y), rop.square(y)])
+    objective = rop.Objective(z, rop.SquaredError(rop.data("t", 6)))
+    at = objective.linearize(np.ones(6), {"x": np.ones((1, 2)), "t": np.zeros((1, 6))})
+    steps = [step for step in rop.step(at, "jvp", np.ones(6)) if step.name == "Rz"]
+    assert len(steps) == 2
+    assert np.isnan(steps[0].result).sum() == 3
+    assert np.isfinite(steps[1].result).all()
+
+
 def test_the_table_fills_in():
     at, h, v = network()
     steps = rop.step(at, "hvp", v)
