@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +17,7 @@ from rop.hf.result import Records
 from rop.support import display
 
 _REDRAW = 2.0  # seconds between two pictures
+_SELDOM = 10.0  # seconds between two lines in a file
 
 
 @contextmanager
@@ -65,13 +68,20 @@ class Progress:
     def __init__(
         self, iterations: int, done: int, seconds: float | None, target: float | None
     ) -> None:
-        from tqdm.auto import tqdm  # takes a while to import
+        with warnings.catch_warnings():
+            # Without ipywidgets a notebook gets the line of a terminal, which will do.
+            warnings.simplefilter("ignore")
+            from tqdm.auto import tqdm  # takes a while to import
 
         self._iterations, self._seconds, self._target = iterations, seconds, target
         self._events: Counter[str] = Counter()
         self._first: float | None = None
         self._began = perf_counter()
         self._bar = tqdm(total=1.0, bar_format="HF {percentage:3.0f}%|{bar:20}| {desc}")
+        # In a file each line stays.
+        plain = "notebook" not in type(self._bar).__module__ and not sys.stderr.isatty()
+        self._often = _SELDOM if plain else 0.0
+        self._told = 0.0
         self._bar.set_description_str(self._count(done))
 
     def close(self) -> None:
@@ -94,7 +104,9 @@ class Progress:
             self._events[event] += 1
         used = perf_counter() - self._began
         self._bar.n = min(1.0, max(self._parts(it, used)))
-        self._bar.set_description_str(", ".join(self._words(it, used)))
+        due = used >= self._told + self._often
+        self._bar.set_description_str(", ".join(self._words(it, used)), refresh=due)
+        self._told = used if due else self._told
 
     def _parts(self, it: Iteration, used: float) -> list[float]:
         """The part that is done of each of the things that may end the run."""

@@ -168,14 +168,20 @@ def run(records: Result | Iterable[Iteration], path: str | Path | None = None) -
     series(of_f, after, f, BLUE, "the gradient's cases")
     if held_out or validated:
         of_f.legend(fontsize=8, frameon=False)
-    label(of_f, "objective at θ", "", "f (mean over cases)")
+    several = history[0].cases.gradient.size > 1
+    label(of_f, "objective at θ", "", "f (mean over cases)" if several else "f")
     series(of_gradient, number, [it.gradient_norm for it in history], BLUE)
     label(of_gradient, "gradient at θ", "", "‖∇f‖ (f per unit of θ)")
-    series(of_lam, after, [*(it.lam_before for it in history), history[-1].lam_after], BLUE)
-    label(of_lam, "damping", "", "λ (f per unit of θ squared)")
+    radii = [it.radius_after for it in history if it.radius_after is not None]
+    if radii:
+        series(of_lam, after[1:], radii, BLUE)
+        label(of_lam, "trust region", "", "radius")
+    else:
+        series(of_lam, after, [*(it.lam_before for it in history), history[-1].lam_after], BLUE)
+        label(of_lam, "damping", "", "λ (f per unit of θ squared)")
 
     shown = np.where(np.isnan(rho), -0.5, np.clip(rho, -0.5, 2.0))  # -inf has its place at the edge
-    of_rho.axhspan(0.25, 0.75, color="#EEEEEE", label="λ stays")
+    of_rho.axhspan(0.25, 0.75, color="#EEEEEE", label=f"{'radius' if radii else 'λ'} stays")
     of_rho.plot(number, shown, color=BLUE, lw=1, **marks(number))
     for beyond, marker, said in (
         (rho > 2.0, "^", "above"),
@@ -201,11 +207,14 @@ def run(records: Result | Iterable[Iteration], path: str | Path | None = None) -
         **marks(number, "s"),
     )
     of_steps.set_ylim(bottom=0)
+    of_steps.yaxis.set_major_locator(MaxNLocator(integer=True))
     of_steps.legend(fontsize=8, frameon=False)
     label(of_steps, "conjugate gradient", "iteration", "CG steps")
     of_alpha.plot(number, [it.step.alpha for it in history], color=BLUE, lw=1, **marks(number))
     rejected = [it.number for it in history if it.step.alpha == 0]
-    of_alpha.plot(rejected, [0.0] * len(rejected), "x", color=VERMILLION)
+    if rejected:
+        of_alpha.plot(rejected, [0.0] * len(rejected), "x", color=VERMILLION, label="rejected")
+        of_alpha.legend(fontsize=8, frameon=False)
     if adaptive:
         _adaptive(panels[3:].ravel(), history)
     else:

@@ -26,6 +26,7 @@ GREY, INK = "#777777", "#222222"
 
 SUFFIXES = (".svg", ".png", ".pdf")
 _MARKERS = 60  # most on a line
+_FLATTENS = 50.0  # a value so many times the median leaves nothing to see of the others
 _PIXELS = 20_000  # most in either direction; FreeType and browsers give up not far beyond
 
 
@@ -103,6 +104,9 @@ def series(
 ) -> None:
     """Plot a line; on a log scale if all values are positive and span more than a factor of 5.
 
+    If some are negative and the largest would flatten the rest, the scale is linear up to their
+    median size, and logarithmic beyond.
+
     Parameters
     ----------
     ax : matplotlib Axes
@@ -118,6 +122,11 @@ def series(
     finite = [value for value in y if isfinite(value)]
     if finite and min(finite) > 0 and max(finite) > 5 * min(finite):
         logarithmic(ax, "y")
+        return
+    sizes = sorted(map(abs, finite)) or [0.0]
+    middle = sizes[len(sizes) // 2]
+    if finite and min(finite) < 0 and sizes[-1] > _FLATTENS * middle > 0:
+        ax.set_yscale("symlog", linthresh=middle)
 
 
 def marks(points: Sequence[float], marker: str = "o") -> dict[str, Any]:
