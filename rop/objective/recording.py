@@ -165,7 +165,7 @@ class Trace(Mapping[str | Node, NDArray[Any]]):
         )
         to_outputs = self.product in ("jvp", "loss_hvp")
         shape = products.shapes["outputs" if to_outputs else "theta"]
-        result = np.empty(shape, self.theta.dtype)
+        result = np.full(shape, np.nan, self.theta.dtype)  # what no step has written yet shows
         given = np.empty(0, self.theta.dtype) if self.vector is None else self.vector
         latest: dict[Value, NDArray[Any]] = {}
         for program, step, arrays in execution.performed(programs, given.ravel(), result.ravel()):

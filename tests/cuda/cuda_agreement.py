@@ -281,15 +281,13 @@ def test_bitwise_repeatable():
 @pytest.mark.parametrize("along", [False, True])
 def test_sums_in_parts(monkeypatch, elements, terms, along):
     """A sum of few elements and many terms is split among blocks, and added up afterwards."""
-    from rop.engines.lowering import Nest
-
     rng = np.random.default_rng(0)
     x = rng.standard_normal((elements, terms) if along else (terms, elements))
     shard = memory.DeviceShard(1, slice(0, 1), np.dtype(np.float64))
     shard.write("x", x)
     shard.write("t", np.ones(elements))
     strides = (terms, 1) if along else (1, elements)
-    loops = Nest((elements, terms), ((1, 0), strides), False, True)
+    loops = list(zip((elements, terms), (1, 0), strides, strict=True))
     given = [shard.buffers["t"], 0, shard.buffers["x"], 0, shard.buffers["x"], 0]
     for launch in launches._sum(loops, given, -2.0, False, True, shard):
         launch()

@@ -94,7 +94,7 @@ def test_what_is_computed_once_is_computed_once(network, engine):
     at = model.objective.linearize(model.theta, model.batch, engine)
     module, name = {
         "numpy": (rop.engines.execution, "run"),
-        "numba": (rop.engines.sharded, "run_all"),
+        "numba": (rop.engines.sharded.ShardedExecution, "_together"),
     }[engine]
     calls, original = [], getattr(module, name)
 
