@@ -246,9 +246,15 @@ def test_what_fits_is_accepted(problem):
         (lambda q: hf.compare(q, q, rtol=nan), "rtol must be a finite number >= 0"),
         (lambda q: hf.compare(q, q, rtol=-1), "rtol must be a finite number >= 0"),
         (lambda q: hf.table(5), "records must be an Iterable"),
-        (lambda q: hf.table([1]), "records: expected the result of rop.hf.minimize, or its records, got 1"),
+        (
+            lambda q: hf.table([1]),
+            "records: expected the result of rop.hf.minimize, or its records, got 1",
+        ),
         (lambda q: hf.columns(None), "records must be an Iterable, got None"),
-        (lambda q: hf.columns("ab"), "records: expected the result of rop.hf.minimize, or its records"),
+        (
+            lambda q: hf.columns("ab"),
+            "records: expected the result of rop.hf.minimize, or its records",
+        ),
     ],
 )
 def test_functions_on_records_and_files_check_their_arguments(problem, call, words):
