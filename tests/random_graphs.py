@@ -649,7 +649,7 @@ OFTEN = ["layer"] * 5 + ["add", "multiply", "same", "index", "concatenate", "sum
 
 
 # One in so many random graphs is tried; conftest sets it to 1 where the tests marked `ci` run.
-ONE_IN = 5
+ONE_IN = 10
 
 
 def examples(number: int) -> settings:

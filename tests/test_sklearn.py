@@ -59,6 +59,7 @@ def iris():
     return load_iris(return_X_y=True, as_frame=True)
 
 
+@pytest.mark.ci
 def test_labels_of_any_kind(iris):
     X, y = iris
     names = np.array(["setosa", "versicolor", "virginica"])

@@ -70,6 +70,7 @@ def test_the_text_lists_the_matrices(network):
     assert "G   worst column" in text
 
 
+@pytest.mark.ci
 def test_a_scale_of_theta_that_hides_rules_is_advised_against_with_the_measured_number(network):
     tiny = full_report(network(weights=1e-3)).warnings
     assert any("theta is tiny (rms" in warning and "sec. 7.2" in warning for warning in tiny)

@@ -90,6 +90,7 @@ def test_every_function_gets_a_verdict_whatever_it_does(catalogue, tmp_path):
         survey([str(catalogue)], file, **options)
 
 
+@pytest.mark.ci
 def test_a_function_that_hangs_costs_its_time(catalogue, monkeypatch):
     pytest.importorskip("jax")
     monkeypatch.setenv("HANGS", "1")
@@ -99,6 +100,7 @@ def test_a_function_that_hangs_costs_its_time(catalogue, monkeypatch):
     assert all(o.says == "longer than 0.5 s" for o in found.outcomes.values())
 
 
+@pytest.mark.ci
 def test_the_command_prints_writes_and_compares(catalogue, tmp_path, capsys):
     pytest.importorskip("jax")
     old, new, html = tmp_path / "old.json", tmp_path / "new.json", tmp_path / "table.html"

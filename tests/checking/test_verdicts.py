@@ -68,6 +68,7 @@ def test_units_do_not_matter(scale, unit):
         assert report.verdict == "fail", f"{name}\n{report}"
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("scale", [1e-320, 1e-316, 1e306])
 def test_at_the_ends_of_the_range_nothing_wrong_passes(scale):
     assert check_products(THETA, **functions(scale)).verdict != "fail"

@@ -106,6 +106,7 @@ def test_chapelle_erhans_estimate_is_unbiased(distribution, probes):
     assert not np.array_equal(estimates[0], estimates[1])
 
 
+@pytest.mark.ci
 def test_signs_have_less_variance_than_gaussian_numbers_and_probes_less_still():
     objective, theta, batch = classifier()
     at = objective.linearize(theta, batch, engine="numpy")
