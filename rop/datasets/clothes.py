@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -145,11 +146,9 @@ _GZIP = 16 + zlib.MAX_WBITS
 
 def _unpacked(path: Path) -> bytes:
     content = b""
-    with open_regular(path, _LARGEST) as file:
-        try:
-            content = zlib.decompressobj(_GZIP).decompress(file.read(), _LARGEST)
-        except zlib.error:
-            pass
+    # What cannot be unpacked has the wrong checksum too.
+    with open_regular(path, _LARGEST) as file, suppress(zlib.error):
+        content = zlib.decompressobj(_GZIP).decompress(file.read(), _LARGEST)
     intact = hashlib.sha256(content).hexdigest() == FILES[path.name].unpacked
     if not intact:
         raise RopValueError(

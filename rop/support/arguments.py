@@ -223,12 +223,14 @@ class Function(Constraint):
     def fault(self, value: Any) -> Fault | None:  # noqa: D102
         if not callable(value):
             return RopTypeError
+        if self.arguments is None:
+            return None
         try:
-            signature(value).bind(*[None] * (self.arguments or 0))
+            signature(value).bind(*[None] * self.arguments)
         except TypeError:
-            return None if self.arguments is None else RopTypeError
-        except ValueError:  # a builtin that does not tell
-            pass
+            return RopTypeError
+        except ValueError:
+            return None  # a builtin does not tell what it takes
         return None
 
     def __str__(self) -> str:
