@@ -12,8 +12,9 @@ from typing import Any
 import numpy.typing as npt
 
 from rop.checking.calls import CallFailed, Fault, kind_of
+from rop.checking.libraries import Anything, as_numpy, coarsest
 from rop.checking.lines import Array
-from rop.checking.structures import Anything, Mismatch, Structure, as_numpy, coarsest
+from rop.checking.structures import Mismatch, Structure
 from rop.errors import RopError
 
 _HERE = str(Path(__file__).parent)

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
-import numbers
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from rop.checking.libraries import (
+    Anything,
+    Key,
+    as_numpy,
+    builder_of,
+    coarsest,
+    full_name,
+    is_array_like,
+    is_jax,
+    is_torch,
+    maker_of,
+    parts_of,
+)
 from rop.checking.lines import Array
 from rop.errors import RopError, RopTypeError, RopValueError
-
-Anything = npt.NDArray[Any]
-Key = str | int
 
 
 class Mismatch(RopError):
@@ -136,7 +142,7 @@ class Structure:
         RopTypeError, RopValueError
             If something in it is not an array of real numbers; the message says where.
         """
-        if _is_array_like(example):
+        if is_array_like(example):
             example = _regular(name, example)
         if isinstance(example, np.ndarray) and example.dtype.kind in "iu":
             example = example.astype(np.float64)
@@ -207,7 +213,7 @@ class Structure:
             if isinstance(node, Leaf):
                 arrays.append(self._array(node, found))
                 return
-            parts = _parts(found)
+            parts = parts_of(found)
             if parts is None or isinstance(found, Mapping) != issubclass(node.type, Mapping):
                 raise Mismatch("shape", self._not_a_container(node, found))
             keys = {key: part for key, part in parts if part is not None or key in node.parts}
@@ -234,13 +240,13 @@ class Structure:
 
     def _array(self, leaf: Leaf, found: Any) -> Anything:
         where = self._at(leaf.path)
-        if _is_array_like(found):
+        if is_array_like(found):
             try:
                 found = np.asarray(found, dtype=np.float64)
             except ValueError:
                 message = f"returns a ragged list of numbers{where}, expected shape {leaf.shape}"
                 raise Mismatch("dtype", message) from None
-        if _parts(found) is not None:
+        if parts_of(found) is not None:
             message = f"returns a {type(found).__name__}{where}, expected one array of shape "
             message += f"{leaf.shape} like {self.name}"
             if isinstance(found, tuple) and len(found) == 1:
@@ -249,7 +255,7 @@ class Structure:
         array = as_numpy(found)
         # Whether integers will do is for the caller to judge.
         if array is None or array.dtype.kind not in "fiu":
-            kind = _full_name(found) if array is None else f"dtype {array.dtype}"
+            kind = full_name(found) if array is None else f"dtype {array.dtype}"
             message = f"returns {kind}{where}, expected real numbers like {self.name}"
             if found is None:
                 message += "; a gradient that is None is one of zeros (materialize_grads=True)"
@@ -282,47 +288,6 @@ class Structure:
         return message + (f"; not in {self.name}: {_listed(extra)}" if extra else "")
 
 
-def as_numpy(array: Any) -> Anything | None:
-    """A NumPy array of any library's array or number; None for anything else.
-
-    bfloat16, which NumPy does not have, becomes float32.
-    """
-    if _is_torch(array):
-        tensor = array.detach()
-        tensor = tensor.to_dense() if tensor.layout != sys.modules["torch"].strided else tensor
-        if tensor.dtype == sys.modules["torch"].bfloat16:
-            tensor = tensor.float()
-        numpy: Anything = tensor.cpu().resolve_conj().numpy()
-        return numpy
-    if _is_number(array):
-        return np.asarray(array, dtype=getattr(array, "dtype", np.float64))
-    if not hasattr(array, "__array__"):
-        return None
-    found: Anything = np.asarray(array)
-    return found.astype(np.float32) if found.dtype.name == "bfloat16" else found
-
-
-def _is_torch(thing: Any) -> bool:
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(thing, torch.Tensor)
-
-
-def _is_jax(thing: Any) -> bool:
-    jax = sys.modules.get("jax")
-    return jax is not None and isinstance(thing, jax.Array)
-
-
-def _is_array_like(thing: Any) -> bool:
-    """Whether it is a nested list of numbers, which NumPy reads as one array."""
-    if isinstance(thing, list | tuple) and thing:
-        return all(_is_number(part) or _is_array_like(part) for part in thing)
-    return False
-
-
-def _is_number(thing: Any) -> bool:
-    return isinstance(thing, numbers.Real) and not isinstance(thing, bool | np.bool_)
-
-
 def _regular(name: str, numbers_: Sequence[Any]) -> Array:
     try:
         return np.array(numbers_, dtype=np.float64)
@@ -333,51 +298,8 @@ def _regular(name: str, numbers_: Sequence[Any]) -> Array:
         ) from None
 
 
-def _parts(node: Any) -> list[tuple[Key, Any]] | None:
-    """Keys and contents of a container; None for what is none."""
-    if isinstance(node, Mapping):
-        return list(node.items())
-    if isinstance(node, list | tuple):
-        return list(enumerate(node))
-    if _is_torch(node) or _is_jax(node) or isinstance(node, np.ndarray):
-        return None
-    registered = _jax_parts(node)
-    if registered is not None:
-        return registered[0]
-    if dataclasses.is_dataclass(node) and not isinstance(node, type):
-        parts = [(field.name, getattr(node, field.name)) for field in dataclasses.fields(node)]
-        return [(key, part) for key, part in parts if not _is_static(part)]
-    return None
-
-
-def _is_static(part: Any) -> bool:
-    """Whether a dataclass's field holds a setting and no parameters."""
-    return part is None or isinstance(part, str | bytes | bool | int) or callable(part)
-
-
-def _jax_parts(node: Any) -> tuple[list[tuple[Key, Any]], Callable[[list[Any]], Any]] | None:
-    """Contents of a container that is registered with JAX, and how to build another."""
-    jax = sys.modules.get("jax")
-    # JAX takes None for an empty container; here it is a result that is missing.
-    if jax is None or node is None or isinstance(node, type):
-        return None
-
-    def is_leaf(part: Any) -> bool:
-        return part is not node
-
-    keyed, treedef = jax.tree_util.tree_flatten_with_path(node, is_leaf=is_leaf)
-    if len(keyed) == 1 and keyed[0][1] is node:
-        return None
-    parts = [(jax.tree_util.keystr(path, simple=True), part) for path, part in keyed]
-
-    def build(contents: list[Any]) -> Any:
-        return jax.tree_util.tree_unflatten(treedef, contents)
-
-    return parts, build
-
-
 def _grow(name: str, path: str, node: Any) -> Leaf | Branch:
-    parts = _parts(node)
+    parts = parts_of(node)
     if parts is None:
         return _leaf(name, path, node)
     grown = {
@@ -387,27 +309,7 @@ def _grow(name: str, path: str, node: Any) -> Leaf | Branch:
         for key, p in parts
         if p is not None
     }
-    return Branch(path, type(node), grown, _builder(node, list(grown)))
-
-
-def _builder(node: Any, keys: list[Key]) -> Callable[[list[Any]], Any]:
-    if isinstance(node, Mapping):
-        make: type = type(node) if isinstance(node, dict) else dict
-        return lambda contents: make(dict.fromkeys(node) | dict(zip(keys, contents, strict=True)))
-    if isinstance(node, list | tuple):
-        sequence: type = type(node)
-
-        def build(contents: list[Any]) -> Any:
-            full = iter(contents)
-            every = [None if part is None else next(full) for part in node]
-            return sequence(*every) if hasattr(node, "_fields") else sequence(every)
-
-        return build
-    registered = _jax_parts(node)
-    if registered is not None:
-        return registered[1]
-    names = [str(key) for key in keys]
-    return lambda contents: dataclasses.replace(node, **dict(zip(names, contents, strict=True)))
+    return Branch(path, type(node), grown, builder_of(node, list(grown)))
 
 
 def _leaf(name: str, path: str, node: Any) -> Leaf:
@@ -418,7 +320,7 @@ def _leaf(name: str, path: str, node: Any) -> Leaf:
     array = as_numpy(node)
     if array is None:
         raise RopTypeError(
-            f"{where} is {_full_name(node)}, expected an array of real numbers, or a dict, list, "
+            f"{where} is {full_name(node)}, expected an array of real numbers, or a dict, list, "
             "tuple or dataclass of them"
         )
     if array.dtype.kind == "c":
@@ -430,27 +332,10 @@ def _leaf(name: str, path: str, node: Any) -> Leaf:
             f"{where} must be real numbers, came dtype {array.dtype}; what is no parameter belongs "
             f"into the functions, not into {name}"
         )
-    x64 = _is_jax(node) and array.dtype == np.float64
-    requires_grad = _is_torch(node) and node.requires_grad
+    x64 = is_jax(node) and array.dtype == np.float64
+    requires_grad = is_torch(node) and node.requires_grad
     plain = type(node) is np.ndarray and array.dtype == np.float64
-    return Leaf(path, array.shape, array.dtype, _maker(node), x64, requires_grad, plain)
-
-
-def _maker(example: Any) -> Callable[[Array], Any]:
-    """How to make another array like an example."""
-    if _is_torch(example):
-        torch, dtype, device = sys.modules["torch"], example.dtype, example.device
-        return lambda values: torch.from_numpy(values).to(dtype=dtype, device=device)
-    if _is_jax(example):
-        dtype = example.dtype
-        # A copy: JAX would otherwise share the memory, and what changes there breaks its arrays.
-        return lambda values: sys.modules["jax"].numpy.array(values, dtype=dtype)
-    if isinstance(example, np.ndarray | np.generic):
-        dtype = np.asarray(example).dtype
-        return lambda values: values.astype(dtype, copy=False)
-    if isinstance(example, numbers.Real):
-        return float
-    return np.array
+    return Leaf(path, array.shape, array.dtype, maker_of(node), x64, requires_grad, plain)
 
 
 def _leaves(node: Leaf | Branch) -> Iterator[Leaf]:
@@ -459,16 +344,6 @@ def _leaves(node: Leaf | Branch) -> Iterator[Leaf]:
     else:
         for part in node.parts.values():
             yield from _leaves(part)
-
-
-def coarsest(dtypes: Sequence[np.dtype[Any]]) -> np.dtype[Any]:
-    """The dtype of fewest bits, float64 for none."""
-    return min(dtypes, key=lambda dtype: dtype.itemsize, default=np.dtype(np.float64))
-
-
-def _full_name(thing: Any) -> str:
-    kind = type(thing)
-    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
 
 
 def _listed(things: Sequence[Any], most: int = 6) -> str:

@@ -13,9 +13,9 @@ import numpy as np
 
 from rop.checking.calls import kind_of
 from rop.checking.findings import ProductReport
+from rop.checking.libraries import as_numpy
 from rop.checking.modules import Function, Transforms
 from rop.checking.products import check_products
-from rop.checking.structures import as_numpy
 from rop.checking.survey.entries import Entry
 from rop.checking.survey.results import Outcome, Result
 
