@@ -73,10 +73,12 @@ def against_differences(
 
     if not np.isfinite(product).all():
         return undecided(product, np.array([]), "domain")
-    # What does not change at all may change by less than its last digit.
-    last_digits = EPSILON["float64"] * np.abs(np.nan_to_num(function(origin), posinf=0, neginf=0))
-    noise = Noise(last_digits, EPSILON["float64"])
+
+    def last_digits() -> Noise:
+        # What does not change at all may change by less than its last digit.
+        return Noise(EPSILON["float64"] * np.abs(line.value(0.0)), EPSILON["float64"])
+
     scale = np.full(origin.shape, root_mean_square(origin) or 1.0)
-    line = Line(finite, origin, direction, noise, scale)
+    line = Line(finite, origin, direction, last_digits, scale)
     tolerance = Tolerance.of("float64")
     return judge_line(product, line, {}, tolerance)[0]
