@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from math import ceil, inf, isclose
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-from rop.hf.line_search import Step
+if TYPE_CHECKING:
+    from rop.hf.record import Iteration
 
 _FRACTIONS = {1 / 4: "1/4", 3 / 4: "3/4", 2 / 3: "2/3", 1 / 3: "1/3", 3 / 2: "3/2", 1 / 2: "1/2"}
 
@@ -20,76 +21,8 @@ _STOPS = {
 }
 
 
-class Run(Protocol):
-    """What is read of the record of a run of CG."""
-
-    @property
-    def warm(self) -> bool: ...  # noqa: D102
-
-    @property
-    def steps(self) -> int: ...  # noqa: D102
-
-    @property
-    def reason(self) -> str: ...  # noqa: D102
-
-    @property
-    def residual(self) -> float: ...  # noqa: D102
-
-
-class Decisions(Protocol):
-    """What is read of the record of an iteration."""
-
-    @property
-    def lam_before(self) -> float: ...  # noqa: D102
-
-    @property
-    def lam_after(self) -> float: ...  # noqa: D102
-
-    @property
-    def rho(self) -> float: ...  # noqa: D102
-
-    @property
-    def rho_damped(self) -> float: ...  # noqa: D102
-
-    @property
-    def rho_judged(self) -> float: ...  # noqa: D102
-
-    @property
-    def radius_before(self) -> float | None: ...  # noqa: D102
-
-    @property
-    def radius_after(self) -> float | None: ...  # noqa: D102
-
-    @property
-    def thresholds(self) -> dict[str, float]: ...  # noqa: D102
-
-    @property
-    def cg(self) -> Run: ...  # noqa: D102
-
-    @property
-    def f_stored(self) -> tuple[tuple[int, float], ...]: ...  # noqa: D102
-
-    @property
-    def model_stored(self) -> tuple[tuple[int, float], ...]: ...  # noqa: D102
-
-    @property
-    def chosen(self) -> int: ...  # noqa: D102
-
-    @property
-    def step(self) -> Step: ...  # noqa: D102
-
-    @property
-    def f_before(self) -> float: ...  # noqa: D102
-
-    @property
-    def f_after(self) -> float: ...  # noqa: D102
-
-    @property
-    def events(self) -> tuple[str, ...]: ...  # noqa: D102
-
-
-def explained(it: Decisions) -> str:
-    """Why λ, the run of CG, the update and the step length are what they are.
+def explained(it: Iteration) -> str:
+    """Say why λ, the run of CG, the update and the step length are what they are.
 
     Parameters
     ----------
@@ -105,7 +38,7 @@ def explained(it: Decisions) -> str:
     return "\n".join(part for part in said if part)
 
 
-def _damping(it: Decisions) -> str:
+def _damping(it: Iteration) -> str:
     """Sec. 8.5."""
     poor, good = (it.thresholds.get(f"damping.rule.{name}") for name in ("poor", "good"))
     rho = "-∞" if it.rho_judged == -inf else f"{it.rho_judged:.2f}"
@@ -127,7 +60,7 @@ def _damping(it: Decisions) -> str:
     return f"{text}, within its bounds: {it.lam_after:.3g}."
 
 
-def _solver(it: Decisions) -> str:
+def _solver(it: Iteration) -> str:
     """Sec. 4 and 13."""
     said = _STOPS.get(it.cg.reason, it.cg.reason).format(residual=it.cg.residual)
     if it.cg.reason == "progress":
@@ -142,7 +75,7 @@ def _solver(it: Decisions) -> str:
 _PROGRESS = ("tolerance", "per_step", "smallest_window", "window_fraction")
 
 
-def _choice(it: Decisions) -> str:
+def _choice(it: Iteration) -> str:
     """Sec. 8.7."""
     compared, what = (it.f_stored, "f") if it.f_stored else (it.model_stored, "M")
     taken = f"Iterate {it.chosen} of {it.cg.steps} taken"
@@ -158,7 +91,7 @@ def _choice(it: Decisions) -> str:
     return f"{taken}, {what} not least {tried}."
 
 
-def _step(it: Decisions) -> str:
+def _step(it: Iteration) -> str:
     """Sec. 8.8."""
     step, many = it.step, len(it.step.trials)
     if step.alpha == 0:
