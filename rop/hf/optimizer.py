@@ -344,6 +344,7 @@ class HessianFree(Iterator[Iteration]):
             choice=choice,
             along=along,
             q=q,
+            f_reduction=reduction,
             rhos=(rho, rho_damped, rho_judged),
             step=step,
             step_norm=norm(update),

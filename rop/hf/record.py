@@ -204,6 +204,7 @@ class Iteration:
         choice: Choice,
         along: Along,
         q: float,
+        f_reduction: tuple[float, float],
         rhos: tuple[float, float, float],
         step: Step,
         step_norm: float,
@@ -223,6 +224,8 @@ class Iteration:
             As in the loop.
         adaptive : AdaptiveStep or None
             As in the loop.
+        f_reduction : tuple of (float, float)
+            f before and after the full δ: ρ's numerator.
         warm : bool
             Whether the solver started elsewhere than at 0.
         rhos : tuple of float
@@ -246,8 +249,6 @@ class Iteration:
             along.before(cases.curvature),
             along.after(cases.curvature, choice.iterate),
         )
-        judged_on = cases.curvature if recipe.reduction == "curvature" else cases.gradient
-        f_reduction = along.before(judged_on), along.after(judged_on, choice.iterate)
         P = preconditioner
         P_range = (1 / float(P.d.max()), 1 / float(P.d.min())) if isinstance(P, Diagonal) else None
         f_selection = along.before(cases.selection) if by_f and choice.f else None
