@@ -152,22 +152,23 @@ class Moments(Policy):
             The record.
         """
         before = before or Averages(np.zeros_like(delta), np.zeros_like(delta), 0.0, nan)
-        beta1, beta2 = self.beta1, self.beta2
+        # Python's numbers, as NumPy's would turn float32 into float64.
+        beta1, beta2, xi = float(self.beta1), float(self.beta2), float(self.xi)
         new = delta if self.of == "delta" else -gradient
-        m = (beta1 * before.m + (1 - beta1) * new).astype(new.dtype)
-        v = (beta2 * before.v + (1 - beta2) * new * new).astype(new.dtype)
+        m = beta1 * before.m + (1 - beta1) * new
+        v = beta2 * before.v + (1 - beta2) * new * new
         power = {"each": t, "first": 1, "none": 0}[self.correction]
-        m_hat = m / new.dtype.type(1 - beta1**power) if power else m
-        v_hat = v / new.dtype.type(1 - beta2**power) if power else v
+        m_hat = m / (1 - beta1**power) if power else m
+        v_hat = v / (1 - beta2**power) if power else v
         root_v = np.sqrt(v_hat)
         # 0/0 where δ and ξ are 0, as for a unit that is never active.
-        below = root_v + new.dtype.type(self.xi)
+        below = root_v + xi
         direction = np.divide(m_hat, below, out=np.zeros_like(m_hat), where=m_hat != 0)
         kept = (m_hat, v_hat) if self.correction == "first" else (m, v)
         g_norm = norm(gradient if self.g == "gradient" else delta)
         sigma_t = max(before.sigma, g_norm)
         f_second = f if t == 2 else before.f_second
-        squared, slope = dot(direction, direction), -dot(gradient, direction)
+        squared, slope = dot(direction, direction), dot(gradient, direction)
         least = self.C * (t - 1)
         step = AdaptiveStep(
             t=t,
@@ -175,9 +176,9 @@ class Moments(Policy):
             g_norm=g_norm,
             sigma_t=sigma_t,
             alpha_hat=self._alpha(t, g_norm, self.sigma, self.sigma, 2 * self.sigma, 0.0),
-            alpha_tilde=self._alpha(t, g_norm, sigma_t, before.sigma, self.xi, 0.0),
-            alpha_proof=self._alpha(t, g_norm, sigma_t, before.sigma, self.xi, beta2),
-            alpha_star=slope / (self.L * squared) if squared else 0.0,
+            alpha_tilde=self._alpha(t, g_norm, sigma_t, before.sigma, xi, 0.0),
+            alpha_proof=self._alpha(t, g_norm, sigma_t, before.sigma, xi, beta2),
+            alpha_star=-slope / (self.L * squared) if squared else 0.0,
             L=self.L,
             m_norm=norm(m_hat),
             root_v_range=(float(root_v.min()), float(root_v.max())),
