@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
 from rop.hf.batches import Batches, Size
 from rop.hf.conjugate_gradient import ConjugateGradient
@@ -11,17 +12,21 @@ from rop.hf.levenberg_marquardt import LevenbergMarquardt
 from rop.hf.line_search import Armijo, NoLineSearch
 from rop.hf.moments import Moments
 from rop.hf.preconditioners import EmpiricalFisher, NoPreconditioner
-from rop.hf.recipe import MAKERS, Recipe, named
+from rop.hf.recipe import Recipe
 from rop.hf.schedules import Ramp
 from rop.hf.selection import Backtracking, Best, Every, LastIterate, Powers
 from rop.hf.stopping import ObjectiveRise, RelativeProgress
 from rop.hf.trust_region import TrustRegion
 from rop.support.arguments import (
     Count,
+    Either,
+    Instance,
     NotNegative,
+    OneOf,
     Positive,
     Real,
     Whole,
+    check,
     checked,
 )
 
@@ -36,6 +41,32 @@ __all__ = [
     "newton",
     "validated2012",
 ]
+
+
+def named(recipe: Recipe | str | None) -> Recipe:
+    """Return the recipe that a name stands for.
+
+    Parameters
+    ----------
+    recipe : Recipe, str or None
+        "adaptive_hf", "basic", "martens2010", "momentum2012", "newton" or "validated2012";
+        "default" or None for ``Recipe()``. A recipe is returned as it is.
+
+    Returns
+    -------
+    Recipe
+        The settings.
+
+    Raises
+    ------
+    RopValueError
+        If there is no recipe of that name.
+    RopTypeError
+        If it is neither a recipe nor a name.
+    """
+    wanted = Either((Instance(Recipe), OneOf(tuple(MAKERS)), OneOf((None,))))
+    check("rop.hf", "recipe", recipe, Annotated[Any, wanted])
+    return recipe if isinstance(recipe, Recipe) else MAKERS[recipe or "default"]()
 
 
 @checked
@@ -332,7 +363,8 @@ def adaptive_hf(
     )
 
 
-MAKERS |= {
+MAKERS: dict[str, Callable[..., Recipe]] = {
+    "default": Recipe,
     "adaptive_hf": adaptive_hf,
     "basic": basic,
     "martens2010": martens2010,
@@ -340,3 +372,4 @@ MAKERS |= {
     "newton": newton,
     "validated2012": validated2012,
 }
+"""The recipes by name; each takes some of its settings as arguments."""
