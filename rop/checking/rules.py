@@ -90,6 +90,18 @@ class LocalRules:
         )
         return self._collected(targets)
 
+    def flat(self, slots: Sequence[int]) -> Array:
+        """The values of some operands, one after the other."""
+        return flattened([self.z[i] for i in slots])
+
+    def moved(self, slots: Sequence[int], flat: Array) -> list[Array]:
+        """All operands, those of some slots taken from a flat vector."""
+        z, start = list(self.z), 0
+        for i in slots:
+            z[i] = flat[start : start + z[i].size].reshape(z[i].shape)
+            start += z[i].size
+        return z
+
     # Comparisons
 
     def test_R(self, slots: Sequence[int]) -> Outcome:
@@ -99,10 +111,10 @@ class LocalRules:
             Rz = self._directions(slots)
 
             def displaced(flat: Array) -> Array:
-                return self.value(self._with(slots, flat)).ravel()
+                return self.value(self.moved(slots, flat)).ravel()
 
-            direction = _flatten([Rz[i] for i in slots])
-            return against_differences(displaced, self._flat(slots), direction, self.R(Rz).ravel())
+            direction = flattened([Rz[i] for i in slots])
+            return against_differences(displaced, self.flat(slots), direction, self.R(Rz).ravel())
 
         return worst(once)
 
@@ -128,16 +140,16 @@ class LocalRules:
         def once() -> Judgement:
             Rz, da = self._directions(slots), self.rng.standard_normal(self.a.shape)
             Ra = self.R(Rz)
-            flat_z = self._flat(slots)
+            flat_z = self.flat(slots)
             # One more coordinate holds how far along the line a point is, for a to follow.
             origin = np.append(flat_z, 0.0)
-            direction = np.append(_flatten([Rz[i] for i in slots]), 1.0)
+            direction = np.append(flattened([Rz[i] for i in slots]), 1.0)
 
             def displaced(point: Array) -> Array:
                 a = self.a + point[-1] * Ra
-                return _flatten(self.reverse(self._with(slots, point[:-1]), a, da))
+                return flattened(self.reverse(self.moved(slots, point[:-1]), a, da))
 
-            product = _flatten(self.curvature(Rz, da))
+            product = flattened(self.curvature(Rz, da))
             return against_differences(displaced, origin, direction, product)
 
         return worst(once)
@@ -161,17 +173,6 @@ class LocalRules:
 
     def _directions(self, slots: Sequence[int]) -> dict[int, Array]:
         return {i: self.rng.standard_normal(self.z[i].shape) for i in slots}
-
-    def _flat(self, slots: Sequence[int]) -> Array:
-        return _flatten([self.z[i] for i in slots])
-
-    def _with(self, slots: Sequence[int], flat: Array) -> list[Array]:
-        """All operands, those of some slots taken from a flat vector."""
-        z, start = list(self.z), 0
-        for i in slots:
-            z[i] = flat[start : start + z[i].size].reshape(z[i].shape)
-            start += z[i].size
-        return z
 
     def _optional(self, Rz: Mapping[int, Array]) -> list[Known | None]:
         return [Known(Rz[i]) if i in Rz else None for i in range(len(self.z))]
@@ -229,7 +230,8 @@ def guilty_rule(rules: LocalRules, R: Outcome, reverse: Outcome, curvature: Outc
     return "curvature" if curvature.wrong else ""
 
 
-def _flatten(arrays: Sequence[Array]) -> Array:
+def flattened(arrays: Sequence[Array]) -> Array:
+    """The elements of some arrays, one after the other."""
     return np.concatenate([array.ravel() for array in arrays]) if arrays else np.empty(0)
 
 

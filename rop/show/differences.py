@@ -13,7 +13,7 @@ from rop.checking.eager import Eager, leaves
 from rop.checking.loss_rules import LossRules
 from rop.checking.outcomes import against_differences
 from rop.checking.policy import Judgement, Verdict
-from rop.checking.rules import LocalRules
+from rop.checking.rules import LocalRules, flattened
 from rop.engines.numpy import perform
 from rop.graph import Node, ancestors
 from rop.losses import LossGraph
@@ -136,10 +136,10 @@ class Differences:
         slots = list(directions)
 
         def displaced(flat: NDArray[Any]) -> NDArray[Any]:
-            return rules.value(_with(rules.z, slots, flat)).ravel()
+            return rules.value(rules.moved(slots, flat)).ravel()
 
-        direction = _flat([directions[i] for i in slots])
-        origin = _flat([rules.z[i] for i in slots])
+        direction = flattened([directions[i] for i in slots])
+        origin = rules.flat(slots)
         judged = against_differences(displaced, origin, direction, total.ravel())
         return _judged(judged, f"differences of {rules.op.name} along R of its operands")
 
@@ -165,13 +165,13 @@ class Differences:
         assert da is not None
 
         def displaced(flat: NDArray[Any]) -> NDArray[Any]:
-            z = _with(rules.z, slots, flat)
+            z = rules.moved(slots, flat)
             dz = dict(zip(rules.slots, rules.reverse(z, rules.value(z), da), strict=True))
             added: NDArray[Any] = np.sum([dz[i] for i in wanted], axis=0)
             return added.ravel()
 
-        direction = _flat([directions[i] for i in slots])
-        origin = _flat([rules.z[i] for i in slots])
+        direction = flattened([directions[i] for i in slots])
+        origin = rules.flat(slots)
         judged = against_differences(displaced, origin, direction, total.ravel())
         said = f"differences of {rules.op.name}'s reverse rule along R of its operands"
         return _judged(judged, said)
@@ -207,10 +207,11 @@ class Differences:
         if name == f"d{names[z]}" and moment.once:
             w = self.rng.standard_normal(total.shape)
             along = (total * w).reshape(len(w), -1).sum(axis=1) / share
-            judged = against_differences(
-                lambda flat: rules.value(flat.reshape(w.shape)), _flat([rules.outputs]), _flat([w]),
-                along,
-            )  # fmt: skip
+
+            def displaced(flat: NDArray[Any]) -> NDArray[Any]:
+                return rules.value(flat.reshape(w.shape))
+
+            judged = against_differences(displaced, rules.outputs.ravel(), w.ravel(), along)
             return _judged(judged, "differences of L along a random direction")
         Rz = self._own(z, "Ra")
         if name != f"Rd{names[z]}" or Rz is None:
@@ -256,24 +257,9 @@ class Differences:
         return self.trace[moment.step.target.name]
 
 
-def _with(
-    z: Sequence[NDArray[Any]], slots: Sequence[int], flat: NDArray[Any]
-) -> list[NDArray[Any]]:
-    """All operands, those of some slots taken from a flat vector."""
-    moved, start = list(z), 0
-    for i in slots:
-        moved[i] = flat[start : start + z[i].size].reshape(z[i].shape)
-        start += z[i].size
-    return moved
-
-
 def _all(z: Sequence[NDArray[Any]], slots: Sequence[int], flat: NDArray[Any]) -> list[NDArray[Any]]:
     """All operands, those of some slots, which hold one node, moved as one."""
     return [flat.reshape(z_i.shape) if i in slots else z_i for i, z_i in enumerate(z)]
-
-
-def _flat(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    return np.concatenate([array.ravel() for array in arrays]) if arrays else np.empty(0)
 
 
 def _same(found: NDArray[Any], expected: NDArray[Any], said: str) -> Difference:
