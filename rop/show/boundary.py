@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from html import escape
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,10 +17,22 @@ from rop.objective.objective import Objective
 from rop.programs.loss import Loss
 from rop.programs.names import node_names
 from rop.programs.sweeps import descendants
+from rop.show.tables import aligned
 from rop.support.display import Displayed
 
 # Parameters, and outputs of all cases, of which matrices are made.
 LARGEST = 500
+HEADS = (
+    "outputs of F",
+    "matching",
+    "L'' PSD",
+    "rank G",
+    "least",
+    "largest",
+    "G PSD",
+    "‖G - H‖/‖H‖",
+)
+"""The headings of `Cuts.rows`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,29 +146,11 @@ class Cuts(Displayed):
         return [*rows, ("H", "", "", str(rank), f"{values[0]:.3g}", f"{values[-1]:.3g}", psd, "0")]
 
     def __str__(self) -> str:
-        table = [_HEADS, *self.rows()]
-        wide = [max(len(row[i]) for row in table) for i in range(len(_HEADS))]
-        lines = [f"cuts between F and L, n = {self.n} (sec. 6)"]
-        for row in table:
-            cells = [cell.ljust(width) for cell, width in zip(row, wide, strict=True)]
-            lines.append(f"  {'  '.join(cells)}".rstrip())
-        return "\n".join(lines)
+        lines = aligned([HEADS, *self.rows()])
+        return "\n  ".join([f"cuts between F and L, n = {self.n} (sec. 6)", *lines])
 
     def __repr__(self) -> str:
         return f"<Cuts: {len(self)} of n = {self.n}; print it>"
-
-    def _repr_html_(self) -> str:
-        head = "".join(f"<th>{escape(text)}</th>" for text in _HEADS)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
-            for row in self.rows()
-        )
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-
-_HEADS = (
-    "outputs of F", "matching", "L'' PSD", "rank G", "least", "largest", "G PSD", "‖G - H‖/‖H‖"
-)  # fmt: skip
 
 
 def cuts(

@@ -23,6 +23,7 @@ from rop.programs.steps import Step
 from rop.show import mathematics
 from rop.show.folding import Loop, folded
 from rop.show.recipe import RecipeListing, recipe_listing
+from rop.show.tables import markdown_table
 from rop.support.display import Displayed
 
 TITLES = {
@@ -189,13 +190,14 @@ class Listing(Displayed):
         for heading, table in self._tables(_with_sources).items():
             if not table:
                 continue
-            text += ["", heading, "", _row(heads), _row(["---"] * len(heads))]
+            rows = []
             for entry in table:
                 if isinstance(entry, Loop):
-                    text.append(_row([f"for k = 0, ..., {entry.rounds - 1}:", *[""] * 4]))
+                    rows.append([f"for k = 0, ..., {entry.rounds - 1}:", *[""] * 4])
                 for formula, *rest in _rows(entry):
                     indent = "&emsp;" if isinstance(entry, Loop) else ""
-                    text.append(_row([f"{indent}`{formula.strip()}`", *rest]))
+                    rows.append([f"{indent}`{formula.strip()}`", *rest])
+            text += ["", heading, "", markdown_table(heads, rows)]
         return "\n".join(text) + "\n"
 
     def _tables(
@@ -238,10 +240,6 @@ def _with_laws(line: Line) -> tuple[str, ...]:
 
 def _with_sources(line: Line) -> tuple[str, ...]:
     return line.formula, line.shape, *map(", ".join, (line.rules, line.laws, line.sources))
-
-
-def _row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
 def _rows(entry: tuple[str, ...] | Loop) -> list[tuple[str, ...]]:

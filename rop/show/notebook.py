@@ -23,8 +23,10 @@ from rop.objective.objective import Objective
 from rop.objective.recording import KINDS
 from rop.ops.kernels import Loops
 from rop.programs.steps import Step
-from rop.show import checks, plot
+from rop.show import boundary, checks, plot, recipe
+from rop.show.boundary import Cuts
 from rop.show.drawing import draw
+from rop.show.recipe import RecipeListing
 from rop.show.stepping import Snapshot, Stepping
 from rop.support import display
 
@@ -68,6 +70,16 @@ def _linearization(at: Linearization) -> str:
         + _table(("memory", ""), sizes)
         + _table(("product", "steps", "multiplications for a case"), work)
     )
+
+
+@display.html.register
+def _recipe(listing: RecipeListing) -> str:
+    return f"<p>{_text(listing.title)}</p>{_table(recipe.HEADS, listing.rows())}"
+
+
+@display.html.register
+def _cuts(found: Cuts) -> str:
+    return _table(boundary.HEADS, found.rows())
 
 
 @display.html.register

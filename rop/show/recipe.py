@@ -6,11 +6,14 @@ import inspect
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, is_dataclass
-from html import escape
 from typing import Any
 
 from rop.hf.recipe import Recipe
+from rop.show.tables import markdown_table
 from rop.support.display import Displayed
+
+HEADS = ("", "algorithm 3", "choice", "constants", "section")
+"""The headings of `RecipeListing.rows`."""
 
 # The fields of a recipe, each with the line of algorithm 3 that it decides, and its section.
 _LINES = {
@@ -101,21 +104,10 @@ class RecipeListing(Displayed):
         -------
         str
         """
-        rows = [("", "algorithm 3", "choice", "constants", "section"), ["---"] * 5, *self._rows()]
-        table = "\n".join(
-            f"| {' | '.join(cell.replace('|', '¦') for cell in row)} |" for row in rows
-        )
-        return f"**{self.title}**\n\n{table}\n"
+        return f"**{self.title}**\n\n{markdown_table(HEADS, self.rows())}\n"
 
-    def _repr_html_(self) -> str:
-        heads = ("", "algorithm 3", "choice", "constants", "section")
-        return (
-            f"<p>{escape(self.title)}</p><table><thead>{_html(heads, 'th')}</thead><tbody>"
-            + "".join(_html(row, "td") for row in self._rows())
-            + "</tbody></table>"
-        )
-
-    def _rows(self) -> list[tuple[str, ...]]:
+    def rows(self) -> list[tuple[str, ...]]:
+        """The table: a row for each line."""
         return [
             (
                 str(number),
@@ -172,7 +164,3 @@ def _short(value: Any) -> str:
         fractions = {1 / 3: "1/3", 2 / 3: "2/3"}
         return fractions.get(value, f"{value:.4g}")
     return str(value)
-
-
-def _html(cells: Iterable[str], tag: str) -> str:
-    return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"

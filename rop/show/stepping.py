@@ -18,6 +18,7 @@ from rop.objective.recording import KINDS, Moment, Trace
 from rop.show.differences import Difference, Differences
 from rop.show.listing import TITLES, formula_of, law_of, rule_of, shape_of, without_value
 from rop.show.numbers import numbers, of_first_case
+from rop.show.tables import aligned
 from rop.support.display import Displayed
 
 
@@ -262,17 +263,14 @@ class Stepping(Displayed):
 
     def __str__(self) -> str:
         current = self.current
-        heads = ("", "", *KINDS)
-        table = [heads, *self.rows()]
-        wide = [max(len(row[i]) for row in table) for i in range(len(heads))]
+        table = [("", "", *KINDS), *self.rows()]
         touched = "" if current is None else self._names.get(current.node, "")
         lines = [f"{TITLES[self.trace.product]}: {self._position} of {len(self)} steps"]
         if self.trace.cases > 1:
             lines[0] += "; numbers of the first case"
-        for row in table:
+        for row, line in zip(table, aligned(table), strict=True):
             mark = ">" if row[0] == touched and touched else " "
-            cells = "  ".join(cell.ljust(width) for cell, width in zip(row, wide, strict=True))
-            lines.append(f"{mark} {cells}".rstrip())
+            lines.append(f"{mark} {line}".rstrip())
         if current is not None:
             lines += ["", str(current)]
         return "\n".join(lines)
