@@ -261,8 +261,8 @@ def run_trial(
         if not np.isfinite(theta).all():
             return {"loss": WORST, "accuracy": 0.1}
         loss = measure(problem.objective, theta, train, {}, engine)["f"]
-        wrong = measure(problem.objective, theta, test, problem.measures, engine)["error rate"]
-        return {"loss": min(loss, WORST) if isfinite(loss) else WORST, "accuracy": 1 - wrong}
+        error = measure(problem.objective, theta, test, problem.measures, engine)["error rate"]
+        return {"loss": min(loss, WORST) if isfinite(loss) else WORST, "accuracy": 1 - error}
 
     make = METHODS[method].recipe
     if make is None:

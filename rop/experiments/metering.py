@@ -94,7 +94,7 @@ class Metered(Objective):
         -------
         float
         """
-        self.count["forward"] += len(np.asarray(next(iter(batch.values())))) if batch else 1
+        self.count["forward"] += _cases(batch)
         return super().value(theta, batch, *arguments, **settings)
 
     def _differentiate(
@@ -104,10 +104,13 @@ class Metered(Objective):
         *arguments: Any,
         **settings: Any,
     ) -> tuple[float, NDArray[Any]]:
-        cases = len(np.asarray(next(iter(batch.values())))) if batch else 1
-        self.count.update(forward=cases, gradient=cases)
+        self.count.update(forward=_cases(batch), gradient=_cases(batch))
         return super()._differentiate(theta, batch, *arguments, **settings)
 
     def _cost(self, what: str) -> float:
         weights, first = _MULTIPLICATIONS[what]
         return weights * self._weights + first * self._first
+
+
+def _cases(batch: Mapping[str, ArrayLike] | None) -> int:
+    return len(np.asarray(next(iter(batch.values())))) if batch else 1

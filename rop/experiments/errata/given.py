@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
 
 import numpy as np
 
 from rop.checking.museum.network import Network
 from rop.experiments.errata.entry import Array
-from rop.graph import data, param
+from rop.graph import data
 from rop.losses import SoftmaxCrossEntropy
+from rop.nets import mlp
 from rop.objective.linearization import Linearization
 from rop.objective.objective import Objective
-from rop.ops import tanh
 
 
 def vector(n: int, seed: int = 0) -> Array:
@@ -45,10 +44,6 @@ def differences(f: Callable[[Array], float | Array], at: Array, step: float = 1e
 
 def linearized(net: Network) -> Linearization:
     """The library's linearization of the same network, at the same θ and cases."""
-    x, t = data("x", net.sizes[0]), data("t", net.sizes[-1])
-    y = x
-    for i, (below, above) in enumerate(pairwise(net.sizes), 1):
-        z = param(f"W{i}", (above, below)) @ y + param(f"b{i}", above)
-        y = tanh(z)
-    objective = Objective(z, SoftmaxCrossEntropy(t))
+    _, z = mlp(net.sizes)
+    objective = Objective(z, SoftmaxCrossEntropy(data("t", net.sizes[-1])))
     return objective.linearize(net.theta, {"x": net.x, "t": net.t}, engine="numpy")
