@@ -23,6 +23,7 @@ from rop.hf.recipes import Recipe, adaptive_hf, validated2012
 from rop.hf.vectors import norm
 from rop.losses import SoftmaxCrossEntropy
 from rop.objective.objective import Objective
+from rop.support.arguments import Count, checked
 
 Values: TypeAlias = Mapping[str, Any]
 
@@ -154,8 +155,14 @@ def _images(name: str) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]
 
 
 @experiment("fashion-lenet", iterations=1450)
+@checked
 def fashion_lenet(
-    seed: int, *, method: str = "adaptive-hf", lam: float = 10.0, alpha: float = 0.1
+    seed: int,
+    *,
+    method: str = "adaptive-hf",
+    lam: float = 10.0,
+    alpha: float = 0.1,
+    cases: Count = 1000,
 ) -> Problem:
     """LeNet on Fashion-MNIST by one of the HF methods of `rop study adaptive-hf`.
 
@@ -169,13 +176,16 @@ def fashion_lenet(
         The first λ.
     alpha : float
         The learning rate of "hf".
+    cases : int
+        Training cases, and test cases, that are measured after each iteration.
 
     Returns
     -------
     Problem
         With the measure "error rate".
     """
-    return with_method(build("fashion-lenet", seed), method, {"lam": lam, "alpha": alpha})
+    problem = replace(build("fashion-lenet", seed), measured=cases)
+    return with_method(problem, method, {"lam": lam, "alpha": alpha})
 
 
 def with_method(problem: Problem, method: str, values: Values) -> Problem:
@@ -253,20 +263,19 @@ def run_trial(
         and for HF "lam", "rho", "rho_step" and "L_seen". Fewer rows if the run cannot go on.
     """
     assert not isinstance(problem.train, hf.Stream)
-    whole = {name: np.asarray(array) for name, array in problem.train.items()}
-    train = {name: array[:cases] for name, array in whole.items()}
-    test = {name: np.asarray(array)[:cases] for name, array in problem.test.items()}
+    train = {name: np.asarray(array) for name, array in problem.train.items()}
 
     def measured(theta: NDArray[Any]) -> dict[str, float]:
         if not np.isfinite(theta).all():
             return {"loss": WORST, "accuracy": 0.1}
-        loss = measure(problem.objective, theta, train, {}, engine)["f"]
-        error = measure(problem.objective, theta, test, problem.measures, engine)["error rate"]
+        f = problem.objective
+        loss = measure(f, theta, train, {}, engine, cases)["f"]
+        error = measure(f, theta, problem.test, problem.measures, engine, cases)["error rate"]
         return {"loss": min(loss, WORST) if isfinite(loss) else WORST, "accuracy": 1 - error}
 
     make = METHODS[method].recipe
     if make is None:
-        steps = _first_order(problem, method, values["rate"], whole, seed, engine)
+        steps = _first_order(problem, method, values["rate"], train, seed, engine)
     else:
         steps = _hessian_free(problem, make(values), engine)
     rows = [{"update": 0.0, "seconds": 0.0, **measured(problem.theta)}]

@@ -60,8 +60,9 @@ def measure(
     batch: Mapping[str, ArrayLike],
     measures: Mapping[str, Measure],
     engine: str = DEFAULT_ENGINE,
+    most: int | None = None,
 ) -> dict[str, float]:
-    """Return f and the measures at θ, as means over all cases of a batch.
+    """Return f and the measures at θ, as means over the cases of a batch.
 
     Parameters
     ----------
@@ -75,13 +76,15 @@ def measure(
         The measures.
     engine : str
         Engine of the forward sweeps.
+    most : int, optional
+        Measure this many cases at most, the first ones; all by default.
 
     Returns
     -------
     dict of str to float
         "f" and the measures by name.
     """
-    arrays = {name: np.asarray(array) for name, array in batch.items()}
+    arrays = {name: np.asarray(array)[:most] for name, array in batch.items()}
     cases = len(next(iter(arrays.values()))) if arrays else 1
     total = dict.fromkeys(["f", *measures], 0.0)
     for start in range(0, cases, _PIECE):

@@ -50,6 +50,8 @@ class Problem:
     goals : mapping of str to float
         What solves the problem: measures, "train" or "test" before their names, and what each has
         to fall below, such as ``{"test wrong": 0.01}``. A run ends where all of them are reached.
+    measured : int, optional
+        How many cases of each set are measured, the first ones; all by default.
     """
 
     objective: Objective
@@ -60,6 +62,7 @@ class Problem:
     settings: Mapping[str, Any] = field(default_factory=dict)
     measures: Mapping[str, Measure] = field(default_factory=dict)
     goals: Mapping[str, float] = field(default_factory=dict)
+    measured: int | None = None
 
     def solved(self, row: Row) -> bool:
         """Return whether measures reach the goals.

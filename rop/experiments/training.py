@@ -238,6 +238,13 @@ class _Curve:
         found = {}
         for name, batch in (("train", train), ("test", problem.test)):
             if batch:
-                values = measure(problem.objective, theta, batch, problem.measures, self._engine)
+                values = measure(
+                    problem.objective,
+                    theta,
+                    batch,
+                    problem.measures,
+                    self._engine,
+                    problem.measured,
+                )
                 found.update({f"{name} {key}": value for key, value in values.items()})
         return found

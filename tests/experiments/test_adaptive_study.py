@@ -87,7 +87,7 @@ def test_one_run_by_rop_train():
     with pytest.raises(rop.RopError, match="method must be one of hf, .*sgd and adam run in"):
         with_method(problem, "adam", {})
     options = EXPERIMENTS["fashion-lenet"].options
-    assert options == {"method": "adaptive-hf", "lam": 10.0, "alpha": 0.1}
+    assert options == {"method": "adaptive-hf", "lam": 10.0, "alpha": 0.1, "cases": 1000}
 
 
 def test_lenet_takes_images(monkeypatch):
@@ -95,7 +95,8 @@ def test_lenet_takes_images(monkeypatch):
     targets = np.eye(10, dtype=np.float32)[rng.integers(0, 10, 30)]
     batch = {"x": rng.random((30, 784), np.float32), "t": targets}
     monkeypatch.setattr(adaptive_trials, "_images", lambda name: (batch, batch))
-    problem = adaptive_trials.fashion_lenet(0, method="adaptive-hf-code", lam=3.0)
+    problem = adaptive_trials.fashion_lenet(0, method="adaptive-hf-code", lam=3.0, cases=20)
+    assert problem.measured == 20
     assert problem.objective.n == 44_426 and problem.train["x"].shape == (30, 1, 28, 28)
     assert problem.recipe == rop.hf.recipes.adaptive_hf("released-code", lam=3.0)
     rows = trial(problem, "adaptive-hf", updates=2)

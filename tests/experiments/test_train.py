@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -93,6 +94,16 @@ def test_measures_lost_in_a_crash_are_caught_up(results, tmp_path):
     (tmp_path / "measures.jsonl").write_text("".join(whole.splitlines(keepends=True)[:3]) + '{"it')
     trained(tmp_path, "--iterations", 4, "--seed", 3, "--resume")
     assert (tmp_path / "measures.jsonl").read_text() == whole
+
+
+def test_a_problem_may_have_its_first_cases_measured_only(tmp_path):
+    problem = replace(EXPERIMENTS["digits"].build(0, hidden="8"), measured=10)
+    curve = training._Curve(problem, tmp_path / "measures.jsonl", "numpy")
+    curve.catch_up(1, problem.theta)
+    for kind, batch in (("train", problem.train), ("test", problem.test)):
+        first = {name: array[:10] for name, array in batch.items()}
+        f = problem.objective.value(problem.theta, first, engine="numpy")
+        assert curve.rows[0][f"{kind} f"] == pytest.approx(f, rel=1e-6)
 
 
 class Killed(BaseException):
