@@ -1,5 +1,8 @@
 """Values and gradients without a linearization, and batches that change between two calls."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -78,6 +81,22 @@ def test_what_another_objective_has_checked_is_checked_again(problem, engine):
     objective.outputs(theta, batch, engine)  # needs no targets, so checks none
     with pytest.raises(rop.RopValueError, match="sum"):
         objective.value(theta, batch, engine)
+
+
+def test_an_objective_that_nobody_holds_goes_at_once(engine):
+    """No cycle keeps it, and its memory, until the garbage collector runs."""
+    x, z = rop.nets.mlp([3, 5, 4])
+    objective = rop.Objective(z, rop.SquaredError(rop.data("t", 4)))
+    batch = {"x": np.ones((6, 3)), "t": np.ones((6, 4))}
+    objective.value_and_gradient(np.zeros(objective.n), batch, engine)
+    reference = weakref.ref(objective)
+    gc.collect()
+    gc.disable()
+    try:
+        del objective
+        assert reference() is None
+    finally:
+        gc.enable()
 
 
 def test_where_it_does_not_fit(problem, engine, monkeypatch):
