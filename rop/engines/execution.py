@@ -231,6 +231,10 @@ class NumpyExecution(Execution):
         ends = self._given | {"input": given, "output": output}
         with self.lock, np.errstate(all="ignore"):
             for program in programs:
+                for value in {step.target for step in program.steps} - values.keys():
+                    values[value] = array(value, self.cases, 1, ends)
+                    if value.place is None:
+                        values[value].fill(np.nan)  # what no step has written yet shows
                 for step in performed(program, self.cases, 1, ends, values):
                     yield program, step, values
 

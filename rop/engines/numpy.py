@@ -64,9 +64,7 @@ def array(value: Value, cases: int, K: int, given: Mapping[str, Array]) -> Array
     """Where a value lies: in a part of what is given, or in memory of its own."""
     place, shape = value.place, (cases if value.per_case else 1, K if value.per_direction else 1)
     if place is None:
-        own = np.empty((*shape, *value.shape), given["theta"].dtype)
-        own.fill(np.nan)  # what no step has written yet shows
-        return own
+        return np.empty((*shape, *value.shape), given["theta"].dtype)
     flat, many = given[place.buffer].reshape(-1), prod(shape)
     if place.row is None:
         start = place.offset * shape[1]
