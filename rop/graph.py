@@ -368,7 +368,7 @@ def _checked_shape(name: str, shape: int | Iterable[int]) -> Shape:
     if isinstance(shape, np.ndarray) and not (shape.ndim == 1 and shape.dtype.kind in "iu"):
         raise RopTypeError(
             f"shape of {name!r} must be an int or a tuple, got an array: a graph holds no values; "
-            f"write its shape, {shape.shape if shape.ndim else ()}"
+            f"write its shape, {shape.shape}"
         )
     try:
         axes = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)

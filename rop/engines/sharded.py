@@ -98,7 +98,7 @@ class ShardedExecution(Execution):
         self.theta[...] = theta
         self.stage(program)
         small = sum([array.nbytes for array in batch.values()]) <= _SMALL
-        # The program tells by which rules a batch is checked; `refuse` would hold on to its objective.
+        # The program tells which rules were checked; `refuse` would keep its objective alive.
         bits = (program.name, *[a.tobytes() for a in batch.values()]) if small else ()
         if small and bits == self._loaded:
             self._together(self._run_stages)

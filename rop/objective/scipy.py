@@ -31,7 +31,7 @@ class Linearizable(Protocol):
         self,
         theta: ArrayLike,
         batch: Mapping[str, ArrayLike] | None = None,
-        engine: str = "numba",
+        engine: str = DEFAULT_ENGINE,
         dtype: DTypeLike | None = None,
     ) -> tuple[float, NDArray[Any]]:
         """As `Objective.value_and_gradient`."""
@@ -71,7 +71,7 @@ class ScipyFunctions:
         self._objective, self._batch, self._engine = objective, batch, engine
         self._product = curvature
         self._at: Linearization | None = None
-        self._theta: Vector | None = None
+        self._found: tuple[Vector, float, Vector] | None = None
 
     def fun(self, theta: Vector) -> float:
         """f(θ).
@@ -85,7 +85,7 @@ class ScipyFunctions:
         -------
         float
         """
-        return self._differentiated(theta)[0]
+        return self._differentiated(theta)[1]
 
     def jac(self, theta: Vector) -> Vector:
         """∇f(θ).
@@ -99,7 +99,7 @@ class ScipyFunctions:
         -------
         ndarray, shape (n,)
         """
-        return self._differentiated(theta)[1].copy()
+        return self._differentiated(theta)[2].copy()
 
     def hessp(self, theta: Vector, v: Vector) -> Vector:
         """Hv or Gv at θ.
@@ -119,12 +119,11 @@ class ScipyFunctions:
             self._at = self._objective.linearize(theta, self._batch, self._engine, np.float64)
         return self._at.hvp(v) if self._product == "hessian" else self._at.ggnvp(v)
 
-    def _differentiated(self, theta: Vector) -> tuple[float, Vector]:
-        if self._theta is None or not np.array_equal(self._theta, theta):
-            self._found = self._objective.value_and_gradient(
-                theta, self._batch, self._engine, np.float64
-            )
-            self._theta = np.array(theta)
+    def _differentiated(self, theta: Vector) -> tuple[Vector, float, Vector]:
+        """θ, f(θ) and ∇f(θ)."""
+        if self._found is None or not np.array_equal(self._found[0], theta):
+            found = self._objective.value_and_gradient(theta, self._batch, self._engine, np.float64)
+            self._found = np.array(theta), *found
         return self._found
 
 

@@ -58,7 +58,8 @@ def overlapping(extents: Shape, strides: tuple[int, ...]) -> tuple[int, ...]:
     while share(kept) < 1.0:
         without = {i: share([j for j in kept if j != i]) for i in kept}
         helpful = [i for i in kept if without[i] > share(kept)] or kept
-        kept = [i for i in kept if i != min(helpful, key=lambda i: extents[i])]
+        shortest = min(helpful, key=lambda i: extents[i])
+        kept = [i for i in kept if i != shortest]
     return tuple(i for i in moving if i not in kept)
 
 

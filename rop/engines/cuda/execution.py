@@ -252,14 +252,10 @@ class DeviceExecution(ShardedExecution):
         return elements * self._dtype.itemsize + _RESERVE
 
     def _work(self, cases: int) -> list[int]:
-        programs = self._stages()
+        names = [] if self._purpose == "value" else ["gradient"]
         if self._purpose == "products":
-            names = (
-                ("gradient", "ggnvp") if self._algorithms.segments else ("gradient", "ggnvp", "hvp")
-            )
-            programs += [self._algorithms.product(name) for name in names]
-        if self._purpose == "gradient":
-            programs.append(self._algorithms.product("gradient"))
+            names += ["ggnvp"] if self._algorithms.segments else ["ggnvp", "hvp"]
+        programs = [*self._stages(), *map(self._algorithms.product, names)]
         return [self._layouts(program, cases).work for program in programs]
 
     def _stages(self) -> list[Program]:
