@@ -188,12 +188,8 @@ class Products:
         if name in self._ready:
             return
         with self.execution.lock:
-            stage = self.execution.stage
-            if name in ("loss_hvp", "raw_loss_hvp", "ggnvp", "structural", "hvp"):
-                stage(self.algorithms.loss_gradient)
-                stage(self.algorithms.loss_curvature)
-            if name == "hvp":
-                stage(self.algorithms.adjoints)
+            for stage in self.algorithms.stages(name):
+                self.execution.stage(stage)
             convex = {"loss_hvp", "ggnvp", "structural"}
             if self.objective.loss.convexify and name in convex and not self._ready & convex:
                 self._convexify()

@@ -98,6 +98,7 @@ class Trace(Mapping[str | Node, NDArray[Any]]):
         self.vector = _vector(products, product, vector)
         products.prepare(product)
         self.moments: list[Moment] = []
+        self._names = products.algorithms.names
         self._values: dict[str, NDArray[Any]] = {}
         self.result = self._run(products)
 
@@ -107,7 +108,7 @@ class Trace(Mapping[str | Node, NDArray[Any]]):
 
     def __getitem__(self, name: str | Node) -> NDArray[Any]:
         if isinstance(name, Node):
-            found = self._values.get(self._name(name))
+            found = self.of(name)
             if found is None:
                 raise KeyError(f"{name!r}: its value is only a term of another node's value")
             return found
@@ -136,7 +137,7 @@ class Trace(Mapping[str | Node, NDArray[Any]]):
         -------
         ndarray or None
             None if the product does not compute it, as Ra of data, or only as a term of another
-            value.
+            value, or if the objective has no such node.
 
         Raises
         ------
@@ -145,15 +146,12 @@ class Trace(Mapping[str | Node, NDArray[Any]]):
         """
         if kind not in KINDS:
             raise RopValueError(f"kind: expected one of {list(KINDS)}, got {kind!r}")
-        return self._values.get(KINDS[kind] + self._name(node))
-
-    def _name(self, node: Node) -> str:
-        return self._names.get(node, "")
+        name = self._names.get(node)
+        return None if name is None else self._values.get(KINDS[kind] + name)
 
     def _run(self, products: Products) -> NDArray[Any]:
         algorithms, execution = products.algorithms, products.execution
         assert isinstance(execution, NumpyExecution)
-        self._names = algorithms.names
         programs = [*algorithms.stages(self.product), algorithms.product(self.product)]
         elements = sum(
             step.target.elements(self.cases, 1) for program in programs for step in program.steps
@@ -182,7 +180,7 @@ class Trace(Mapping[str | Node, NDArray[Any]]):
             # What no step reads is a part of the model all the same.
             if value.place is not None:
                 own = execution.values(value)
-                self._values.setdefault(algorithms.names[node], own if value.per_case else own[0])
+                self._values.setdefault(self._names[node], own if value.per_case else own[0])
         for program in programs:
             for name, value in program.passed_on.items():
                 if value in latest:

@@ -107,11 +107,12 @@ class Algorithms(Model):
         return self._products[name]
 
     def stages(self, name: str) -> list[Program]:
-        """The programs of θ and the batch that a product of the paper builds on, in their order."""
+        """The programs of θ and the batch that a product builds on, in their order."""
         stages = [self.forward]
-        if name not in ("jvp", "vjp"):
+        curvature = name in ("loss_hvp", "raw_loss_hvp", "ggnvp", "structural", "hvp")
+        if curvature or name == "gradient":
             stages.append(self.loss_gradient)
-        if name in ("loss_hvp", "ggnvp", "hvp"):
+        if curvature:
             stages.append(self.loss_curvature)
         if name == "hvp":
             stages.append(self.adjoints)

@@ -77,6 +77,14 @@ def test_values_that_are_passed_on_are_found_under_their_own_names():
     assert np.allclose(at.trace("loss_hvp", dz).of(at.objective.z, "Ra"), dz)
 
 
+def test_a_node_of_another_graph_has_no_value():
+    """Nor is it taken for a parameter whose name is the prefix alone."""
+    R = rop.param("R", 3)
+    trace = rop.Objective(rop.sum(R * R)).linearize(np.ones(3)).trace("hvp", np.ones(3))
+    assert trace.of(rop.data("x", 3), "Ra") is None
+    np.testing.assert_array_equal(trace.of(R, "Ra"), np.ones(3))
+
+
 def test_a_wrong_rule_is_seen_at_its_step():
     class Wrong(Elementwise):
         s = staticmethod(lambda z: np.sin(z))
