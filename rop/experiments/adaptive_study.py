@@ -10,8 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from math import isfinite, log, nan, sqrt
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from rop.errors import RopError, RopValueError, file_errors
@@ -137,6 +138,7 @@ def work(plan: Plan, database: Path, number: int) -> None:
     number : int
         The process's number.
     """
+    Thread(target=_end_with_parent, daemon=True).start()
     with suppress(KeyboardInterrupt):  # the parent says so
         with suppress(AttributeError):  # only some systems pin processes to cores
             cores = sorted(os.sched_getaffinity(0))
@@ -145,6 +147,14 @@ def work(plan: Plan, database: Path, number: int) -> None:
             study = _opened(plan, method, database, number)
             while len(_complete(study)) < plan.trials:
                 study.optimize(partial(_trial, plan, method), n_trials=1)
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent ends, however that ends."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _trial(plan: Plan, method: str, trial: optuna.Trial) -> float:

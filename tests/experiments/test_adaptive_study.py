@@ -2,6 +2,11 @@
 
 import csv
 import json
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing, suppress
 from dataclasses import replace
 from math import isnan, nan
 
@@ -122,6 +127,27 @@ def test_a_study_is_run_in_processes_and_goes_on(tmp_path, capsys):
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(rop.RopError, match="has trials of .*give another folder"):
         study_adaptive_hf(replace(TINY, updates=5), tmp_path)
+
+
+@pytest.mark.ci
+def test_the_processes_end_with_a_study_that_is_terminated(tmp_path):
+    command = ["study", "adaptive-hf", "--problem", "digits", "--methods", "adam", "--trials",
+               "100000", "--updates", "2", "--cases", "50", "--out", str(tmp_path)]  # fmt: skip
+    program = [sys.executable, "-m", "rop.cli"]
+    study = subprocess.Popen([*program, *command], stdout=subprocess.PIPE)
+    while not _trials(tmp_path / DATABASE):
+        assert study.poll() is None
+        time.sleep(0.1)
+    study.terminate()
+    study.communicate(timeout=30)  # the pipe's end: no process holds it any more
+
+
+def _trials(database):
+    if not database.exists():
+        return []
+    with closing(sqlite3.connect(database)) as connection, suppress(sqlite3.OperationalError):
+        return connection.execute("select * from trials where state = 'COMPLETE'").fetchall()
+    return []  # the tables are not made yet
 
 
 def test_an_interrupted_trial_does_not_count(tmp_path, monkeypatch):
