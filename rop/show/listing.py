@@ -148,8 +148,9 @@ class Listing(Displayed):
             self.objective,
             self.product,
             self.title,
-            lambda steps: _comment(_line(list(steps), within)),
-            lambda program: [line.steps for line in _lines(program.steps, within)],
+            lambda program: [
+                (line.steps, _comment(line)) for line in _lines(program.steps, within)
+            ],
         )
 
     def latex(self) -> str:

@@ -7,7 +7,7 @@ import builtins
 import inspect
 import math
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from functools import partial
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
@@ -32,9 +32,13 @@ class Functions:
 
     def __init__(self) -> None:
         self.definitions: dict[str, str] = {}
-        self.imports: dict[str, None] = {}
         self._names: dict[Any, str] = {}
         self._classes: dict[type, _Methods] = {}
+
+    @property
+    def imports(self) -> list[str]:
+        """The statements that import what the definitions need besides NumPy."""
+        return ["import math"] if self.definitions.keys() & _SCIPY.keys() else []
 
     def called(self, function: Callable[..., Any], arguments: Sequence[str]) -> str:
         """Return the expression that calls a function: its own formula, where it is only that.
@@ -125,7 +129,6 @@ class Functions:
         names = [alias.name for alias in statement.names]
         if statement.module != "scipy.special" or not set(names) <= set(_SCIPY):
             raise _unknown(function, f"it imports {names} from {statement.module}")
-        self.imports["import math"] = None
         for name in names:
             self.definitions.setdefault(name, _SCIPY[name])
         return set(names)
@@ -181,10 +184,7 @@ class Functions:
             self._collect(methods, holder, attribute)
 
     def _new(self, name: str) -> str:
-        taken, number, new = {*self.definitions, *self._names.values(), *_SCIPY}, 2, name
-        while new in taken or hasattr(builtins, new):
-            new, number = f"{name}_{number}", number + 1
-        return new
+        return unique(name, {*self.definitions, *self._names.values(), *_SCIPY, *dir(builtins)})
 
 
 class _Methods:
@@ -278,17 +278,31 @@ def literal(value: Any) -> str:
     if isinstance(value, slice):
         return f"slice({', '.join(map(literal, (value.start, value.stop, value.step)))})"
     if isinstance(value, tuple):
-        return f"({', '.join(map(literal, value))}{',' if len(value) == 1 else ''})"
+        return tupled(map(literal, value))
     if isinstance(value, list):
         return f"[{', '.join(map(literal, value))}]"
-    if value is None or isinstance(value, bool | int | str) or isinstance(value, float):
-        if isinstance(value, float) and not math.isfinite(value):
-            return f"float({str(value)!r})"
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"float({str(value)!r})"
+    if value is None or isinstance(value, int | float | str):
         return repr(value)
     raise RopTypeError(
         f"numpy: an op keeps a {type(value).__name__}, which cannot be written as source; keep "
         "numbers, strings, tuples and arrays"
     )
+
+
+def tupled(elements: Iterable[str]) -> str:
+    """The expression of a tuple, from those of its elements."""
+    texts = list(elements)
+    return f"({', '.join(texts)}{',' if len(texts) == 1 else ''})"
+
+
+def unique(name: str, taken: Container[str]) -> str:
+    """The name, with a number behind it where it is taken."""
+    new, number = name, 2
+    while new in taken:
+        new, number = f"{name}_{number}", number + 1
+    return new
 
 
 def _tree(function: Any) -> Any:

@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
-import ast
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from rop.errors import RopValueError
 from rop.objective.definition import Definition, programs_of
 from rop.objective.recording import VECTORS
-from rop.ops.kernels import Call, Loops, Map
 from rop.ops.rules import Value
 from rop.programs.steps import Program, Step
-from rop.show.source.functions import Functions, literal
-from rop.show.source.loops import WALK, term, view_of
+from rop.show.source.functions import literal, tupled
+from rop.show.source.loops import WALK
+from rop.show.source.statements import Lines, Statements
 
 # Elements of constants that a source may spell out.
 _MOST = 10**5
-_WIDTH = 100
 _TAKEN = ("np", "math", "theta", "batch", "v", "u", "w", "N", "walk", "unit", "L2")
-_LETTERS = {"'": "p", "ᵀ": "T", "Δ": "D", "·": "_", "₁": "1", "₂": "2"}
-
-Comments = Callable[[Sequence[Step]], str]
-"""What is said of the steps that assign to one value."""
 
 
-def numpy_source(
-    objective: Definition,
-    product: str,
-    title: str,
-    comments: Comments,
-    groups: Callable[[Program], Sequence[Sequence[Step]]],
-) -> str:
+def numpy_source(objective: Definition, product: str, title: str, lines: Lines) -> str:
     """Write the source of a product as a function of NumPy arrays.
 
     Parameters
@@ -42,10 +30,8 @@ def numpy_source(
         The product; also the name of the function.
     title : str
         What it computes.
-    comments : callable
-        Words for steps.
-    groups : callable
-        The steps of a program, those together that one line assigns.
+    lines : callable
+        The lines of a program's listing: the steps that each stands for, and a comment.
 
     Returns
     -------
@@ -59,27 +45,17 @@ def numpy_source(
     RopValueError
         If the graph's constants have more than 100,000 elements.
     """
-    return _Writer(objective, product, comments, groups).module(title)
+    return _Writer(objective, product, lines).module(title)
 
 
 class _Writer:
     """One function that is being written."""
 
-    def __init__(
-        self,
-        objective: Definition,
-        product: str,
-        comments: Comments,
-        groups: Callable[[Program], Sequence[Sequence[Step]]],
-    ) -> None:
+    def __init__(self, objective: Definition, product: str, lines: Lines) -> None:
         self.objective, self.product = objective, product
-        self.comments, self.groups = comments, groups
         self.algorithms = programs_of(objective)
-        self.functions = Functions()
-        self.names: dict[Value, str] = {}
-        self.taken = {*_TAKEN, product}
-        self.walks = False
-        self._allocated: set[Value] = set()
+        self.statements = Statements(lines, {*_TAKEN, product})
+        self.name = self.statements.name
         vector = VECTORS[product]
         self.vector = "" if vector is None else vector[0]
 
@@ -88,53 +64,23 @@ class _Writer:
         program = self.algorithms.product(self.product)
         stages = self.algorithms.stages(self.product)
         steps = [step for part in (*stages, program) for step in part.steps]
-        self._free(steps)
+        self.statements.keep_apart(steps)
         leaves = self._leaves(steps)
-        once = [line for stage in stages for line in self._lines(stage, steps)]
+        once = [line for stage in stages for line in self.statements.of(stage, steps)]
         given = self._given(steps) if self.vector else []
-        each = self._lines(program, steps)
+        each = self.statements.of(program, steps)
         convex = self._convex(steps)
         body = [f'"""{title}."""', *leaves, "", "# once for theta and the batch", *once]
         body += ["", "# for each product", *convex, *given, *each, self._return(program)]
         arguments = ", ".join(["theta", "batch", *([self.vector] if self.vector else [])])
         parts = [
             f'"""{title}: written by rop, for NumPy alone."""',
-            "\n".join([*self.functions.imports, "import numpy as np"]),
-            *([WALK.strip()] if self.walks else []),
-            *self.functions.definitions.values(),
+            "\n".join([*self.statements.functions.imports, "import numpy as np"]),
+            *([WALK.strip()] if self.statements.walks else []),
+            *self.statements.functions.definitions.values(),
             f"def {self.product}({arguments}):\n" + textwrap.indent("\n".join(body), "    "),
         ]
-        return "\n\n\n".join(parts[:1] + ["\n".join(parts[1:2])] + parts[2:]) + "\n"
-
-    # Names
-
-    def _free(self, steps: Sequence[Step]) -> None:
-        """Keep the names of helpers and of values apart."""
-        for step in steps:
-            if isinstance(step.kernel, Map | Call):
-                self.functions.called(step.kernel.function, ["_"] * len(step.operands))
-        self.taken |= self.functions.definitions.keys()
-
-    def name(self, value: Value) -> str:
-        """A value's name in the source."""
-        if value not in self.names:
-            wanted = value.name
-            for prime, word in (("s''·da", "d2s_da_"), ("s''", "d2s_"), ("s'", "ds_")):
-                wanted = wanted.replace(prime, word)
-            wanted = "".join(_LETTERS.get(c, c) for c in wanted)
-            wanted = "".join(c if c.isalnum() or c == "_" else "" for c in wanted)
-            if value.name == "1/N":
-                wanted = "share"
-            elif not wanted.isidentifier():
-                wanted = f"c{wanted}" if value.place is not None else f"_{wanted}"
-            new, number = wanted, 2
-            while new in self.taken:
-                new, number = f"{wanted}_{number}", number + 1
-            self.taken.add(new)
-            self.names[value] = new
-        return self.names[value]
-
-    # What is given
+        return "\n\n\n".join(parts) + "\n"
 
     def _leaves(self, steps: Sequence[Step]) -> list[str]:
         read = dict.fromkeys(value for step in steps for value in step.operands)
@@ -186,7 +132,7 @@ class _Writer:
                 if of_theta:
                     lines.append(f"{self.name(value)} = {_block('v', value)}")
                 else:
-                    self.names[value] = self.vector
+                    self.statements.names[value] = self.vector
                     if not value.per_case:
                         lines.append(f"{self.vector} = {self.vector}[0]")
         return lines
@@ -196,19 +142,20 @@ class _Writer:
         convex = next((v for step in steps for v in step.operands if _is_convex(v)), None)
         if convex is None:
             return []
-        outer, taken = dict(self.names), set(self.taken)
+        outer, taken = dict(self.statements.names), set(self.statements.taken)
         program = self.algorithms.product("raw_loss_hvp")
         inner = program.steps
-        w = next((v for s in inner for v in s.operands if v.place and v.place.buffer == "input"), 0)
-        if isinstance(w, Value):
-            self.names[w] = "w"
-        body = [*self._lines(program, inner), f"return {self.name(_result(program)[0])}"]
-        self.names, self.taken = outer, taken
+        for step in inner:
+            for value in step.operands:
+                if value.place is not None and value.place.buffer == "input":
+                    self.statements.names[value] = "w"
+        body = [*self.statements.of(program, inner), f"return {self.name(_result(program)[0])}"]
+        self.statements.names, self.statements.taken = outer, taken
         m, shape = convex.shape[0], self.objective.output_shape
-        lead = "N, " if convex.per_case else ""
-        wide = f"({lead}{', '.join(map(str, shape))}{',' if not lead and len(shape) == 1 else ''})"
+        lead = ["N"] if convex.per_case else []
+        wide = tupled([*lead, *map(str, shape)])
         name = self.name(convex)
-        flat = f"reshape({lead}{m})"
+        flat = f"reshape({', '.join([*lead, str(m)])})"
         column = f"loss_hvp(np.broadcast_to(e, {wide})).{flat}"
         lines = [
             "def loss_hvp(w):",
@@ -223,143 +170,6 @@ class _Writer:
             return [*lines, f"{name} = {name} + {shift} * np.eye({m})"]
         kept = "vectors * np.maximum(values, 0.0)[..., None, :]"
         return [*lines, f"{name} = ({kept}) @ np.swapaxes(vectors, -1, -2)"]
-
-    # Steps
-
-    def _lines(self, program: Program, steps: Sequence[Step]) -> list[str]:
-        partly = {step.target for step in steps if self._is_part(step)}
-        lines = []
-        for group in self.groups(program):
-            code = self._code(group, partly)
-            said = self.comments(group)
-            for number, statement in enumerate(code):
-                # One comment for each line of a listing, where it begins.
-                if number:
-                    lines.append(statement)
-                elif len(statement) + len(said) + 8 <= _WIDTH:
-                    lines.append(f"{statement}  # {said}")
-                else:
-                    lines += [f"# {part}" for part in textwrap.wrap(said, _WIDTH - 8)]
-                    lines.append(statement)
-        return lines
-
-    def _is_part(self, step: Step) -> bool:
-        """Whether a step writes a part of its target only."""
-        kernel = step.kernel
-        if not isinstance(kernel, Loops):
-            return False
-        view = view_of("", step.target, kernel, kernel.walks[0])
-        return view.how in ("part", "walk") or kernel.disjoint or not kernel.whole
-
-    def _code(self, group: Sequence[Step], partly: set[Value]) -> list[str]:
-        target = group[0].target
-        name, code, terms = self.name(target), list[str](), list[tuple[str, str, bool]]()
-        begun = group[0].accumulate
-        for step in group:
-            if step.kernel is None:
-                terms.append(("+", "", False))
-            elif self._is_part(step):
-                if terms:
-                    code.append(self._assigned(target, terms, begun, partly))
-                    terms, begun = [], True
-                code += self._part(step, name)
-            else:
-                terms.append(self._term(step))
-        if terms:
-            code.append(self._assigned(target, terms, begun, partly))
-        return code
-
-    def _assigned(
-        self,
-        target: Value,
-        terms: Sequence[tuple[str, str, bool]],
-        begun: bool,
-        partly: set[Value],
-    ) -> str:
-        """The statement that assigns a sum of terms, each with its sign and whether it is full."""
-        name, shape = self.name(target), self._shape(target)
-        self._allocated.add(target)
-        kept = [each for each in terms if each[1]]
-        if not kept:
-            return f"{name} = np.zeros({shape})"
-        text = " ".join(f"{sign} {word}" for sign, word, _ in kept).removeprefix("+ ")
-        text = "-" + text.removeprefix("- ") if text.startswith("- ") else text
-        if len(kept) == 1 and text.startswith("(") and not begun:
-            text = _bare(text)
-        if begun:
-            return f"{name} = {name} {'-' if kept[0][0] == '-' else '+'} {text.removeprefix('-')}"
-        if not any(full for _, _, full in kept):
-            text = f"np.broadcast_to({text}, {shape})"
-        return f"{name} = np.array({text}, order='C')" if target in partly else f"{name} = {text}"
-
-    def _term(self, step: Step) -> tuple[str, str, bool]:
-        """Sign, expression, and whether it has the target's full shape."""
-        kernel, target = step.kernel, step.target
-        if not isinstance(kernel, Loops):
-            return "+", *self._called(step)
-        to = view_of("", target, kernel, kernel.walks[0])
-        views = [
-            view_of(self.name(value), value, kernel, walk)
-            for value, walk in zip(step.operands, kernel.walks[1:], strict=True)
-        ]
-        text, sign, letters = term(views, to.letters, kernel.coefficient)
-        self.walks |= any(view.how == "walk" for view in views)
-        full = letters == to.letters
-        if to.how == "reshaped":
-            if not full:
-                wide = [*(["N"] if target.per_case else []), *map(str, to.lengths)]
-                text = (
-                    f"np.broadcast_to({text}, ({', '.join(wide)}{',' if len(wide) == 1 else ''}))"
-                )
-            text = f"({text})" if " " in text and full else text
-            ends = [*(["-1"] if target.per_case else []), *map(str, target.shape)]
-            return sign, f"{text}.reshape({', '.join(ends)})", True
-        return sign, text, full
-
-    def _called(self, step: Step) -> tuple[str, bool]:
-        kernel, target = step.kernel, step.target
-        assert isinstance(kernel, Map | Call)
-        names = [self.name(value) for value in step.operands]
-        by_case = any(value.per_case for value in step.operands)
-        if isinstance(kernel, Map):
-            text = self.functions.called(kernel.function, names)
-            full = by_case or not target.per_case
-            # A number for all elements, such as the slope of a line.
-            if not any(name in text for name in names):
-                full = False
-            simple = text.replace("_", "").replace(".", "").isalnum()
-            return (text if simple or " " not in text else f"({text})"), full
-        arguments = [
-            name if value.per_case else f"{name}[None]"
-            for name, value in zip(names, step.operands, strict=True)
-        ]
-        text = self.functions.called(kernel.function, arguments)
-        text = f"({text})" if " " in text.split("(")[0] else text
-        if target.per_case:
-            return text, by_case
-        return f"({text}).sum(axis=0)" if not text.endswith(")") else f"{text}.sum(axis=0)", True
-
-    def _part(self, step: Step, name: str) -> list[str]:
-        kernel, target = step.kernel, step.target
-        assert isinstance(kernel, Loops)
-        to = view_of(name, target, kernel, kernel.walks[0])
-        views = [
-            view_of(self.name(value), value, kernel, walk)
-            for value, walk in zip(step.operands, kernel.walks[1:], strict=True)
-        ]
-        self.walks |= any(view.how == "walk" for view in (*views, to))
-        text, sign, _ = term(views, to.letters, kernel.coefficient)
-        place = f"{to.text}[...]" if to.how in ("all", "reshaped", "walk") else to.text
-        if step.accumulate:
-            return [f"{place} {sign}= {text}"]
-        text = f"-({text})" if sign == "-" else text
-        first = [] if target in self._allocated else [f"{name} = np.empty({self._shape(target)})"]
-        self._allocated.add(target)
-        return [*first, f"{place} = {text}"]
-
-    def _shape(self, value: Value) -> str:
-        axes = [*(["N"] if value.per_case else []), *map(str, value.shape)]
-        return f"({', '.join(axes)}{',' if len(axes) == 1 else ''})"
 
     def _return(self, program: Program) -> str:
         results = _result(program)
@@ -381,11 +191,6 @@ class _Writer:
             for node in self.objective.parameters
         ]
         return f"np.concatenate([{', '.join(sizes)}])"
-
-
-def _bare(text: str) -> str:
-    """An expression without the parentheses around all of it."""
-    return ast.unparse(ast.parse(text, mode="eval").body)
 
 
 def _block(vector: str, value: Value) -> str:
