@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import SequenceMatcher
-from hashlib import sha256
-from math import isfinite
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rop.graph import Node
 from rop.objective.definition import programs_of
 from rop.objective.linearization import Linearization
 from rop.objective.objective import Objective
@@ -32,12 +29,12 @@ from rop.show.listing import (
 )
 from rop.show.pictures.boxes import Box, boxes_of, folded
 from rop.show.pictures.layout import layered
+from rop.show.player.tables import Tables
 from rop.show.player.words import SWEEPS, Words
 
 Json: TypeAlias = dict[str, Any]
 
 MOST_STEPS = 1000
-MOST_ROWS = MOST_COLUMNS = 12
 SHORT = {
     "gradient": "∇f",
     "jvp": "Jv",
@@ -83,7 +80,6 @@ def data_of(at: Linearization, product: str, traces: dict[str, Trace]) -> Json:
         "terms": terms.made,
         "products": products,
         "start": before + _opening(shown[product], exact),
-        "most": {"steps": MOST_STEPS, "rows": MOST_ROWS, "columns": MOST_COLUMNS},
     }
 
 
@@ -96,67 +92,6 @@ def encoded(data: Json) -> str:
     """JSON that can stand in a script element."""
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c")
-
-
-class Tables:
-    """The arrays of all steps as tables of numbers, each of them once."""
-
-    def __init__(self) -> None:
-        self.made: list[Json] = []
-        self._known: dict[tuple[Any, ...], int] = {}
-
-    def add(
-        self,
-        array: NDArray[Any],
-        shape: Sequence[int],
-        per_case: bool,
-        reached: NDArray[np.bool_] | None = None,
-    ) -> int:
-        """Enter an array.
-
-        Parameters
-        ----------
-        array : ndarray, (N, *shape) or shape
-            The array.
-        shape : sequence of int
-            The shape for one case.
-        per_case : bool
-            Whether it has an axis of cases.
-        reached : ndarray of bool, optional
-            Of its elements for one case, those that are computed; the others are blank.
-
-        Returns
-        -------
-        int
-            The number of its table: the last axis lies along the rows, of which the first
-            `MOST_ROWS` and `MOST_COLUMNS` are kept.
-        """
-        columns = shape[-1] if shape else 1
-        rows = array.reshape(-1, columns)
-        missing = np.zeros(rows.shape, bool)
-        if reached is not None:
-            missing = ~np.broadcast_to(reached, (array.size // reached.size, reached.size))
-            missing = missing.reshape(rows.shape)
-        content = sha256(np.where(missing, 0, rows).tobytes() + missing.tobytes()).digest()
-        key = (content, array.dtype, rows.shape, per_case)
-        if key not in self._known:
-            self._known[key] = len(self.made)
-            leading = (("N",) if per_case else ()) + tuple(shape[:-1])
-            self.made.append(
-                {
-                    "rows": rows.shape[0],
-                    "columns": columns,
-                    "leading": list(leading),
-                    "numbers": [
-                        [
-                            "" if blank else _number(number)
-                            for number, blank in zip(*both, strict=True)
-                        ]
-                        for both in zip(_kept(rows), _kept(missing), strict=True)
-                    ],
-                }
-            )
-        return self._known[key]
 
 
 class Terms:
@@ -270,10 +205,10 @@ class _Shown:
                 name = prefix + algorithms.names[node]
                 source = name if name in made else by_array.get(id(array))
                 if source is None:
-                    own[kind] = [[0, _table_of(node, tables, array)]]
+                    own[kind] = [[0, tables.add_value(node, array)]]
                 else:
                     own[kind] = [
-                        [number + 1, _table_of(node, tables, *self._result(number))]
+                        [number + 1, tables.add_value(node, *self._result(number))]
                         for number in made.get(source, [])
                     ]
             if node.kind != "constant":
@@ -328,12 +263,6 @@ def _opening(one: _Shown, exact: _Shown) -> int:
     return max(numbers, default=len(one.moments) - 1)
 
 
-def _table_of(
-    node: Node, tables: Tables, array: NDArray[Any], reached: NDArray[np.bool_] | None = None
-) -> int:
-    return tables.add(array, node.shape, array.ndim > len(node.shape), reached)
-
-
 def _kernel(step: Step) -> Json | None:
     """How a cell of the result comes from cells of the operands, where that can be written out."""
     kernel, values = step.kernel, (step.target, *step.operands)
@@ -351,10 +280,6 @@ def _kernel(step: Step) -> Json | None:
     if isinstance(kernel, Map) and len({value.size for value in values}) == 1:
         return common | {"text": kernel.text}
     return None
-
-
-def _kept(rows: NDArray[Any]) -> NDArray[Any]:
-    return rows[:MOST_ROWS, :MOST_COLUMNS]
 
 
 def _reached(moments: Iterable[Moment]) -> Iterator[NDArray[np.bool_]]:
@@ -381,13 +306,6 @@ def _walked(kernel: Loops) -> NDArray[np.intp]:
 
 def _columns(value: Value) -> int:
     return value.shape[-1] if value.shape else 1
-
-
-def _number(number: Any) -> float | str:
-    """A number as JSON has it: the shortest text that means it; text where it is not finite."""
-    if not isfinite(number):
-        return str(number)
-    return float(str(number)) if isinstance(number, np.floating) else float(number)
 
 
 def _graph(objective: Objective) -> Json:

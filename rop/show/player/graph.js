@@ -1,6 +1,7 @@
 // The graph: a box for each node, with a dot for each of a, Ra, da, Rda that is computed.
 
-const KINDS = ["a", "Ra", "da", "Rda"];
+// The four values of a node, each with the prefix of its name.
+const KINDS = { a: "", Ra: "R", da: "d", Rda: "Rd" };
 
 function svg(name, attributes = {}, ...children) {
   const made = document.createElementNS("http://www.w3.org/2000/svg", name);
@@ -45,7 +46,7 @@ function makeGraph(graph, pin, hover) {
     svg("rect", { x: left, y: top, width: box.width, height: box.height, rx: box.kind === "param" ? 12 : 3 }),
     svg("text", { x: box.x, y: box.y - 5 }, box.name),
     svg("text", { class: "detail", x: box.x, y: box.y + 7 }, box.detail));
-    KINDS.forEach((kind, i) => group.append(svg("circle", { "data-kind": kind, cx: box.x + 9 * (i - 1.5), cy: top + box.height - 5, r: 3 })));
+    Object.keys(KINDS).forEach((kind, i) => group.append(svg("circle", { "data-kind": kind, cx: box.x + 9 * (i - 1.5), cy: top + box.height - 5, r: 3 })));
     group.addEventListener("click", () => pin(box.name));
     group.addEventListener("keydown", (event) => {
       if (event.key === "Enter" || event.key === " ") {

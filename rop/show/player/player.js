@@ -3,7 +3,6 @@
 
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const $ = (id) => document.getElementById(id);
-const KIND_PREFIX = { a: "", Ra: "R", da: "d", Rda: "Rd" };
 const STARTS = [];
 let total = 0;
 for (const product of DATA.products) {
@@ -205,10 +204,10 @@ function drawNode(product, position, name, hidden, pinned) {
   const values = product.values[name];
   $("node-title").textContent = `Node ${name}${name === pinned ? " (pinned)" : ""}: a, Ra, da, Rda so far`;
   const tables = [];
-  for (const kind of KINDS) {
+  for (const [kind, prefix] of Object.entries(KINDS)) {
     if (!values?.[kind]) continue;
     const found = latest(values[kind], position);
-    const title = KIND_PREFIX[kind] + name;
+    const title = prefix + name;
     tables.push(found === null
       ? element("div", { "data-name": title }, element("p", {}, element("span", { class: `dot ${kind}`, "aria-hidden": "true" }), `${title}: not computed yet`))
       : numbersTable(title, "", DATA.tables[found], { veiled: found === hidden, dot: kind }));
