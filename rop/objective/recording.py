@@ -144,10 +144,36 @@ class Trace(Mapping[str | Node, NDArray[Any]]):
         RopValueError
             If there is no such kind.
         """
+        return self._values.get(self._key(node, kind))
+
+    def target_of(self, node: Node, kind: str = "a") -> str | None:
+        """The name that steps assign one of the four values of a node to.
+
+        Parameters
+        ----------
+        node : Node
+            The node.
+        kind : {"a", "Ra", "da", "Rda"}
+            Which one.
+
+        Returns
+        -------
+        str or None
+            The name of another value, if both are the same; None if no step computes it.
+
+        Raises
+        ------
+        RopValueError
+            If there is no such kind.
+        """
+        return self._targets.get(self._key(node, kind))
+
+    def _key(self, node: Node, kind: str) -> str:
+        """The name of a value; none has the name "", that of a node of another graph."""
         if kind not in KINDS:
             raise RopValueError(f"kind: expected one of {list(KINDS)}, got {kind!r}")
         name = self._names.get(node)
-        return None if name is None else self._values.get(KINDS[kind] + name)
+        return "" if name is None else KINDS[kind] + name
 
     def _run(self, products: Products) -> NDArray[Any]:
         algorithms, execution = products.algorithms, products.execution
@@ -185,6 +211,10 @@ class Trace(Mapping[str | Node, NDArray[Any]]):
             for name, value in program.passed_on.items():
                 if value in latest:
                     self._values.setdefault(name, latest[value])
+        targets = {id(moment.result): moment.step.target.name for moment in self.moments}
+        self._targets = {
+            name: targets[id(array)] for name, array in self._values.items() if id(array) in targets
+        }
         penalty = self.objective.penalty
         if self.product == "gradient":
             result += penalty * self.theta

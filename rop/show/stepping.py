@@ -217,29 +217,16 @@ class Stepping(Displayed):
         dict of Node to dict
             In the order of the forward sweep; from "a", "Ra", "da", "Rda" to arrays.
         """
-        done = {m.step.target.name: m.result for m in self._done()}
-        to_come = {m.step.target.name for m in self.trace.moments}
+        done = {m.step.target.name: m.result for m in self.trace.moments[: self._position]}
         found: dict[Node, dict[str, NDArray[Any]]] = {}
-        for node, name in self._names.items():
+        for node in self._names:
             found[node] = {}
-            for kind, prefix in KINDS.items():
-                array = done.get(prefix + name)
-                if array is None and prefix + name not in to_come:
-                    array = self._given(node, kind, done, to_come)
+            for kind in KINDS:
+                target = self.trace.target_of(node, kind)
+                array = self.trace.of(node, kind) if target is None else done.get(target)
                 if array is not None:
                     found[node][kind] = array
         return found
-
-    def _given(
-        self, node: Node, kind: str, done: dict[str, NDArray[Any]], to_come: set[str]
-    ) -> NDArray[Any] | None:
-        """A value that no step computes: it is given, or equals a value that has been computed."""
-        array = self.trace.of(node, kind)
-        source = next((name for name in to_come if self.trace[name] is array), None)
-        return array if source is None or array is None else done.get(source)
-
-    def _done(self) -> list[Moment]:
-        return self.trace.moments[: self._position]
 
     def _stops(self, number: int) -> bool:
         """Whether iterating stops after a step: the last of the stop's run of steps."""

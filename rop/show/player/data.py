@@ -193,23 +193,21 @@ class _Shown:
         made: dict[str, list[int]] = {}
         for number, moment in enumerate(self.moments):
             made.setdefault(moment.step.target.name, []).append(number)
-        by_array = {id(moment.result): moment.step.target.name for moment in trace.moments}
         algorithms = programs_of(trace.objective)
         found: dict[str, dict[str, list[list[int]]]] = {}
         for node in dict.fromkeys([*algorithms.parameters, *algorithms.nodes]):
             own = {}
-            for kind, prefix in KINDS.items():
+            for kind in KINDS:
                 array = trace.of(node, kind)
                 if array is None:
                     continue
-                name = prefix + algorithms.names[node]
-                source = name if name in made else by_array.get(id(array))
-                if source is None:
+                target = trace.target_of(node, kind)
+                if target is None:
                     own[kind] = [[0, tables.add_value(node, array)]]
                 else:
                     own[kind] = [
                         [number + 1, tables.add_value(node, *self._result(number))]
-                        for number in made.get(source, [])
+                        for number in made.get(target, [])
                     ]
             if node.kind != "constant":
                 found[algorithms.names[node]] = own
