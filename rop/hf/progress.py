@@ -77,11 +77,14 @@ class Progress:
         self._events: Counter[str] = Counter()
         self._first: float | None = None
         self._began = perf_counter()
-        self._bar = tqdm(total=1.0, bar_format="HF {percentage:3.0f}%|{bar:20}| {desc}")
         # In a file each line stays.
-        plain = "notebook" not in type(self._bar).__module__ and not sys.stderr.isatty()
-        self._often = _SELDOM if plain else 0.0
-        self._told = 0.0
+        rewritten = _in_notebook() or sys.stderr.isatty()
+        self._bar = tqdm(
+            total=1.0,
+            bar_format="HF {percentage:3.0f}%|{bar:20}| {desc}",
+            mininterval=0.0 if rewritten else _SELDOM,
+            miniters=0,
+        )
         self._bar.set_description_str(self._count(done))
 
     def close(self) -> None:
@@ -103,10 +106,8 @@ class Progress:
                 self._bar.write(f"iteration {it.number}: {event}")
             self._events[event] += 1
         used = perf_counter() - self._began
-        self._bar.n = min(1.0, max(self._parts(it, used)))
-        due = used >= self._told + self._often
-        self._bar.set_description_str(", ".join(self._words(it, used)), refresh=due)
-        self._told = used if due else self._told
+        self._bar.set_description_str(", ".join(self._words(it, used)), refresh=False)
+        self._bar.update(min(1.0, max(self._parts(it, used))) - self._bar.n)
 
     def _parts(self, it: Iteration, used: float) -> list[float]:
         """The part that is done of each of the things that may end the run."""
@@ -150,13 +151,7 @@ class Live:
     """
 
     def __init__(self) -> None:
-        try:
-            from IPython import get_ipython
-        except ImportError:
-            shell = None
-        else:
-            shell = get_ipython()
-        if shell is None or not hasattr(shell, "kernel"):
+        if not _in_notebook():
             raise RopValueError(
                 "live: expected a notebook, where the plot can be redrawn; progress=True shows a "
                 "line anywhere"
@@ -191,3 +186,9 @@ class Live:
         else:
             self._picture.update(picture)
         self._drawn = perf_counter()
+
+
+def _in_notebook() -> bool:
+    # A kernel has imported IPython; elsewhere that would take a while for nothing.
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")

@@ -117,6 +117,18 @@ def test_live_redraws_the_plot_in_a_notebook(monkeypatch):
     ]
 
 
+def test_the_line_is_rewritten_in_a_notebook_and_seldom_in_a_file(monkeypatch, capsys):
+    import IPython
+
+    trained(progress=True, iterations=3)
+    in_file = capsys.readouterr().err
+    monkeypatch.setattr(IPython, "get_ipython", lambda: Notebook())
+    trained(progress=True, iterations=3)
+    in_notebook = capsys.readouterr().err
+    assert [f"{k} of 3 iterations" in in_file for k in (1, 2, 3)] == [False, False, True]
+    assert [f"{k} of 3 iterations" in in_notebook for k in (1, 2, 3)] == [True, True, True]
+
+
 def test_live_elsewhere_is_refused():
     with pytest.raises(rop.RopValueError, match="live: expected a notebook.*progress=True"):
         trained(iterations=1, live=True)
