@@ -8,140 +8,12 @@ what has grown is scaled down before it is used.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
-import numpy as np
+from growing import LARGEST_BOUND, Entry, Growing, Model
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-import rop
-from rop.graph import Node, ancestors
-
 LARGEST_NODE = 96
-LARGEST_OUTPUT = 16
-LARGEST_BOUND = 6.0
-
-
-class CumulativeSum(rop.ops.Linear):
-    """a_i = z_0 + ... + z_i along the last axis."""
-
-    def A(self, z):
-        return np.cumsum(z, axis=-1)
-
-    def AT(self, da):
-        return np.cumsum(da[..., ::-1], axis=-1)[..., ::-1]
-
-    @staticmethod
-    def one_case(numpy, z):
-        return numpy.cumsum(z, axis=-1)
-
-
-class Convolution(rop.ops.Bilinear):
-    """a_i = Σ_j x_j y_(i-j), circular, along the last axis of two arrays of one shape."""
-
-    def B(self, x, y):
-        return (y[..., self._shifts()] * x[..., None, :]).sum(-1)
-
-    def B1(self, da, y):
-        return (y[..., self._shifts()] * da[..., :, None]).sum(-2)
-
-    def B2(self, x, da):
-        return (x[..., self._shifts()] * da[..., :, None]).sum(-2)
-
-    def _shifts(self):
-        i = np.arange(self.shape[-1])
-        return (i[:, None] - i) % len(i)
-
-    @staticmethod
-    def one_case(numpy, x, y):
-        terms = [x[..., j : j + 1] * numpy.roll(y, j, axis=-1) for j in range(x.shape[-1])]
-        return sum(terms)
-
-
-class Arctan(rop.ops.Elementwise):
-    """a = arctan z:  s' = 1/(1 + z²),  s'' = -2 z s'²."""
-
-    @staticmethod
-    def s(z):
-        return np.arctan(z)
-
-    @staticmethod
-    def ds(z):
-        return 1.0 / (1.0 + z * z)
-
-    @staticmethod
-    def d2s(z, ds):
-        return -2.0 * z * ds * ds
-
-    @staticmethod
-    def one_case(numpy, z):
-        return numpy.arctan(z)
-
-
-class Swirl(rop.ops.General):
-    """a = x sin(r),  r = Σ x y over the last axis, of two arrays of one shape."""
-
-    def s(self, x, y):
-        return x * np.sin(self._r(x, y))
-
-    def Rs(self, z, Rz):
-        (x, y), (Rx, Ry) = z, Rz
-        r, Rr = self._r(x, y), self._r(Rx, y) + self._r(x, Ry)
-        return Rx * np.sin(r) + x * np.cos(r) * Rr
-
-    def sT(self, z, da):
-        x, y = z
-        r = self._r(x, y)
-        dr = self._r(da, x) * np.cos(r)
-        return da * np.sin(r) + dr * y, dr * x
-
-    def RsT(self, z, Rz, da):
-        (x, y), (Rx, Ry) = z, Rz
-        r, Rr = self._r(x, y), self._r(Rx, y) + self._r(x, Ry)
-        dr = self._r(da, x) * np.cos(r)
-        Rdr = self._r(da, Rx) * np.cos(r) - self._r(da, x) * np.sin(r) * Rr
-        return da * np.cos(r) * Rr + Rdr * y + dr * Ry, Rdr * x + dr * Rx
-
-    @staticmethod
-    def _r(x, y):
-        return np.sum(x * y, axis=-1, keepdims=True)
-
-    @staticmethod
-    def one_case(numpy, x, y):
-        return x * numpy.sin(numpy.sum(x * y, axis=-1, keepdims=True))
-
-
-class Model:
-    """An objective, a θ and a batch, and the lines of code that make them."""
-
-    def __init__(self, objective, theta, batch, cases, seed, lines) -> None:
-        self.objective: rop.Objective = objective
-        self.theta: np.ndarray = theta
-        self.batch: dict[str, np.ndarray] = batch
-        self.cases: int = cases
-        self.seed: int = seed
-        self.lines: list[str] = lines
-
-    def __repr__(self) -> str:
-        code = "\n".join(self.lines)
-        return f"\n{code}\n# N = {self.cases}, seed = {self.seed}, n = {self.objective.n}\n"
-
-    def vectors(self, number: int = 0) -> tuple[np.ndarray, np.ndarray]:
-        """Random v of θ's space and u of the outputs' space, both of unit norm."""
-        rng = np.random.default_rng([self.seed, number])
-        rows = self.cases if self.objective.z.per_case else 1
-        v = rng.standard_normal(self.objective.n)
-        u = rng.standard_normal((rows, *self.objective.output_shape))
-        return v / np.linalg.norm(v), u / np.linalg.norm(u)
-
-
-@dataclass(frozen=True, eq=False)
-class Entry:
-    """A node under its name in the code, and a bound of its values."""
-
-    name: str
-    node: Node
-    bound: float
 
 
 def models(
@@ -158,7 +30,7 @@ def models(
     smooth : bool
         Leave out ops whose derivatives jump (relu, elu), as finite differences need it.
     own_ops : bool
-        Put in the ops of this file, of all four families.
+        Put in the ops of own_ops.py, of all four families.
     largest : int
         Number of ops at most, besides those of the head and of the loss.
     losses : tuple of str
@@ -170,7 +42,7 @@ def models(
 @st.composite
 def _models(draw, smooth, own_ops, largest, losses):
     growing = Growing(draw)
-    growing.leaves()
+    _leaves(growing)
     kinds = [*SMOOTH, *(() if smooth else KINKED), *(OWN if own_ops else ()), *OFTEN]
     for _ in range(draw(st.integers(0, largest))):
         kind = draw(st.sampled_from(kinds))
@@ -180,193 +52,17 @@ def _models(draw, smooth, own_ops, largest, losses):
     return growing.model(z, loss)
 
 
-class Growing:
-    """A graph that is being made: the code so far, and the nodes to choose from."""
-
-    def __init__(self, draw) -> None:
-        self.draw = draw
-        self.space = {"rop": rop, "np": np}
-        self.space |= {op.__name__: op for op in (CumulativeSum, Convolution, Arctan, Swirl)}
-        self.lines: list[str] = []
-        self.pool: list[Entry] = []
-        self.targets: dict[str, str] = {}
-
-    # Names
-
-    def add(self, name: str, expression: str, bound: float, keep: bool = True) -> Entry:
-        self.lines.append(f"{name} = {expression}")
-        self.space[name] = eval(expression, self.space)
-        entry = Entry(name, self.space[name], bound)
-        if keep:
-            self.pool.append(entry)
-        return entry
-
-    def apply(self, expression: str, bound: float) -> Entry:
-        """Add a node; scaled down if its values may be large."""
-        entry = self.add(f"a{len(self.lines)}", expression, bound)
-        if bound > LARGEST_BOUND:
-            scale = 2.0 ** math.ceil(math.log2(bound))
-            return self.apply(f"{entry.name} / {scale}", bound / scale)
-        return entry
-
-    def param(self, shape: tuple[int, ...]) -> Entry:
-        name = f"p{len(self.lines)}"
-        return self.add(name, f"rop.param({name!r}, {shape})", 1.0)
-
-    def data(self, shape: tuple[int, ...]) -> Entry:
-        name = f"x{len(self.lines)}"
-        return self.add(name, f"rop.data({name!r}, {shape})", 1.0)
-
-    # Choices
-
-    def extent(self) -> int:
-        return self.draw(st.sampled_from([2, 3, 1, 4, 7, 16]))
-
-    def pick(self) -> Entry:
-        """A late node most of the time, so that not much is made in vain; or any."""
-        late = self.draw(st.sampled_from([1, 2, 4, len(self.pool)]))
-        back = self.draw(st.integers(0, min(late, len(self.pool)) - 1))
-        return self.pool[-1 - back]
-
-    def fitting(self, shape: tuple[int, ...]) -> Entry:
-        """A node of a shape: one that exists, used once more, or a new parameter."""
-        fits = [entry for entry in self.pool if entry.node.shape == shape]
-        chosen = self.draw(st.sampled_from([None, *fits[::-1]]))
-        return chosen or self.param(shape)
-
-    def leaves(self) -> None:
-        shape = tuple(self.extent() for _ in range(self.draw(st.sampled_from([1, 2, 0]))))
-        how = self.draw(st.sampled_from(["layer", "product", "apart", "no data"]))
-        p = self.param(shape)
-        if how != "no data":
-            x = self.data(shape)
-            if how == "product":
-                self.apply(f"{p.name} * {x.name}", 1.0)
-            elif how == "layer":
-                _layer(self, x)
-
-    def operand(self, shape: tuple[int, ...]) -> Entry:
-        """Something that broadcasts with a shape."""
-        how = self.draw(st.sampled_from(["same", "ones", "fewer", "scalar", "data", "constant"]))
-        if how == "scalar":
-            return self.fitting(())
-        if how == "fewer":
-            shape = shape[self.draw(st.integers(0, len(shape))) :]
-        elif how == "ones" and shape:
-            ones = self.draw(st.lists(st.booleans(), min_size=len(shape), max_size=len(shape)))
-            shape = tuple(1 if one else e for one, e in zip(ones, shape, strict=True))
-        elif how == "data":
-            return self.data(shape)
-        elif how == "constant":
-            values = f"np.linspace(-1.0, 1.0, {math.prod(shape)}).reshape({shape})"
-            return self.add(f"c{len(self.lines)}", f"rop.constant({values})", 1.0)
-        return self.fitting(shape)
-
-    def axes(self, rank: int) -> int | tuple[int, ...] | None:
-        how = self.draw(st.sampled_from(["all", "one", "some"]))
-        if how == "all" or rank == 0:
-            return None
-        if how == "one":
-            return self.draw(st.integers(-rank, rank - 1))
-        return tuple(self.draw(st.sets(st.integers(0, rank - 1))))
-
-    # The two ends
-
-    def head(self) -> Entry:
-        """The outputs: some node as it is, if it will do, or a linear layer on it."""
-        entry, how = self.pick(), self.draw(st.sampled_from(["as it is", "linear", "join"]))
-        if how == "join":
-            other = self.pick()
-            parts = f"[rop.reshape({entry.name}, -1), rop.reshape({other.name}, -1)]"
-            entry = self.apply(f"rop.concatenate({parts})", max(entry.bound, other.bound))
-        active = any(node.kind == "param" for node in ancestors(entry.node))
-        if how == "linear" or not active or entry.node.size > LARGEST_OUTPUT:
-            k, m = entry.node.size, self.draw(st.sampled_from([2, 3, 1, 5]))
-            W, b = self.param((m, k)), self.param((m,))
-            flat = f"rop.reshape({entry.name}, -1)"
-            entry = self.apply(f"{W.name} @ {flat} + {b.name}", k * entry.bound + 1.0)
-        return entry
-
-    def loss(self, z: Entry, kind: str) -> str:
-        shape = z.node.shape
-        if kind == "graph":
-            formula = self.draw(st.sampled_from(FORMULAS))
-            convexify = self.draw(st.sampled_from([None, "shift", "eigen"]))
-            if "{t}" in formula:
-                self.target(shape, "real")
-            return f"rop.LossGraph({formula.format(z=z.name, t='t')}, convexify={convexify!r})"
-        if kind == "softmax" and not shape:
-            kind = "sigmoid"
-        self.target(shape, {"squared": "real", "sigmoid": "share", "softmax": "class"}[kind])
-        name = {"squared": "SquaredError", "sigmoid": "SigmoidCrossEntropy"}
-        own = shape[:-1] if kind == "softmax" else shape
-        weight = self.weight(own)
-        return f"rop.{name.get(kind, 'SoftmaxCrossEntropy')}(t{weight})"
-
-    def target(self, shape: tuple[int, ...], kind: str) -> None:
-        if self.draw(st.sampled_from([True, True, False])):
-            self.targets["t"] = kind
-            self.add("t", f"rop.data('t', {shape})", 1.0, keep=False)
-        else:
-            values = _targets(np.random.default_rng(0), (1, *shape), kind)[0]
-            self.space["targets"] = values
-            self.lines.append(f"targets = np.array({values.tolist()})")
-            self.add("t", "rop.constant(targets)", 1.0, keep=False)
-
-    def weight(self, shape: tuple[int, ...]) -> str:
-        how = self.draw(st.sampled_from(["none", "per case", "per output", "number"]))
-        if how == "none":
-            return ""
-        if how == "number":
-            return ", weight=0.5"
-        if how == "per case":
-            shape = ()
-        elif shape and self.draw(st.booleans()):
-            shape = (1, *shape[1:])
-        self.targets["weight"] = "weight"
-        self.add("weight", f"rop.data('weight', {shape})", 2.0, keep=False)
-        return ", weight=weight"
-
-    def model(self, z: Entry, loss: str) -> Model:
-        draw = self.draw
-        self.space["loss"] = eval(loss, self.space)
-        nodes = ancestors(z.node, *self.space["loss"].given)
-        found = [node for node in nodes if node.kind == "param"]
-        l2, order = draw(st.sampled_from([0.0, 0.25])), draw(st.permutations(found))
-        params = f"[{', '.join(str(node.name) for node in order)}]"
-        expression = f"rop.Objective({z.name}, loss, l2={l2}, params={params})"
-        self.lines += [f"loss = {loss}", f"objective = {expression}"]
-        objective = eval(expression, self.space)
-        cases = draw(st.sampled_from([2, 1, 3, 13, 33])) if objective.data_shapes else 1
-        seed = draw(st.integers(0, 999))
-        rng = np.random.default_rng(seed)
-        theta = rng.uniform(-1.0, 1.0, objective.n)
-        batch = {
-            name: _targets(rng, (cases, *shape), self.targets.get(name, "real"))
-            for name, shape in objective.data_shapes.items()
-        }
-        return Model(objective, theta, batch, cases, seed, self.lines)
-
-
-def _targets(rng, shape, kind):
-    if kind == "share":
-        return rng.uniform(0.0, 1.0, shape)
-    if kind == "weight":
-        return rng.choice([0.0, 0.5, 1.0, 2.0], shape)
-    if kind == "class":
-        return np.eye(shape[-1])[rng.integers(0, shape[-1], shape[:-1])]
-    return rng.uniform(-1.0, 1.0, shape)
-
-
-FORMULAS = [
-    "rop.sum(rop.softplus({z}) - {t} * {z})",
-    "0.5 * rop.square({z} - {t})",
-    "rop.sum(rop.sin({z}) * {t}) + 0.25 * rop.square(rop.sum({z}))",
-    "rop.sum(rop.log(rop.square({z}) + 1.0))",
-    "rop.exp(rop.mean(rop.tanh({z}))) * rop.sum({t} * {z})",
-    "rop.sum({z} * {t})",
-    "{z}",
-]
+def _leaves(growing: Growing) -> None:
+    """The first nodes: a parameter, and data on its own or joined to it."""
+    shape = tuple(growing.extent() for _ in range(growing.draw(st.sampled_from([1, 2, 0]))))
+    how = growing.draw(st.sampled_from(["layer", "product", "apart", "no data"]))
+    p = growing.param(shape)
+    if how != "no data":
+        x = growing.data(shape)
+        if how == "product":
+            growing.apply(f"{p.name} * {x.name}", 1.0)
+        elif how == "layer":
+            _layer(growing, x)
 
 
 def _function(text: str, bound):
@@ -510,7 +206,7 @@ def _new_data(growing: Growing, entry: Entry) -> None:
 
 
 def _pair(name: str):
-    """An op of this file on two nodes of one shape, which has a last axis."""
+    """An op of own_ops.py on two nodes of one shape, which has a last axis."""
 
     def grow(growing: Growing, entry: Entry) -> None:
         if not entry.node.shape:

@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
-import random_graphs
+import own_ops
 
 import rop
 from rop.checking import check
@@ -125,10 +125,10 @@ def with_own_ops(rng, activation):
     """Ops of all four families, as users write them."""
     m = int(rng.integers(3, 7))
     x, W, c = rop.data("x", m), rop.param("W", (m, m)), rop.param("c", m)
-    y = random_graphs.Arctan.of(W @ x)
-    y = random_graphs.Convolution.of(y, c) / 2
-    y = random_graphs.CumulativeSum.of(activation(y))
-    y = random_graphs.Swirl.of(y, rop.tanh(W @ c))
+    y = own_ops.Arctan.of(W @ x)
+    y = own_ops.Convolution.of(y, c) / 2
+    y = own_ops.CumulativeSum.of(activation(y))
+    y = own_ops.Swirl.of(y, rop.tanh(W @ c))
     return rop.concatenate([y[1:], rop.reshape(rop.dot(c, y), (1,))]), {"x": x.shape}
 
 

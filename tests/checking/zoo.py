@@ -1,7 +1,7 @@
 """One small graph for every op of the catalogue, and for every loss, to put wrong rules into."""
 
 import numpy as np
-import random_graphs
+import own_ops
 
 import rop
 from rop.graph import ancestors
@@ -66,9 +66,9 @@ EXAMPLES = {
     "Square": ((3,), lambda h, p: rop.square(h)),
     "Sqrt": ((3,), lambda h, p: rop.sqrt(h + 2.0)),
     "Reciprocal": ((3,), lambda h, p: rop.reciprocal(h + 2.0)),
-    "CumulativeSum": ((3,), lambda h, p: random_graphs.CumulativeSum.of(h)),
-    "Convolution": ((3,), lambda h, p: random_graphs.Convolution.of(h, p("p", (3,)))),
-    "Arctan": ((3,), lambda h, p: random_graphs.Arctan.of(h)),
+    "CumulativeSum": ((3,), lambda h, p: own_ops.CumulativeSum.of(h)),
+    "Convolution": ((3,), lambda h, p: own_ops.Convolution.of(h, p("p", (3,)))),
+    "Arctan": ((3,), lambda h, p: own_ops.Arctan.of(h)),
     "Erf": ((3,), lambda h, p: rop.erf(h)),
     "Gelu": ((3,), lambda h, p: rop.gelu(h)),
     "Softsign": ((3,), lambda h, p: rop.softsign(h)),
@@ -94,7 +94,7 @@ EXAMPLES = {
     "AddBiases": ((2, 2), lambda h, p: rop.conv1d(h, p("p", (2, 2, 1)), p("q", (2,)))),
     "AveragePool": ((1, 3, 3), lambda h, p: rop.avg_pool2d(h, 2, stride=1)),
     "MaxPool": ((1, 3, 3), lambda h, p: rop.max_pool2d(h, 2, stride=1)),
-    "Swirl": ((3,), lambda h, p: random_graphs.Swirl.of(h, p("p", (3,)))),
+    "Swirl": ((3,), lambda h, p: own_ops.Swirl.of(h, p("p", (3,)))),
 }
 
 

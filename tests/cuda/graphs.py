@@ -11,7 +11,7 @@ import rop
 TESTS = Path(__file__).parent.parent
 sys.path[:0] = [str(TESTS), str(TESTS / "ops")]
 
-from random_graphs import CumulativeSum, Swirl  # noqa: E402
+from own_ops import CumulativeSum, Swirl  # noqa: E402
 from test_ops import UNARY  # noqa: E402
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from random_graphs import Arctan, Convolution, CumulativeSum, Swirl
+from own_ops import Arctan, Convolution, CumulativeSum, Swirl
 
 import rop
 
