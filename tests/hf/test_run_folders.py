@@ -3,9 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
-import threading
 from dataclasses import replace
 from io import BytesIO
 
@@ -16,7 +13,6 @@ import rop
 from rop.errors import RopError, RopFileError, RopValueError
 from rop.hf import FolderInUseError, Stream, compare, identity, minimize, read_log, recipes, repair
 from rop.hf.files import JsonLines, encode_line, read_lines
-from rop.hf.lock import FolderLock
 
 RECIPE = recipes.martens2010(curvature=0.5, lam=1.0)
 
@@ -282,48 +278,11 @@ def test_a_run_knows_what_it_belongs_to(whole, folder, what, words, stateless):
     assert (folder / "log.jsonl").read_bytes() == log
 
 
-def test_every_setting_of_an_op_counts():
-    def model(scale=2.0, key=slice(1, 3), bias=0.5, weight=None):
-        x, W = rop.data("x", 4), rop.param("W", (3, 4))
-        z = (scale * rop.tanh(W @ x + bias))[key]
-        t = rop.data("t", z.shape)
-        return identity.Model.of(rop.Objective(z, rop.SquaredError(t, weight=weight)))
-
-    assert model() == model()
-    others = [model(2.1), model(key=slice(0, 2)), model(bias=0.6), model(weight=2.0)]
-    assert model() not in others and len({other.sha256 for other in others}) == 4
-
-
 def test_a_used_objective_has_the_identity_of_a_new_one(whole):
     objective, theta, data = whole[0]
     objective.linearize(theta, data).hvp(theta)
     objective.linearize(theta, data, engine="numpy").diagonal("exact")
     assert identity.Model.of(objective) == identity.Model.of(graph())
-
-
-def test_an_own_function_counts_by_its_numbers():
-    def model(c):
-        class Cubic(rop.ops.Elementwise):
-            s = staticmethod(lambda z: c * z * z * z)
-            ds = staticmethod(lambda z: c * 3.0 * z * z)
-            d2s = staticmethod(lambda z: c * 6.0 * z)
-
-        z = Cubic.of(rop.param("W", 3))
-        return identity.Model.of(rop.Objective(z, rop.SquaredError(np.zeros(3)))).sha256
-
-    assert model(1.0) == model(1.0) != model(2.0)
-
-
-@pytest.mark.parametrize("cases", [70, 400_000])
-def test_the_identity_of_data(cases):
-    X = np.zeros((cases, 100))
-    before = identity.Values.of(X)
-    assert identity.Values.of(X.copy(order="F")) == before
-    for place in (0, -1):
-        X[place, place] = 1
-        assert identity.Values.of(X) != before
-        X[place, place] = 0
-    assert identity.Values.of(X) == before
 
 
 def test_a_stream_is_known_by_its_first_batch(whole, tmp_path):
@@ -372,72 +331,6 @@ def test_a_folder_is_for_one_run_at_a_time(whole, folder):
     assert len(refused) == 2 and all(type(error) is FolderInUseError for error in refused)
     assert str(folder) in str(refused[0]) and f"process {os.getpid()}" in str(refused[0])
     assert compare(read_log(folder).records, expected.records) is None
-
-
-HOLD = """
-import sys, time
-from pathlib import Path
-from rop.hf.lock import FolderLock
-lock = FolderLock(Path(sys.argv[1]))
-print("locked", flush=True)
-time.sleep(60)
-"""
-
-
-def test_the_lock_is_another_process_s_until_that_dies(tmp_path):
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert process.stdout.readline() == "locked\n"
-        with pytest.raises(FolderInUseError, match=rf"{tmp_path} .*process {process.pid}"):
-            FolderLock(tmp_path)
-    finally:
-        process.kill()
-        process.communicate()
-    FolderLock(tmp_path).close()
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
-# JAX, where a test before this one has loaded it, warns of every fork.
-@pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")
-def test_a_forked_child_does_not_hold_the_lock(tmp_path):
-    lock = FolderLock(tmp_path)
-    to_parent, from_parent = os.pipe(), os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.write(to_parent[1], b"x")
-        os.read(from_parent[0], 1)
-        os._exit(0)
-    try:
-        os.read(to_parent[0], 1)
-        lock.close()
-        FolderLock(tmp_path).close()
-    finally:
-        os.write(from_parent[1], b"x")
-        os.waitpid(child, 0)
-        for end in (*to_parent, *from_parent):
-            os.close(end)
-
-
-def test_threads_wait_for_nobody(tmp_path):
-    """Of many that want the folder at the same time exactly one gets it."""
-    results = []
-
-    def take():
-        try:
-            results.append(FolderLock(tmp_path))
-        except FolderInUseError:
-            results.append(None)
-
-    threads = [threading.Thread(target=take) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    held = [lock for lock in results if lock is not None]
-    assert len(held) == 1 and len(results) == 8
-    held[0].close()
 
 
 def test_what_the_system_refuses_says_what_to_do(whole, tmp_path):
