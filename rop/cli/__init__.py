@@ -45,6 +45,13 @@ class UsageError(RopError):
 class Parser(argparse.ArgumentParser):
     """A parser that raises `UsageError` instead of ending the process."""
 
+    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
+        """Parse, and let the command itself refuse what it does not know."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
+
     def error(self, message: str) -> NoReturn:
         """Raise an error that names the command and where its options are listed."""
         raise UsageError(f"{self.prog}: {message}; {self.prog} --help lists what there is")

@@ -74,7 +74,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _check(given: argparse.Namespace) -> Report:
-    made = _made_by(given.factory)
+    made = loading.arguments_made_by(given.factory)
     options: dict[str, Any] = {"seed": given.seed, "full": given.full}
     if given.npz is not None:
         if "objective" in made:
@@ -106,16 +106,3 @@ def _call(function: Callable[..., Report], made: dict[str, Any], options: dict[s
         if isinstance(error, RopTypeError) or "argument" not in str(error):
             raise
         raise RopValueError(f"the factory's dict does not fit: {error}") from None
-
-
-def _made_by(name: str) -> dict[str, Any]:
-    """The arguments of a check, from the factory that a command line names."""
-    made = loading.made_by(name)
-    if isinstance(made, dict):
-        return dict(made)
-    if isinstance(made, tuple) and 2 <= len(made) <= 3:
-        return dict(zip(("objective", "theta", "batch"), made, strict=False))
-    raise RopValueError(
-        f"{name} must return (objective, theta, batch), or a dict of arguments, got "
-        f"{type(made).__name__}"
-    )

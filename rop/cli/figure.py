@@ -17,7 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `rop figure`: a subcommand for each study, with its options."""
     parser.set_defaults(run=_list)
     names = parser.add_subparsers(dest="study", metavar="NAME")
-    for name, study in STUDIES.items():
+    for name in _sorted():
+        study = STUDIES[name]
         one = names.add_parser(name, help=study.summary, description=study.summary)
         one.add_argument(
             "--seconds",
@@ -39,9 +40,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _list(given: argparse.Namespace) -> int:
     print("rop figure NAME runs one of these; NAME --help lists its options.\n")
-    names = sorted(STUDIES, key=lambda name: (not name.isdigit(), name))
-    print(listing({n: f"{STUDIES[n].summary} ({STUDIES[n].seconds:g} s)" for n in names}))
+    print(listing({n: f"{STUDIES[n].summary} ({STUDIES[n].seconds:g} s)" for n in _sorted()}))
     return PASS
+
+
+def _sorted() -> list[str]:
+    """The names of the studies, the papers' figures first."""
+    return sorted(STUDIES, key=lambda name: (not name.isdigit(), name))
 
 
 def _figure(given: argparse.Namespace) -> int:

@@ -52,6 +52,35 @@ def made_by(name: str) -> Any:
     return _guarded(name, factory)
 
 
+def arguments_made_by(name: str) -> dict[str, Any]:
+    """Call a factory that returns (objective, theta, batch), or a dict of arguments.
+
+    Parameters
+    ----------
+    name : str
+        MODULE:FACTORY, as for `made_by`.
+
+    Returns
+    -------
+    dict of str to object
+        The arguments by name.
+
+    Raises
+    ------
+    RopValueError
+        If it returns something else, or cannot be called.
+    """
+    made = made_by(name)
+    if isinstance(made, dict):
+        return dict(made)
+    if isinstance(made, tuple) and 2 <= len(made) <= 3:
+        return dict(zip(("objective", "theta", "batch"), made, strict=False))
+    raise RopValueError(
+        f"{name} must return (objective, theta, batch), or a dict of arguments, got "
+        f"{type(made).__name__}"
+    )
+
+
 def objective_made_by(name: str) -> Objective:
     """Call a factory that returns an objective, alone or first in a tuple, or in a dict.
 

@@ -37,15 +37,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(given: argparse.Namespace) -> int:
-    made = loading.made_by(given.factory)
-    if isinstance(made, dict):
-        made = tuple(made.get(name) for name in ("objective", "theta", "batch"))
-    if not (isinstance(made, tuple) and len(made) in (2, 3) and isinstance(made[0], Objective)):
+    made = loading.arguments_made_by(given.factory)
+    objective = made.get("objective")
+    if not isinstance(objective, Objective) or "theta" not in made:
         raise RopValueError(
-            f"{given.factory} must return (objective, theta, batch), got {type(made).__name__}"
+            f"{given.factory} must return (objective, theta, batch), or a dict with these, got "
+            f"{', '.join(f'{name}: {type(each).__name__}' for name, each in made.items())}"
         )
-    objective, *rest = made
-    at = objective.linearize(*rest, engine="numpy")
+    at = objective.linearize(made["theta"], made.get("batch"), engine="numpy")
     vector = VECTORS[given.product]
     if vector is None:
         direction = None

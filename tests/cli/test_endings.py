@@ -44,7 +44,8 @@ PROGRAM = [sys.executable, "-m", "rop.cli"]
         (["figure", "nothing"], "rop figure: argument NAME: invalid choice: 'nothing'"),
         (["figure", "3", "--out", "file"], "rop figure 3: argument --out: file is a file"),
         (["bench", "--json", "/absent/a.json"], "--json: there is no folder /absent"),
-        (["info", "more"], "rop: unrecognized arguments: more"),
+        (["info", "more"], "rop info: unrecognized arguments: more"),
+        (["train", "digits", "--more"], "rop train digits: unrecognized arguments: --more"),
     ],
 )
 def test_wrong_arguments(given, words, tmp_path, monkeypatch, capsys):
