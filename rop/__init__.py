@@ -110,6 +110,11 @@ else:
         raise AttributeError(f"module 'rop' has no attribute {name!r}")
 
 
+def __dir__() -> list[str]:
+    # What completion offers: the public names alone.
+    return __all__
+
+
 __version__ = version("rop")
 
 __all__ = [

@@ -9,3 +9,8 @@ from rop.datasets.handwriting import digits
 from rop.datasets.parabolas import curves
 
 __all__ = ["Dataset", "DatasetNotFoundError", "curves", "digits", "fashion_mnist", "one_hot"]
+
+
+def __dir__() -> list[str]:
+    # What completion offers: the public names alone.
+    return __all__

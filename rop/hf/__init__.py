@@ -91,3 +91,8 @@ __all__ = [
     "replay",
     "table",
 ]
+
+
+def __dir__() -> list[str]:
+    # What completion offers: the public names alone.
+    return __all__

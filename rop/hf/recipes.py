@@ -43,6 +43,11 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    # What completion offers: the public names alone.
+    return __all__
+
+
 def named(recipe: Recipe | str | None) -> Recipe:
     """Return the recipe that a name stands for.
 

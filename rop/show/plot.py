@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+__all__ = ["cuts", "iteration", "run", "spectrum"]
+
+
+def __dir__() -> list[str]:
+    # What completion offers: the public names alone.
+    return __all__
+
 
 def iteration(
     run_or_record: Result | Iterable[Iteration] | Iteration, path: str | Path | None = None
