@@ -188,9 +188,11 @@ def to_mermaid(
 def _caption(what: Objective | Node, boxes: list[Box], shown: list[Box]) -> str:
     """What the picture shows, in a line."""
     if isinstance(what, Objective):
+        # A scalar z is its own loss: the picture has no L then.
+        f = "L(F(θ))" if any(box.beyond for box in boxes) else "F(θ)"
         strengths = {"θ": what.l2} if isinstance(what.l2, float) else what.l2
         penalty = "".join(f" + ½ {l2:g} |{name}|²" for name, l2 in strengths.items() if l2)
-        said = [f"f(θ) = mean over cases of L(F(θ)){penalty}", f"{what.n:,} parameters"]
+        said = [f"f(θ) = mean over cases of {f}{penalty}", f"{what.n:,} parameters"]
     else:
         said = [f"{boxes[-1].name} and all that it depends on"]
     hidden = len(boxes) - sum(box.kind != "folded" for box in shown)

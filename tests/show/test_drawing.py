@@ -262,9 +262,15 @@ def test_an_objective_is_written_as_it_is():
         *["L", "SoftmaxCrossEntropy", "F", "data", "parameter", "op", "loss"],
     ]:
         assert expected in written
-    assert "mean over cases" in written[0] and "238,510 parameters" in written[0]
+    assert "mean over cases of L(F(θ))" in written[0] and "238,510 parameters" in written[0]
     assert set(programs_of(objective).names.values()) <= set(written)
     assert "constant" not in written
+
+
+def test_a_scalar_without_a_loss_is_a_mean_of_F():
+    w = rop.param("w", 3)
+    written = [text for text, _ in texts(draw(rop.Objective(rop.sum(w * w))))]
+    assert written[0].startswith("f(θ) = mean over cases of F(θ) ") and "L" not in written
 
 
 def test_leaves_and_ops_have_different_forms():
