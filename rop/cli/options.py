@@ -1,10 +1,12 @@
-"""The parts of `rop train` and `rop figure`: options of an entry, and the list of entries."""
+"""What subcommands share: options of an entry, the engine, and the list of entries."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
 from typing import Any
+
+from rop.engines import DEFAULT_ENGINE
 
 
 def add_options(parser: argparse.ArgumentParser, options: Mapping[str, Any]) -> None:
@@ -25,6 +27,16 @@ def add_options(parser: argparse.ArgumentParser, options: Mapping[str, Any]) -> 
             parser.add_argument(flag, dest=name, action=action, default=default, help=what)
         else:
             parser.add_argument(flag, dest=name, type=type(default), default=default, help=what)
+
+
+def add_engine(parser: argparse.ArgumentParser) -> None:
+    """Add ``--engine``, by default "numba", or "numpy" where Numba cannot compile."""
+    parser.add_argument(
+        "--engine",
+        default=DEFAULT_ENGINE,
+        choices=["numba", "numpy", "cuda"],
+        help=f"default: {DEFAULT_ENGINE}",
+    )
 
 
 def listing(entries: Mapping[str, str]) -> str:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from rop.cli import FAIL, INTERRUPTED, PASS, arguments
-from rop.cli.options import add_options, listing
+from rop.cli.options import add_engine, add_options, listing
 from rop.errors import RopValueError
 from rop.experiments import EXPERIMENTS
 from rop.experiments.training import Order, train
@@ -48,9 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             type=arguments.count,
             help="end after so many iterations without a lower f on the validation cases",
         )
-        one.add_argument(
-            "--engine", default="numba", choices=["numba", "numpy", "cuda"], help="default: numba"
-        )
+        add_engine(one)
         one.add_argument(
             "--out", type=arguments.output_folder, help="folder of results (default: rop-runs/...)"
         )

@@ -15,6 +15,7 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
+from rop.engines import DEFAULT_ENGINE
 from rop.errors import RopError, RopValueError, file_errors
 from rop.experiments.adaptive_trials import METHODS, PROBLEMS, Range, build, run_trial
 from rop.experiments.registry import Findings
@@ -62,7 +63,7 @@ class Plan:
     cases: int = 10_000
     seed: int = 0
     processes: int = 1
-    engine: str = "numba"
+    engine: str = DEFAULT_ENGINE
 
     @property
     def setting(self) -> dict[str, Any]:

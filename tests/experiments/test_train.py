@@ -51,6 +51,13 @@ def test_the_config_says_what_was_trained(results):
     assert config["recipe"] == "own" and config["recipe_in_full"]["class"] == "Recipe"
 
 
+def test_the_engine_is_by_default_the_one_that_can_run(tmp_path, monkeypatch):
+    monkeypatch.setattr("rop.cli.options.DEFAULT_ENGINE", "numpy")
+    command = ["train", "digits", "--hidden", "8", "--iterations", "1", "--out", str(tmp_path)]
+    assert main(command) == 0
+    assert json.loads((tmp_path / "config.json").read_text())["engine"] == "numpy"
+
+
 def test_the_summary_measures_the_parameters(results):
     problem = EXPERIMENTS["digits"].build(3, hidden="8")
     with np.load(results / "parameters.npz") as parameters:
