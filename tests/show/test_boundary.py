@@ -78,6 +78,8 @@ def test_bad_arguments():
     found, at, batch = cuts_of(*LOSSES["softmax"][:2])
     with pytest.raises(rop.RopTypeError, match="cuts: expected an Objective"):
         rop.cuts(at, at.theta, batch)
+    with pytest.raises(rop.RopTypeError, match="found: expected what rop.cuts returns"):
+        rop.plot.cuts(at)
     with pytest.raises(KeyError, match="no cut 'y'"):
         found["y"]
     large = rop.Objective(rop.param("p", 600), rop.SquaredError(np.zeros(600)))
