@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import statistics
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -105,8 +105,7 @@ def study_adaptive_hf(plan: Plan, folder: Path) -> Findings:
     with file_errors(f"cannot make the folder {folder}", "give another folder"):
         folder.mkdir(parents=True, exist_ok=True)
     database = folder / DATABASE
-    for method in plan.methods:
-        _opened(plan, method, database)
+    studies = {method: _opened(plan, method, database) for method in plan.methods}
     context = get_context("spawn")
     workers = [
         context.Process(target=work, args=(plan, database, number))
@@ -115,7 +114,7 @@ def study_adaptive_hf(plan: Plan, folder: Path) -> Findings:
     for worker in workers:
         worker.start()
     try:
-        with waiting("rop study adaptive-hf", detail=lambda: _progress(plan, database)):
+        with waiting("rop study adaptive-hf", detail=lambda: _progress(plan, studies)):
             for worker in workers:
                 worker.join()
     finally:
@@ -211,9 +210,9 @@ def _complete(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
     return study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
 
 
-def _progress(plan: Plan, database: Path) -> str:
-    done = {method: len(_complete(_opened(plan, method, database))) for method in plan.methods}
-    return ", ".join(f"{name} {min(n, plan.trials)}/{plan.trials}" for name, n in done.items())
+def _progress(plan: Plan, studies: Mapping[str, optuna.Study]) -> str:
+    done = {method: min(len(_complete(study)), plan.trials) for method, study in studies.items()}
+    return ", ".join(f"{method} {trials}/{plan.trials}" for method, trials in done.items())
 
 
 def findings(plan: Plan, database: Path) -> Findings:
