@@ -252,17 +252,16 @@ class Objective(Definition):
         if isinstance(batch, Mapping):
             batch = {name: array for name, array in batch.items() if name in shapes}
         arrays, cases = checked_batch(batch, shapes, kind, self._integers)
-        program = programs_of(self).outputs_program
+        algorithms = programs_of(self)
         pieces = []
         for start in range(0, cases, _AT_ONCE):
             rows = slice(start, min(start + _AT_ONCE, cases))
             piece = {name: array[rows] for name, array in arrays.items()}
-            execution = engine_named(engine)(
-                programs_of(self), rows.stop - start, engine, kind, "value"
-            )
+            cases_here = rows.stop - start
+            execution = engine_named(engine)(algorithms, cases_here, engine, kind, "value")
             try:
-                execution.load(values, piece, program, self._refuse_not_finite)
-                pieces.append(execution.values(programs_of(self).a[self.z]))
+                execution.load(values, piece, algorithms.outputs_program, self._refuse_not_finite)
+                pieces.append(execution.values(algorithms.a[self.z]))
             finally:
                 execution.release()
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
