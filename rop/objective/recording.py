@@ -58,8 +58,8 @@ class Trace(Mapping[str | Node, NDArray[Any]]):
     """The values that one product goes through, by the names of `rop.explain`'s listing.
 
     ``trace["Rx2"]`` is an array (N, *shape), or *shape where there is no axis of cases;
-    ``trace[node]`` is the node's value a. The NumPy engine computes them, with the program that
-    computes the product itself.
+    ``trace[node]`` is the node's value a. Of two values of one name, a node's own has it. The NumPy
+    engine computes them, with the program that computes the product itself.
 
     Attributes
     ----------
@@ -99,8 +99,11 @@ class Trace(Mapping[str | Node, NDArray[Any]]):
         products.prepare(product)
         self.moments: list[Moment] = []
         self._names = products.algorithms.names
-        self._values: dict[str, NDArray[Any]] = {}
+        # Of the nodes themselves, and all others: a parameter may be called p, or dW beside W.
+        self._own: dict[str, NDArray[Any]] = {}
+        self._made: dict[str, NDArray[Any]] = {}
         self.result = self._run(products)
+        self._values = self._made | self._own
 
     # A mapping's own comparison fails for arrays.
     __eq__ = object.__eq__
@@ -144,7 +147,12 @@ class Trace(Mapping[str | Node, NDArray[Any]]):
         RopValueError
             If there is no such kind.
         """
-        return self._values.get(self._key(node, kind))
+        if kind not in KINDS:
+            raise RopValueError(f"kind: expected one of {list(KINDS)}, got {kind!r}")
+        name = self._names.get(node)
+        if name is None:
+            return None
+        return self._own.get(name) if kind == "a" else self._made.get(KINDS[kind] + name)
 
     def target_of(self, node: Node, kind: str = "a") -> str | None:
         """The name that steps assign one of the four values of a node to.
@@ -166,14 +174,7 @@ class Trace(Mapping[str | Node, NDArray[Any]]):
         RopValueError
             If there is no such kind.
         """
-        return self._targets.get(self._key(node, kind))
-
-    def _key(self, node: Node, kind: str) -> str:
-        """The name of a value; none has the name "", that of a node of another graph."""
-        if kind not in KINDS:
-            raise RopValueError(f"kind: expected one of {list(KINDS)}, got {kind!r}")
-        name = self._names.get(node)
-        return "" if name is None else KINDS[kind] + name
+        return self._targets.get(id(self.of(node, kind)))
 
     def _run(self, products: Products) -> NDArray[Any]:
         algorithms, execution = products.algorithms, products.execution
@@ -200,21 +201,24 @@ class Trace(Mapping[str | Node, NDArray[Any]]):
             latest[step.target] = _cases_first(step.target, arrays[step.target])
             once = program is not programs[-1]
             self.moments.append(Moment(step, operands, latest[step.target], once))
-        for value, array in latest.items():
-            self._values[value.name] = array
         for node, value in algorithms.a.items():
-            # What no step reads is a part of the model all the same.
-            if value.place is not None:
+            if node in algorithms.into:  # only a term of another node's value
+                continue
+            if value in latest:
+                self._own[self._names[node]] = latest[value]
+            elif value.place is not None:
+                # What no step reads is a part of the model all the same.
                 own = execution.values(value)
-                self._values.setdefault(self._names[node], own if value.per_case else own[0])
+                self._own[self._names[node]] = own if value.per_case else own[0]
+        of_nodes = set(algorithms.a.values())
+        for value, array in latest.items():
+            if value not in of_nodes:
+                self._made[value.name] = array
         for program in programs:
             for name, value in program.passed_on.items():
                 if value in latest:
-                    self._values.setdefault(name, latest[value])
-        targets = {id(moment.result): moment.step.target.name for moment in self.moments}
-        self._targets = {
-            name: targets[id(array)] for name, array in self._values.items() if id(array) in targets
-        }
+                    self._made.setdefault(name, latest[value])
+        self._targets = {id(moment.result): moment.step.target.name for moment in self.moments}
         penalty = self.objective.penalty
         if self.product == "gradient":
             result += penalty * self.theta

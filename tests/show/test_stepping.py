@@ -85,6 +85,16 @@ def test_a_node_of_another_graph_has_no_value():
     np.testing.assert_array_equal(trace.of(R, "Ra"), np.ones(3))
 
 
+def test_a_parameter_may_have_the_name_of_a_derivative():
+    W, dW = rop.param("W", 3), rop.param("dW", 3)
+    theta = np.arange(6.0)
+    trace = rop.Objective(rop.sum(rop.sin(W) * dW)).linearize(theta).trace("gradient")
+    np.testing.assert_array_equal(trace[dW], theta[3:])
+    np.testing.assert_array_equal(trace["dW"], theta[3:])
+    np.testing.assert_allclose(trace.of(W, "da"), np.cos(theta[:3]) * theta[3:], rtol=1e-15)
+    assert (trace.target_of(dW), trace.target_of(W, "da")) == (None, "dW")
+
+
 def test_a_wrong_rule_is_seen_at_its_step():
     class Wrong(Elementwise):
         s = staticmethod(lambda z: np.sin(z))
