@@ -1,214 +1,27 @@
-"""Pictures of graphs: where boxes and edges lie, what is written, and the same as text."""
+"""Pictures of graphs: what is written in them, and what they leave out."""
 
-import re
 import subprocess
 import sys
-from itertools import combinations, pairwise
+from itertools import combinations
 from xml.etree import ElementTree
 
-import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from drawn_graphs import (
+    LARGE,
+    classifier,
+    every_graph,
+    identity,
+    recurrent,
+    residual,
+    rosenbrock,
+)
 from matplotlib.figure import Figure
 
 import rop
 from rop.errors import RopTypeError, RopValueError
-from rop.graph import ancestors
-from rop.nets import autoencoder, mlp
 from rop.objective.definition import programs_of
 from rop.show.drawing import draw, to_dot, to_mermaid
-from rop.show.pictures.boxes import SHOWN, Box, boxes_of, folded
-from rop.show.pictures.layers import layers
-from rop.show.pictures.layout import layered
-from rop.show.pictures.painting import box_size
-
-
-def classifier():
-    _, z = mlp([784, 300, 10])
-    return rop.Objective(z, rop.SoftmaxCrossEntropy(rop.data("t", 10)), l2=2e-5)
-
-
-def deep_autoencoder():
-    x, z = autoencoder([784, 400, 200, 100, 50, 25, 6])
-    return rop.Objective(z, rop.SigmoidCrossEntropy(x))
-
-
-def recurrent(steps):
-    x, t = rop.data("x", (steps, 3)), rop.data("t", (steps, 2))
-    Wx, Wh, b, h = rop.param("Wx", (8, 3)), rop.param("Wh", (8, 8)), rop.param("b", 8), 0.1
-    Wz, h = rop.param("Wz", (2, 8)), rop.param("h0", 8)
-    outputs = []
-    for k in range(steps):
-        h = rop.tanh(Wx @ x[k] + Wh @ h + b)
-        outputs.append(Wz @ h)
-    return rop.Objective(rop.stack(outputs), rop.SquaredError(t))
-
-
-def residual():
-    y, t = rop.data("x", 16), rop.data("t", 16)
-    for k in range(8):
-        y = y + rop.param(f"V{k}", (16, 16)) @ rop.relu(rop.param(f"W{k}", (16, 16)) @ y)
-    return rop.Objective(y, rop.SquaredError(t, weight=rop.data("mask", 16)))
-
-
-def rosenbrock():
-    p = rop.param("p", 2)
-    z = rop.stack([10 * (p[1] - p[0] * p[0]), 1 - p[0]])
-    return rop.Objective(z, rop.SquaredError(np.zeros(2)))
-
-
-def loss_as_graph():
-    x, t = rop.data("x", 5), rop.data("t", 3)
-    z = rop.param("W", (3, 5)) @ x
-    energy = rop.sum(rop.log(1 + rop.exp((z - t) ** 2))).named("energy")
-    return rop.Objective(z, rop.LossGraph(energy))
-
-
-def identity():
-    return rop.Objective(rop.param("p", 3), rop.SquaredError(np.ones(3)))
-
-
-GRAPHS = {
-    "classifier": classifier(),
-    "autoencoder": deep_autoencoder(),
-    "recurrent, 5 steps": recurrent(5),
-    "recurrent, 20 steps": recurrent(20),
-    "residual": residual(),
-    "rosenbrock": rosenbrock(),
-    "loss as a graph": loss_as_graph(),
-    "identity": identity(),
-    "a node": rop.exp(rop.param("P", (2, 2))) @ rop.data("x", 2),
-    "a leaf": rop.data("x"),
-    "wide": rop.stack([rop.tanh(rop.param(f"p{i}", 2)) for i in range(60)]),
-}
-every_graph = pytest.mark.parametrize("graph", GRAPHS.values(), ids=GRAPHS.keys())
-
-
-def rectangle(layout, sizes, box):
-    (x, y), (width, height) = layout.centre[box], sizes[box]
-    return x - width / 2, y - height / 2, x + width / 2, y + height / 2
-
-
-def check_layout(boxes, sizes):
-    """Everything that a picture must have, whatever the graph."""
-    layout = layered(boxes, sizes)
-    corners = {box: rectangle(layout, sizes, box) for box in boxes}
-    line = {box: layout.line[layout.layer[box]] for box in boxes}
-    eps = 1e-9
-
-    for left, top, right, bottom in corners.values():
-        assert -eps <= left < right <= layout.width + eps
-        assert -eps <= top < bottom <= layout.height + eps
-    for a, b in combinations(corners.values(), 2):
-        beside = a[2] <= b[0] or b[2] <= a[0]
-        assert beside or a[3] <= b[1] or b[3] <= a[1]
-
-    for box in boxes:
-        for parent in box.parents:
-            assert line[parent] <= line[box]
-            if line[parent] == line[box]:
-                assert corners[parent][2] < corners[box][0]
-    for upper, lower in combinations(boxes, 2):
-        if line[upper] < line[lower]:
-            assert corners[upper][3] < corners[lower][1]
-
-    arrows = [(edge.source, edge.target) for edge in layout.edges if edge.target is not None]
-    expected = {(parent, box) for box in boxes for parent in box.parents}
-    assert len(arrows) == len(expected) and set(arrows) == expected
-    for edge in layout.edges:
-        if edge.target is not None:
-            left, top, _, bottom = corners[edge.target]
-            assert edge.points[-1] == pytest.approx((left, (top + bottom) / 2))
-        for one, other in pairwise(edge.points):
-            low, high = np.minimum(one, other) + 1e-6, np.maximum(one, other) - 1e-6
-            for box, (left, top, right, bottom) in corners.items():
-                misses = high[0] <= left or right <= low[0] or high[1] <= top or bottom <= low[1]
-                assert misses, f"an edge from {edge.source.name} runs through {box.name}"
-
-    for source in {edge.source for edge in layout.edges}:
-        # The parts of an edge hang together, and start at its box.
-        parts = [edge for edge in layout.edges if edge.source is source]
-        left, top, right, bottom = corners[source]
-        starts = {(right, (top + bottom) / 2)} | {
-            edge.points[-1] for edge in parts if edge.target is None
-        }
-        for edge in parts:
-            assert min(np.abs(np.subtract(edge.points[0], start)).max() for start in starts) < 1e-6
-
-    if any(box.beyond for box in boxes):
-        x, top, bottom = layout.cut
-        assert top < bottom
-        of_cut = layout.line[max(layout.layer[box] for box in boxes if not box.beyond)]
-        for box, (left, _, right, _) in corners.items():
-            assert line[box] >= of_cut if box.beyond else line[box] <= of_cut
-            if line[box] == of_cut:
-                assert x < left if box.beyond else right < x
-    else:
-        assert layout.cut is None
-    return layout
-
-
-@every_graph
-def test_boxes_stand_apart_after_their_parents_and_edges_run_around_them(graph):
-    boxes = boxes_of(graph)
-    check_layout(boxes, {box: box_size(box) for box in boxes})
-
-
-@st.composite
-def drawings(draw):
-    """Boxes of any graph, part of it beyond F, with sizes."""
-    count, sizes = draw(st.integers(1, 30)), st.floats(0.2, 3.0)
-    cut = draw(st.integers(1, count))
-    boxes = []
-    for i in range(count):
-        parents = draw(st.lists(st.sampled_from(boxes), max_size=4)) if boxes else []
-        boxes.append(Box(f"b{i}", "", "op" if parents else "data", tuple(parents), i >= cut))
-    return boxes, {box: (draw(sizes), draw(sizes)) for box in boxes}
-
-
-@given(drawings())
-@settings(deadline=None, max_examples=40)
-def test_so_they_do_in_any_graph(drawing):
-    check_layout(*drawing)
-
-
-def depth(box):
-    return 1 + max(map(depth, box.parents), default=0)
-
-
-def test_there_are_as_many_layers_as_the_longest_path_has_boxes():
-    boxes = boxes_of(recurrent(4).z)
-    layer = layers(boxes)
-    assert set(layer.values()) == set(range(max(map(depth, boxes))))
-
-
-def test_leaves_stand_just_before_their_first_use():
-    boxes = boxes_of(recurrent(4))
-    layer = layers(boxes)
-    for box in boxes:
-        if not box.parents:
-            first = min(layer[use] for use in boxes if box in use.parents)
-            assert layer[box] == first - 1
-
-
-def test_the_longest_path_is_straight_within_each_line():
-    boxes = boxes_of(deep_autoencoder())
-    layout = layered(boxes, {box: box_size(box) for box in boxes})
-    heights = {}
-    for box in boxes:
-        if box.kind == "op":
-            heights.setdefault(layout.line[layout.layer[box]], []).append(layout.centre[box][1])
-    assert len(heights) == 4
-    for ys in heights.values():
-        assert len(ys) > 5
-        assert np.ptp(ys) < 1e-3
-
-
-def test_a_layout_is_the_same_every_time():
-    both = [boxes_of(residual()) for _ in range(2)]
-    first, second = (layered(boxes, dict.fromkeys(boxes, (1.0, 0.4))) for boxes in both)
-    assert list(first.centre.values()) == list(second.centre.values())
+from rop.show.pictures.boxes import SHOWN, boxes_of, folded
 
 
 def texts(figure):
@@ -325,20 +138,6 @@ def test_what_is_no_graph_is_refused(function):
         function(3)
 
 
-def chain(length):
-    y = rop.data("x", 2)
-    for _ in range(length):
-        y = rop.tanh(y)
-    return y
-
-
-LARGE = {
-    "chain": chain(20_000),
-    "many leaves": rop.stack([rop.param(f"p{i}", 2) for i in range(2000)]),
-    "recurrent": recurrent(300),
-}
-
-
 @pytest.mark.parametrize("graph", LARGE.values(), ids=LARGE.keys())
 def test_of_a_very_large_graph_the_picture_says_how_much_is_left_out(graph):
     boxes = boxes_of(graph)
@@ -392,69 +191,6 @@ def test_a_graph_that_is_small_enough_is_not_folded():
     boxes = boxes_of(residual())
     assert folded(boxes) == boxes
     assert "not shown" not in texts(draw(residual()))[0][0]
-
-
-def parsed_dot(text):
-    """Labels by node, nodes by cluster, and edges."""
-    assert text.startswith("digraph rop {\n") and text.endswith("\n}\n")
-    labels = dict(re.findall(r'^    (n\d+) \[label="([^"]*)", shape=[^\]]*\];$', text, re.M))
-    edges = re.findall(r"^  (n\d+) -> (n\d+);$", text, re.M)
-    clusters = {
-        name: set(re.findall(r"^    (n\d+) \[", body, re.M))
-        for name, body in re.findall(r"subgraph cluster_(\w) \{\n(.*?)\n  \}", text, re.S)
-    }
-    # The frame: first and last line, rankdir, and three lines for each cluster.
-    assert len(text.splitlines()) == 3 + 3 * len(clusters) + len(labels) + len(edges)
-    assert text.count("{") == text.count("}")
-    return labels, clusters, edges
-
-
-def parsed_mermaid(text):
-    """Labels by node, nodes by subgraph, and edges."""
-    assert text.startswith("flowchart LR\n")
-    node = r'^    (n\d+)[(\[{]+"([^"]*)"[)\]}]+$'
-    labels = dict(re.findall(node, text, re.M))
-    edges = re.findall(r"^  (n\d+) --> (n\d+)$", text, re.M)
-    subgraphs = {
-        name: {number for number, _ in re.findall(node, body, re.M)}
-        for name, body in re.findall(r"^  subgraph (\w)\n(.*?)\n  end$", text, re.S | re.M)
-    }
-    assert len(text.splitlines()) == 1 + 2 * len(subgraphs) + len(labels) + len(edges)
-    return labels, subgraphs, edges
-
-
-@pytest.mark.parametrize(
-    ("write", "parse", "newline"),
-    [(to_dot, parsed_dot, r"\n"), (to_mermaid, parsed_mermaid, "<br/>")],
-    ids=["dot", "mermaid"],
-)
-@pytest.mark.parametrize("graph", [*GRAPHS.values(), LARGE["chain"]], ids=[*GRAPHS, "large"])
-def test_the_text_has_every_node_and_every_operand(graph, write, parse, newline):
-    labels, parts, edges = parse(write(graph))
-    if isinstance(graph, rop.Objective):
-        F = ancestors(graph.z)
-        nodes = ancestors(graph.z, *graph.loss.given)
-        # A loss of table 2 is no node of the graph.
-        own = not isinstance(graph.loss, rop.LossGraph)
-        extra = 1 + len(graph.loss.given) if own else 0
-        assert len(parts["L"]) == len(nodes) - len(F) + own
-    else:
-        F = nodes = ancestors(graph)
-        own, extra = False, 0
-        assert "L" not in parts
-    assert len(parts["F"]) == len(F)
-    assert len(labels) == len(nodes) + own
-    assert len(edges) == sum(len(node.parents) for node in nodes) + extra
-    assert {number for edge in edges for number in edge} <= labels.keys()
-    assert {label.split(newline)[0] for label in labels.values()} == {
-        box.name for box in boxes_of(graph)
-    }
-
-
-def test_operands_that_are_used_twice_have_two_edges():
-    x = rop.data("x", 2)
-    _, _, edges = parsed_dot(to_dot(x * x))
-    assert edges == [("n0", "n1"), ("n0", "n1")]
 
 
 def test_matplotlib_is_loaded_only_to_draw_and_pyplot_never(tmp_path):

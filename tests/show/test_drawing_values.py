@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 import pytest
-from test_drawing import recurrent
+from drawn_graphs import recurrent
 
 import rop
 from rop.errors import RopTypeError, RopValueError
