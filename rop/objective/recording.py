@@ -154,8 +154,8 @@ class Trace(Mapping[str | Node, NDArray[Any]]):
             return None
         return self._own.get(name) if kind == "a" else self._made.get(KINDS[kind] + name)
 
-    def target_of(self, node: Node, kind: str = "a") -> str | None:
-        """The name that steps assign one of the four values of a node to.
+    def target_of(self, node: Node, kind: str = "a") -> Value | None:
+        """The target of the steps that compute one of the four values of a node.
 
         Parameters
         ----------
@@ -166,15 +166,17 @@ class Trace(Mapping[str | Node, NDArray[Any]]):
 
         Returns
         -------
-        str or None
-            The name of another value, if both are the same; None if no step computes it.
+        Value or None
+            That of another node's value, if both are the same; None if no step computes it.
 
         Raises
         ------
         RopValueError
             If there is no such kind.
         """
-        return self._targets.get(id(self.of(node, kind)))
+        if kind not in KINDS:
+            raise RopValueError(f"kind: expected one of {list(KINDS)}, got {kind!r}")
+        return self._targets.get((node, kind))
 
     def _run(self, products: Products) -> NDArray[Any]:
         algorithms, execution = products.algorithms, products.execution
@@ -218,7 +220,13 @@ class Trace(Mapping[str | Node, NDArray[Any]]):
             for name, value in program.passed_on.items():
                 if value in latest:
                     self._made.setdefault(name, latest[value])
-        self._targets = {id(moment.result): moment.step.target.name for moment in self.moments}
+        targets = {id(moment.result): moment.step.target for moment in self.moments}
+        self._targets = {
+            (node, kind): targets[id(found)]
+            for node in self._names
+            for kind in KINDS
+            if (found := self.of(node, kind)) is not None and id(found) in targets
+        }
         penalty = self.objective.penalty
         if self.product == "gradient":
             result += penalty * self.theta

@@ -217,7 +217,7 @@ class Stepping(Displayed):
         dict of Node to dict
             In the order of the forward sweep; from "a", "Ra", "da", "Rda" to arrays.
         """
-        done = {m.step.target.name: m.result for m in self.trace.moments[: self._position]}
+        done = {m.step.target: m.result for m in self.trace.moments[: self._position]}
         found: dict[Node, dict[str, NDArray[Any]]] = {}
         for node in self._names:
             found[node] = {}

@@ -1,5 +1,7 @@
 """Traces hold what products go through; steps play it, and agree with finite differences."""
 
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,6 +10,7 @@ from random_graphs import examples, models
 import rop
 from rop.errors import RopTypeError, RopValueError
 from rop.ops.families import Elementwise
+from rop.show.stepping import Stepping
 
 VECTORS = {"gradient": 0, "jvp": "v", "vjp": "u", "loss_hvp": "u", "ggnvp": "v", "hvp": "v"}
 
@@ -92,7 +95,7 @@ def test_a_parameter_may_have_the_name_of_a_derivative():
     np.testing.assert_array_equal(trace[dW], theta[3:])
     np.testing.assert_array_equal(trace["dW"], theta[3:])
     np.testing.assert_allclose(trace.of(W, "da"), np.cos(theta[:3]) * theta[3:], rtol=1e-15)
-    assert (trace.target_of(dW), trace.target_of(W, "da")) == (None, "dW")
+    assert trace.target_of(dW) is None and trace.target_of(W, "da").name == "dW"
 
 
 def test_a_wrong_rule_is_seen_at_its_step():
@@ -176,6 +179,15 @@ def test_the_table_fills_in():
     row = next(row for row in steps.rows() if row[0] == "y2")
     assert row[1] == "tanh" and all(row[2:])
     assert "Rda" in str(steps) and "numbers of the first case" in str(steps)
+
+
+def test_a_copy_has_the_same_table():
+    at, _, v = network()
+    steps = rop.step(at, "hvp", v)
+    copied = Stepping(pickle.loads(pickle.dumps(steps.trace)))
+    for position in (0, len(steps) // 2, len(steps)):
+        steps.position = copied.position = position
+        assert copied.rows() == steps.rows()
 
 
 def test_float32_is_checked_in_float64():

@@ -190,9 +190,9 @@ class _Shown:
     def _values(self, tables: Tables) -> dict[str, dict[str, list[list[int]]]]:
         """For each node a, Ra, da and Rda: since which number of steps it is which table."""
         trace = self.trace
-        made: dict[str, list[int]] = {}
+        made: dict[Value, list[int]] = {}
         for number, moment in enumerate(self.moments):
-            made.setdefault(moment.step.target.name, []).append(number)
+            made.setdefault(moment.step.target, []).append(number)
         algorithms = programs_of(trace.objective)
         found: dict[str, dict[str, list[list[int]]]] = {}
         for node in dict.fromkeys([*algorithms.parameters, *algorithms.nodes]):
