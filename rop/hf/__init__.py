@@ -1,6 +1,6 @@
 """Hessian-free optimization: algorithm 3 with exchangeable policies."""
 
-from rop.hf import recipes
+from rop.hf import explaining, recipes  # noqa: F401 - it registers an iteration's words
 from rop.hf.batches import Batches
 from rop.hf.cg import pcg
 from rop.hf.comparison import Difference, compare

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from math import ceil, inf, isclose
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from rop.hf.record import Iteration
+from rop.hf.record import Iteration
+from rop.support import display
 
 _FRACTIONS = {1 / 4: "1/4", 3 / 4: "3/4", 2 / 3: "2/3", 1 / 3: "1/3", 3 / 2: "3/2", 1 / 2: "1/2"}
 
@@ -21,6 +20,7 @@ _STOPS = {
 }
 
 
+@display.words.register
 def explained(it: Iteration) -> str:
     """Say why λ, the run of CG, the update and the step length are what they are.
 

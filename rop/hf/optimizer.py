@@ -20,8 +20,7 @@ from rop.hf.levenberg_marquardt import reduction_ratio
 from rop.hf.line_search import Step
 from rop.hf.policy import UndefinedError
 from rop.hf.products import CurvatureProduct
-from rop.hf.recipe import Recipe
-from rop.hf.recipes import named
+from rop.hf.recipe import Recipe, named
 from rop.hf.record import Iteration
 from rop.hf.state import Ended, State
 from rop.hf.streams import Data, Stream

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
 from math import isfinite
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, ParamSpec
 
 from rop.errors import RopTypeError, RopValueError
 from rop.hf.batches import Batches
@@ -21,7 +21,9 @@ from rop.hf.solution import Iterate, Solution
 from rop.hf.subproblem import Solver
 from rop.hf.trust_region import TrustRegion
 from rop.hf.vectors import Vector
-from rop.support.arguments import Count, Real
+from rop.support.arguments import Count, Either, Instance, OneOf, Real, check
+
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True)
@@ -175,8 +177,6 @@ class Recipe(Policy):
         >>> print(rop.hf.Recipe().diff(rop.hf.Recipe(restart=10)))
         restart: None -> 10
         """
-        from rop.hf.recipes import named  # here, as that module imports Recipe
-
         return Lines("\n".join(differences(self, named(other))))
 
     def __str__(self) -> str:
@@ -244,6 +244,42 @@ class Recipe(Policy):
         """
         policies = {"damping": self.damping, "cg": self.cg, "line_search": self.line_search}
         return {name: value for key in policies for name, value in _flat(key, policies[key])}
+
+
+MAKERS: dict[str, Callable[..., Recipe]] = {"default": Recipe}
+"""The recipes by name, those of `rop.hf.recipes`; each takes some of its settings as arguments."""
+
+
+def by_name(make: Callable[P, Recipe]) -> Callable[P, Recipe]:
+    """Enter a function that makes a recipe into `MAKERS`, under its own name; a decorator."""
+    MAKERS[make.__name__] = make
+    return make
+
+
+def named(recipe: Recipe | str | None) -> Recipe:
+    """Return the recipe that a name stands for.
+
+    Parameters
+    ----------
+    recipe : Recipe, str or None
+        "adaptive_hf", "basic", "martens2010", "momentum2012", "newton" or "validated2012";
+        "default" or None for ``Recipe()``. A recipe is returned as it is.
+
+    Returns
+    -------
+    Recipe
+        The settings.
+
+    Raises
+    ------
+    RopValueError
+        If there is no recipe of that name.
+    RopTypeError
+        If it is neither a recipe nor a name.
+    """
+    wanted = Either((Instance(Recipe), OneOf(tuple(MAKERS)), OneOf((None,))))
+    check("rop.hf", "recipe", recipe, Annotated[Any, wanted])
+    return recipe if isinstance(recipe, Recipe) else MAKERS[recipe or "default"]()
 
 
 def _flat(name: str, value: Any) -> Iterator[tuple[str, float]]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from rop.hf.batches import Batches, Size
 from rop.hf.conjugate_gradient import ConjugateGradient
@@ -12,21 +11,17 @@ from rop.hf.levenberg_marquardt import LevenbergMarquardt
 from rop.hf.line_search import Armijo, NoLineSearch
 from rop.hf.moments import Moments
 from rop.hf.preconditioners import EmpiricalFisher, NoPreconditioner
-from rop.hf.recipe import Recipe
+from rop.hf.recipe import MAKERS, Recipe, by_name, named
 from rop.hf.schedules import Ramp
 from rop.hf.selection import Backtracking, Best, Every, LastIterate, Powers
 from rop.hf.stopping import ObjectiveRise, RelativeProgress
 from rop.hf.trust_region import TrustRegion
 from rop.support.arguments import (
     Count,
-    Either,
-    Instance,
     NotNegative,
-    OneOf,
     Positive,
     Real,
     Whole,
-    check,
     checked,
 )
 
@@ -48,32 +43,7 @@ def __dir__() -> list[str]:
     return __all__
 
 
-def named(recipe: Recipe | str | None) -> Recipe:
-    """Return the recipe that a name stands for.
-
-    Parameters
-    ----------
-    recipe : Recipe, str or None
-        "adaptive_hf", "basic", "martens2010", "momentum2012", "newton" or "validated2012";
-        "default" or None for ``Recipe()``. A recipe is returned as it is.
-
-    Returns
-    -------
-    Recipe
-        The settings.
-
-    Raises
-    ------
-    RopValueError
-        If there is no recipe of that name.
-    RopTypeError
-        If it is neither a recipe nor a name.
-    """
-    wanted = Either((Instance(Recipe), OneOf(tuple(MAKERS)), OneOf((None,))))
-    check("rop.hf", "recipe", recipe, Annotated[Any, wanted])
-    return recipe if isinstance(recipe, Recipe) else MAKERS[recipe or "default"]()
-
-
+@by_name
 @checked
 def martens2010(
     *, curvature: Size = 0.25, lam: NotNegative = 45.0, max_steps: Count = 250
@@ -110,6 +80,7 @@ def martens2010(
     )
 
 
+@by_name
 @checked
 def validated2012(
     *,
@@ -167,6 +138,7 @@ def validated2012(
     )
 
 
+@by_name
 @checked
 def momentum2012(
     *,
@@ -221,6 +193,7 @@ def momentum2012(
     )
 
 
+@by_name
 @checked
 def basic(*, lam: NotNegative = 0.0, max_steps: Count = 250) -> Recipe:
     """Return the plainest truncated Newton method: CG from 0 on Hv, and its last iterate.
@@ -252,6 +225,7 @@ def basic(*, lam: NotNegative = 0.0, max_steps: Count = 250) -> Recipe:
     )
 
 
+@by_name
 @checked
 def newton(*, radius: Positive = 1.0, max_steps: Count = 250) -> Recipe:
     """Return Newton's method with a trust region: CG on Hv that stops at the boundary (sec. 8.6).
@@ -289,6 +263,7 @@ def newton(*, radius: Positive = 1.0, max_steps: Count = 250) -> Recipe:
     )
 
 
+@by_name
 @checked
 def adaptive_hf(
     variant: Literal["paper", "proof", "released-code"] = "paper",
@@ -366,15 +341,3 @@ def adaptive_hf(
             correction="first" if code else "none" if proof else "each",
         ),
     )
-
-
-MAKERS: dict[str, Callable[..., Recipe]] = {
-    "default": Recipe,
-    "adaptive_hf": adaptive_hf,
-    "basic": basic,
-    "martens2010": martens2010,
-    "momentum2012": momentum2012,
-    "newton": newton,
-    "validated2012": validated2012,
-}
-"""The recipes by name; each takes some of its settings as arguments."""

@@ -11,7 +11,6 @@ from rop.hf.batches import Draw
 from rop.hf.conjugate_gradient import ConjugateGradient
 from rop.hf.curvature import Diagonal, Operator
 from rop.hf.evaluation import Along, Clock, Evaluator, Work
-from rop.hf.explaining import explained
 from rop.hf.levenberg_marquardt import reduction_ratio
 from rop.hf.line_search import Step
 from rop.hf.moments import AdaptiveStep, conjugate_smoothness
@@ -19,6 +18,7 @@ from rop.hf.recipe import Recipe, Settings
 from rop.hf.selection import Choice
 from rop.hf.solution import Reason, Solution
 from rop.hf.state import State
+from rop.support import display
 from rop.support.arguments import shown
 
 ORDINARY = "f is higher at the full update"
@@ -186,7 +186,7 @@ class Iteration:
         str
             Such as "ρ = 0.85 > 3/4, so λ 0.44 × 2/3 = 0.293."; a line for each decision.
         """
-        return explained(self)
+        return display.words(self)
 
     @classmethod
     def of(

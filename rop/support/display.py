@@ -1,6 +1,6 @@
-"""How notebooks show the objects of rop: classes ask here, and `rop.show` answers.
+"""How the objects of rop show themselves: classes ask here, and modules above them answer.
 
-So classes of lower layers have pictures without importing what draws them.
+So classes of lower layers have pictures and words without importing what makes them.
 """
 
 from __future__ import annotations
@@ -33,6 +33,18 @@ def figure(thing: object) -> Any:
         If there is none of its class.
     """
     raise RopTypeError(f"there is no picture of a {type(thing).__name__}")
+
+
+@singledispatch
+def words(thing: object) -> str:
+    """Return what an object says of itself in sentences.
+
+    Raises
+    ------
+    RopTypeError
+        If its class says nothing.
+    """
+    raise RopTypeError(f"there are no words for a {type(thing).__name__}")
 
 
 class Displayed:
