@@ -16,7 +16,8 @@ from rop.errors import RopValueError
 from rop.graph import ancestors, data
 from rop.losses import SigmoidCrossEntropy, SoftmaxCrossEntropy, SquaredError, TableLoss
 from rop.objective.objective import Objective
-from rop.support.arguments import Count, NotNegative, Real, check
+from rop.support.arguments import check
+from rop.support.constraints import Count, NotNegative, Real
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin

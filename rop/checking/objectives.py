@@ -25,7 +25,8 @@ from rop.checking.session import Session
 from rop.engines import DEFAULT_ENGINE
 from rop.errors import RopValueError
 from rop.objective.objective import Objective
-from rop.support.arguments import Seed, checked
+from rop.support.arguments import checked
+from rop.support.constraints import Seed
 
 
 @np.errstate(all="ignore")

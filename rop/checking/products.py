@@ -24,7 +24,8 @@ from rop.checking.session import NOTHING_TO_COMPARE, Session
 from rop.checking.spaces import Spaces
 from rop.checking.structures import Structure
 from rop.errors import RopTypeError, RopValueError
-from rop.support.arguments import NotNegative, Seed, checked
+from rop.support.arguments import checked
+from rop.support.constraints import NotNegative, Seed
 
 # Parameters from which on a check is likely to take seconds.
 LARGE = 50_000

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rop.errors import RopTypeError, RopValueError
-from rop.support.arguments import Count, checked
+from rop.support.arguments import checked
+from rop.support.constraints import Count
 
 
 @dataclass(frozen=True, eq=False)

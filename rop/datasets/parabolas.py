@@ -12,7 +12,8 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
-from rop.support.arguments import OneOf, Seed, Whole, checked
+from rop.support.arguments import checked
+from rop.support.constraints import OneOf, Seed, Whole
 
 SAMPLES = 100  # points along a curve
 BLOCK = 64  # images drawn at a time, so that a block stays in the processor's cache

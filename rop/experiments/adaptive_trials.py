@@ -23,7 +23,8 @@ from rop.hf.recipes import Recipe, adaptive_hf, validated2012
 from rop.hf.vectors import norm
 from rop.losses import SoftmaxCrossEntropy
 from rop.objective.objective import Objective
-from rop.support.arguments import Count, checked
+from rop.support.arguments import checked
+from rop.support.constraints import Count
 
 Values: TypeAlias = Mapping[str, Any]
 

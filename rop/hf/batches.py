@@ -14,7 +14,7 @@ import numpy.typing as npt
 from rop.errors import RopValueError
 from rop.hf.policy import Policy
 from rop.hf.schedules import Ramp, Scheduled, value_at
-from rop.support.arguments import Constraint, Count, Either, Natural, Real, Seed, Whole
+from rop.support.constraints import Constraint, Count, Either, Natural, Real, Seed, Whole
 
 
 @dataclass(frozen=True)

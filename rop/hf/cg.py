@@ -15,7 +15,8 @@ from rop.hf.curvature import Curvature, as_operator
 from rop.hf.solution import Iterate, Progress, Reason, Solution, StopRule
 from rop.hf.trust_region import Ball
 from rop.hf.vectors import Vector, descend, dot, finite_vector, norm, turn
-from rop.support.arguments import Count, NotNegative, Real, checked
+from rop.support.arguments import checked
+from rop.support.constraints import Count, NotNegative, Real
 
 Radius: TypeAlias = Annotated[float, Real(above=0, infinite=True)]
 

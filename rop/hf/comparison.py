@@ -8,7 +8,8 @@ from typing import Any
 
 from rop.hf.record import Iteration, only_iterations
 from rop.hf.storage import encode
-from rop.support.arguments import NotNegative, checked
+from rop.support.arguments import checked
+from rop.support.constraints import NotNegative
 
 # The order of the algorithm, where it is not that of the record's fields.
 _FIRST = (

@@ -13,7 +13,7 @@ from rop.hf.solution import Solution, StopRule
 from rop.hf.stopping import ObjectiveRise, RelativeProgress
 from rop.hf.subproblem import Subproblem
 from rop.hf.trust_region import TrustRegion
-from rop.support.arguments import Count, NotNegative
+from rop.support.constraints import Count, NotNegative
 
 
 @dataclass(frozen=True)

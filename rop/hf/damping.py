@@ -15,7 +15,7 @@ from rop.hf.levenberg_marquardt import LevenbergMarquardt
 from rop.hf.policy import Policy, UndefinedError
 from rop.hf.vectors import Vector, dot
 from rop.objective.linearization import Linearization
-from rop.support.arguments import NotNegative, Real
+from rop.support.constraints import NotNegative, Real
 
 
 class Damping(Protocol):

@@ -19,7 +19,8 @@ from rop.hf.solution import Iterate, Reason, Solution
 from rop.hf.subproblem import Subproblem
 from rop.hf.trust_region import TrustRegion
 from rop.hf.vectors import Vector, dot, finite_vector
-from rop.support.arguments import Count, NotNegative, Seed, checked
+from rop.support.arguments import checked
+from rop.support.constraints import Count, NotNegative, Seed
 
 
 @checked

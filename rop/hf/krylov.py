@@ -18,7 +18,7 @@ from rop.hf.schedules import Steps, value_at
 from rop.hf.solution import Iterate, Reason, Solution
 from rop.hf.subproblem import Subproblem
 from rop.hf.vectors import Vector, dot, norm
-from rop.support.arguments import Count, Positive
+from rop.support.constraints import Count, Positive
 
 # λ relative to the largest curvature: points on the path of Tikhonov's updates.
 _LAMS = (10.0, 1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from rop.errors import RopValueError
 from rop.hf.policy import Policy
-from rop.support.arguments import Fraction, NotNegative, Real
+from rop.support.constraints import Fraction, NotNegative, Real
 
 
 def reduction_ratio(f_before: float, f_after: float, q: float) -> float:

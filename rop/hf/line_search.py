@@ -8,7 +8,7 @@ from math import isfinite
 from typing import Annotated, Literal
 
 from rop.hf.policy import Policy
-from rop.support.arguments import Count, Real
+from rop.support.constraints import Count, Real
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ import numpy as np
 
 from rop.hf.policy import Policy
 from rop.hf.vectors import Vector, dot, norm
-from rop.support.arguments import NotNegative, Positive, Real, checked
+from rop.support.arguments import checked
+from rop.support.constraints import NotNegative, Positive, Real
 
 
 @dataclass(frozen=True, eq=False)

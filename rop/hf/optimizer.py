@@ -31,7 +31,8 @@ from rop.losses import TableLoss
 from rop.objective.inputs import flat
 from rop.objective.objective import Objective
 from rop.programs.loss import Loss
-from rop.support.arguments import Count, NotNegative, checked, shown
+from rop.support.arguments import checked, shown
+from rop.support.constraints import Count, NotNegative
 
 __all__ = ["Ended", "HessianFree", "State"]
 

@@ -17,7 +17,7 @@ from rop.objective.diagonals import root
 from rop.objective.linearization import Linearization, products_of
 from rop.objective.objective import Objective
 from rop.objective.per_case import squares
-from rop.support.arguments import Count, NotNegative, Real
+from rop.support.constraints import Count, NotNegative, Real
 
 
 class Preconditioner(Protocol):

@@ -21,7 +21,8 @@ from rop.hf.solution import Iterate, Solution
 from rop.hf.subproblem import Solver
 from rop.hf.trust_region import TrustRegion
 from rop.hf.vectors import Vector
-from rop.support.arguments import Count, Either, Instance, OneOf, Real, check
+from rop.support.arguments import check
+from rop.support.constraints import Count, Either, Instance, OneOf, Real
 
 P = ParamSpec("P")
 

@@ -16,14 +16,8 @@ from rop.hf.schedules import Ramp
 from rop.hf.selection import Backtracking, Best, Every, LastIterate, Powers
 from rop.hf.stopping import ObjectiveRise, RelativeProgress
 from rop.hf.trust_region import TrustRegion
-from rop.support.arguments import (
-    Count,
-    NotNegative,
-    Positive,
-    Real,
-    Whole,
-    checked,
-)
+from rop.support.arguments import checked
+from rop.support.constraints import Count, NotNegative, Positive, Real, Whole
 
 __all__ = [
     "MAKERS",

@@ -25,7 +25,8 @@ from rop.hf.stationary import negative_curvature
 from rop.hf.streams import Data
 from rop.hf.vectors import Vector
 from rop.objective.objective import Objective
-from rop.support.arguments import Count, Natural, NotNegative, checked
+from rop.support.arguments import checked
+from rop.support.constraints import Count, Natural, NotNegative
 
 _LANCZOS_STEPS, _SMALL = 20, 10_000
 

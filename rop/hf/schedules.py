@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeAlias
 
 from rop.errors import RopValueError
 from rop.hf.policy import Policy
-from rop.support.arguments import Constraint, Fault, Natural, Whole
+from rop.support.constraints import Constraint, Fault, Natural, Whole
 
 
 @dataclass(frozen=True)

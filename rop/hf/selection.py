@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal, Protocol
 
 from rop.hf.policy import Policy
 from rop.hf.solution import Iterate
-from rop.support.arguments import Count, Real
+from rop.support.constraints import Count, Real
 
 
 @dataclass(frozen=True)

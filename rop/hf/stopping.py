@@ -10,7 +10,7 @@ from typing import Annotated
 from rop.errors import RopValueError
 from rop.hf.policy import Policy
 from rop.hf.solution import Iterate, Progress, Reason, StopRule
-from rop.support.arguments import Count, NotNegative, Real
+from rop.support.constraints import Count, NotNegative, Real
 
 
 @dataclass(frozen=True)

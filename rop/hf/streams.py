@@ -9,7 +9,8 @@ from typing import Annotated, TypeAlias
 import numpy.typing as npt
 
 from rop.errors import RopTypeError, RopValueError
-from rop.support.arguments import Constraint, Fault, checked, shown
+from rop.support.arguments import checked, shown
+from rop.support.constraints import Constraint, Fault
 
 Batch: TypeAlias = Mapping[str, npt.ArrayLike]
 

@@ -8,7 +8,7 @@ from math import sqrt
 from rop.errors import RopValueError
 from rop.hf.levenberg_marquardt import LevenbergMarquardt
 from rop.hf.policy import Policy
-from rop.support.arguments import Positive
+from rop.support.constraints import Positive
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from rop.errors import RopValueError
 from rop.losses import TableLoss
 from rop.objective.per_case import hidden_weights, squares, structural_squares
 from rop.objective.products import Products
-from rop.support.arguments import Seed, check
+from rop.support.arguments import check
+from rop.support.constraints import Seed
 
 # So much of S is formed at once for the exact diagonal.
 _COLUMNS_BYTES = 2**26

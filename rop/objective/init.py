@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rop.errors import RopTypeError, RopValueError
-from rop.support.arguments import Count, Positive, Seed, check
+from rop.support.arguments import check
+from rop.support.constraints import Count, Positive, Seed
 
 Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
 Values: TypeAlias = dict[str, NDArray[np.float64]]

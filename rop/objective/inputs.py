@@ -12,7 +12,7 @@ from rop.engines.arrays import on_gpu
 from rop.errors import RopTypeError, RopValueError
 from rop.graph import Shape
 from rop.ops.kernels import Array
-from rop.support.arguments import Real as Bounds
+from rop.support.constraints import Real as Bounds
 
 LARGEST = 1e30
 """Of penalties and dampings: with it products still fit into float32."""

@@ -14,18 +14,8 @@ import numpy.typing as npt
 import pytest
 
 from rop.errors import RopTypeError, RopValueError
-from rop.support.arguments import (
-    Count,
-    Fraction,
-    NotNegative,
-    Positive,
-    Real,
-    Seed,
-    Whole,
-    check,
-    check_fields,
-    checked,
-)
+from rop.support.arguments import check, check_fields, checked
+from rop.support.constraints import Count, Fraction, NotNegative, Positive, Real, Seed, Whole
 
 
 class Solver(Protocol):
