@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 
-import numpy as np
-
 from rop.graph import Node
-from rop.ops.kernels import Loops, einsum
+from rop.ops.kernels import einsum
 from rop.ops.rules import Place, State, Target, Value
 from rop.programs import per_case
 from rop.programs.checkpointing import Checkpoints, Segments, cut
@@ -121,13 +119,7 @@ class Algorithms(Model):
     @cached_property
     def flops(self) -> float:
         """Multiplications of one Gv, for one case."""
-        return float(
-            sum(
-                np.prod(step.kernel.extents)
-                for step in self.product("ggnvp").steps
-                if isinstance(step.kernel, Loops)
-            )
-        )
+        return float(sum(step.multiplications for step in self.product("ggnvp").steps))
 
     def _build(self) -> None:
         z, loss = self.z, self.loss

@@ -30,6 +30,11 @@ class Step:
     node: Node
     rule: str
 
+    @property
+    def multiplications(self) -> int:
+        """Multiplications for one case; 0 for functions of single elements, and for the user's."""
+        return prod(self.kernel.extents) if isinstance(self.kernel, Loops) else 0
+
 
 @dataclass(slots=True)
 class Parts:

@@ -21,8 +21,6 @@ from rop.objective.definition import programs_of
 from rop.objective.linearization import Linearization
 from rop.objective.objective import Objective
 from rop.objective.recording import KINDS
-from rop.ops.kernels import Loops
-from rop.programs.steps import Step
 from rop.show import boundary, checks, plot, recipe
 from rop.show.boundary import Cuts
 from rop.show.drawing import draw
@@ -64,7 +62,10 @@ def _objective(objective: Objective) -> str:
 def _linearization(at: Linearization) -> str:
     sizes = [(name, f"{size / 2**20:,.2f} MiB") for name, size in at.memory.items()]
     programs = {name: programs_of(at.objective).product(name).steps for name in _COSTED}
-    work = [(name, len(steps), f"{_multiplications(steps):,}") for name, steps in programs.items()]
+    work = [
+        (name, len(steps), f"{sum(step.multiplications for step in steps):,}")
+        for name, steps in programs.items()
+    ]
     return (
         f"<p>{_text(repr(at)[1:-1])}</p>"
         + _table(("memory", ""), sizes)
@@ -146,10 +147,6 @@ def _row(it: Iteration) -> tuple[object, ...]:
         f"{it.step.alpha:.2g}",
         "; ".join(it.events),
     )
-
-
-def _multiplications(steps: Iterable[Step]) -> int:
-    return sum(prod(step.kernel.extents) for step in steps if isinstance(step.kernel, Loops))
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from math import prod
 from typing import Literal, TypeAlias, get_args
 
 from numpy.typing import ArrayLike
@@ -14,7 +13,6 @@ from rop.objective.definition import programs_of
 from rop.objective.linearization import Linearization
 from rop.objective.objective import Objective
 from rop.objective.recording import VECTORS
-from rop.ops.kernels import Loops
 from rop.show.numbers import of_first_case
 
 Show: TypeAlias = Literal["shape", "a", "Ra", "da", "Rda", "flops"]
@@ -74,6 +72,5 @@ def _work(objective: Objective, product: str) -> dict[Node, str]:
     """Multiplications for a case of a product's steps, by the node whose rule each is."""
     work: Counter[Node] = Counter()
     for step in programs_of(objective).product(product).steps:
-        if isinstance(step.kernel, Loops):
-            work[step.node] += prod(step.kernel.extents)
-    return {node: f"{count:,}" for node, count in work.items()}
+        work[step.node] += step.multiplications
+    return {node: f"{count:,}" for node, count in work.items() if count}
