@@ -18,12 +18,7 @@ def through_json(value):
     return decode(json.loads(json.dumps(encode(value), allow_nan=False)))
 
 
-def named_recipes():
-    own = (f for f in vars(recipes).values() if getattr(f, "__module__", "") == recipes.__name__)
-    return [f for f in own if callable(f) and not isinstance(f, type) and f is not recipes.named]
-
-
-@pytest.mark.parametrize("make", named_recipes(), ids=lambda make: make.__name__)
+@pytest.mark.parametrize("make", recipes.MAKERS.values(), ids=recipes.MAKERS)
 def test_every_named_recipe_comes_back_equal(make):
     recipe = make()
     assert through_json(recipe) == recipe
