@@ -1,5 +1,6 @@
 """The tutorials run, and their notebooks are what the sources make."""
 
+import re
 import runpy
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 TUTORIALS = Path(__file__).parents[1] / "tutorials"
 COMMAND = "python tutorials/build.py"
+SOLUTION = re.compile(r"<details>.*?```python\n(.*?)```.*?</details>", re.DOTALL)
 
 sources = pytest.mark.parametrize(
     "source", sorted(TUTORIALS.glob("[0-9][0-9]_*.py")), ids=lambda source: source.stem
@@ -26,20 +28,31 @@ def cells(notebook):
     return [(cell.cell_type, cell.source) for cell in notebook.cells]
 
 
+def solutions(source):
+    """What stands behind the unfolded details of the text, as code."""
+    text = [cell.source for cell in jupytext.read(source).cells if cell.cell_type == "markdown"]
+    return SOLUTION.findall("\n".join(text))
+
+
 def test_every_notebook_has_a_source():
     notebooks = {path.stem for path in TUTORIALS.glob("*.ipynb")}
     assert notebooks == {path.stem for path in TUTORIALS.glob("[0-9][0-9]_*.py")} != set()
 
 
 @sources
-def test_runs(source, tmp_path, monkeypatch):
+def test_runs_and_its_exercises_have_solutions(source, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     plt.switch_backend("Agg")
     try:
-        runpy.run_path(str(source), run_name="__main__")
+        names = runpy.run_path(str(source), run_name="__main__")
     finally:
         plt.close("all")
     assert list(tmp_path.iterdir()) == []
+    # Checkers say "not yet" of what the reader is to repair, and "solved" of the hidden solution.
+    assert capsys.readouterr().out.count("not yet") == len(solutions(source))
+    for solution in solutions(source):
+        assert '== "solved"' in solution
+        exec(solution, dict(names))
 
 
 @sources

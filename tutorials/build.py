@@ -1,12 +1,14 @@
 """Make the notebooks: every NN_name.py becomes the executed NN_name.ipynb beside it.
 
-    python tutorials/build.py
+    python tutorials/build.py        # all of them
+    python tutorials/build.py 02 03  # these
 
 The sources are the .py files; notebooks are never edited. The same sources give the same bytes.
 """
 
 import hashlib
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -100,4 +102,5 @@ def merged(outputs: list[NotebookNode]) -> list[NotebookNode]:
 
 if __name__ == "__main__":
     for path in sorted(Path(__file__).parent.glob("[0-9][0-9]_*.py")):
-        print(build(path).name)
+        if path.name[:2] in (sys.argv[1:] or path.name[:2]):
+            print(build(path).name)
