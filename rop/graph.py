@@ -353,7 +353,10 @@ def user_line() -> str:
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.f_back
-    return f"{Path(frame.f_code.co_filename).name}, line {frame.f_lineno}"
+    file = Path(frame.f_code.co_filename)
+    # A notebook runs each cell from a file of its own, whose name is a number.
+    name = "notebook cell" if file.parent.name.startswith("ipykernel_") else file.name
+    return f"{name}, line {frame.f_lineno}"
 
 
 def _checked_name(name: str) -> str:

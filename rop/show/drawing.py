@@ -19,13 +19,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_WORDS = {
-    "a": "   ·   a, of the first case",
-    "Ra": "   ·   Ra, of the first case",
-    "da": "   ·   da, of the first case",
-    "Rda": "   ·   Rda, of the first case",
-    "flops": "   ·   multiplications for a case",
-}
 _DOT = {
     "data": 'shape=box, style="rounded,filled", fillcolor="#D5ECF9"',
     "param": 'shape=hexagon, style=filled, fillcolor="#FCE9C2"',
@@ -102,7 +95,7 @@ def draw(
     boxes = boxes_of(objective_or_node, said_of(objective_or_node, at, v, show, product))
     shown = folded(boxes)
     layout = layered(shown, {box: box_size(box) for box in shown})
-    caption = _caption(objective_or_node, boxes, shown) + _WORDS.get(show, "")
+    caption = _caption(objective_or_node, boxes, shown, show)
     if ax is None:
         ax = canvas(layout, caption)
     paint(ax, layout, caption)
@@ -185,14 +178,19 @@ def to_mermaid(
     return "\n".join(lines) + "\n"
 
 
-def _caption(what: Objective | Node, boxes: list[Box], shown: list[Box]) -> str:
+def _caption(what: Objective | Node, boxes: list[Box], shown: list[Box], show: Show) -> str:
     """What the picture shows, in a line."""
     if isinstance(what, Objective):
         # A scalar z is its own loss: the picture has no L then.
         f = "L(F(θ))" if any(box.beyond for box in boxes) else "F(θ)"
+        mean = "mean over cases of " if what.data_shapes else ""
         strengths = {"θ": what.l2} if isinstance(what.l2, float) else what.l2
         penalty = "".join(f" + ½ {l2:g} |{name}|²" for name, l2 in strengths.items() if l2)
-        said = [f"f(θ) = mean over cases of {f}{penalty}", f"{what.n:,} parameters"]
+        said = [f"f(θ) = {mean}{f}{penalty}", f"{what.n:,} parameters"]
+        if show == "flops":
+            said.append("multiplications for a case")
+        elif show != "shape":
+            said.append(f"{show}, of the first case" if what.data_shapes else show)
     else:
         said = [f"{boxes[-1].name} and all that it depends on"]
     hidden = len(boxes) - sum(box.kind != "folded" for box in shown)

@@ -256,6 +256,12 @@ def test_errors_point_at_the_users_line():
         V[7]
 
 
+def test_errors_in_a_notebook_name_no_file_that_nobody_knows():
+    cell = compile("\nV[7]", "/tmp/ipykernel_123/456.py", "exec")
+    with pytest.raises(rop.RopError, match=r"\(notebook cell, line 2\)"):
+        exec(cell, {"V": V})
+
+
 def test_integers_of_numpy_serve_as_shapes_and_axes():
     three, zero = np.int64(3), np.int32(0)
     assert rop.data("x", three).shape == (3,)

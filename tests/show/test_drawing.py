@@ -82,8 +82,16 @@ def test_an_objective_is_written_as_it_is():
 
 def test_a_scalar_without_a_loss_is_a_mean_of_F():
     w = rop.param("w", 3)
-    written = [text for text, _ in texts(draw(rop.Objective(rop.sum(w * w))))]
+    written = [text for text, _ in texts(draw(rop.Objective(rop.sum(w * rop.data("x", 3)))))]
     assert written[0].startswith("f(θ) = mean over cases of F(θ) ") and "L" not in written
+
+
+def test_without_data_there_is_no_mean_and_no_first_case():
+    w = rop.param("w", 3)
+    objective = rop.Objective(rop.sum(w * w))
+    at = objective.linearize([1.0, 1.0, 1.0])
+    written = [text for text, _ in texts(draw(objective, at=at, show="a"))]
+    assert written[0] == "f(θ) = F(θ)   ·   3 parameters   ·   a"
 
 
 def test_leaves_and_ops_have_different_forms():
