@@ -11,6 +11,7 @@ from rop.checking.lines import Array
 from rop.graph import Node, Shape, ancestors
 from rop.ops.kernels import Kernel, Loops
 from rop.ops.rules import State, Target, Value
+from rop.programs.names import Names
 from rop.programs.steps import Emitter, Program
 
 
@@ -43,7 +44,7 @@ class Eager(Emitter):
 
     def __init__(self, cases: int, names: dict[Node, str]) -> None:
         nowhere = Program("")
-        super().__init__(nowhere, names, nowhere, nowhere, {})
+        super().__init__(nowhere, Names(names), nowhere, nowhere, {})
         self.cases = cases
 
     def __call__(self, target: Target | None, kernel: Kernel, *operands: Value | None) -> None:

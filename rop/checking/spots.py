@@ -11,6 +11,7 @@ from rop.objective.objective import Objective
 from rop.ops.families import Elementwise, Linear, Op
 from rop.ops.kernels import Kernel, Loops
 from rop.ops.rules import State, Target, Value
+from rop.programs.names import Names
 from rop.programs.steps import Emitter, Program
 from rop.programs.sweeps import descendants
 
@@ -75,7 +76,7 @@ class _Listening(Emitter):
 
     def __init__(self, names: dict[Node, str]) -> None:
         nowhere = Program("")
-        super().__init__(nowhere, names, nowhere, nowhere, {})
+        super().__init__(nowhere, Names(names), nowhere, nowhere, {})
         self.heard: list[tuple[int | str, Kernel, Shape, tuple[Shape, ...]]] = []
         self.terms = 0
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import get_args
 
 from rop import draw
 from rop.cli import PASS, arguments, loading
+from rop.objective.objective import Objective
+from rop.objective.recording import VECTORS
+from rop.show.pictures.values import Show
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,10 +23,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="the picture, as .svg, .png or .pdf (default: graph.png)",
     )
+    parser.add_argument(
+        "--show",
+        choices=get_args(Show),
+        default="shape",
+        help="what to write into each node: its shape for one case (default), one of its four "
+        "values for the first case, or the multiplications for a case",
+    )
+    parser.add_argument(
+        "--product",
+        choices=list(VECTORS),
+        help="the product whose values or multiplications are shown (default: gradient for a and "
+        "da, ggnvp for the others)",
+    )
+    parser.add_argument(
+        "--seed", type=arguments.seed, default=0, help="seed of the product's vector (default: 0)"
+    )
     parser.set_defaults(run=_run)
 
 
 def _run(given: argparse.Namespace) -> int:
-    draw(loading.objective_made_by(given.factory), path=given.out)
+    if given.show in ("shape", "flops"):
+        objective = loading.objective_made_by(given.factory)
+        draw(objective, given.out, show=given.show, product=given.product)
+    else:
+        at = loading.linearization_made_by(given.factory)
+        product = given.product or ("gradient" if given.show in ("a", "da") else "ggnvp")
+        assert isinstance(at.objective, Objective)
+        vector = loading.direction(at, product, given.seed)
+        draw(at.objective, given.out, at=at, v=vector, show=given.show, product=product)
     print(given.out)
     return PASS

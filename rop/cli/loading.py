@@ -12,8 +12,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rop.errors import RopValueError
+from rop.objective.linearization import Linearization
 from rop.objective.objective import Objective
+from rop.objective.recording import VECTORS
 
 _ROP = str(Path(__file__).parent.parent)
 
@@ -110,6 +115,58 @@ def objective_made_by(name: str) -> Objective:
             f"{type(made).__name__}"
         )
     return found
+
+
+def linearization_made_by(name: str) -> Linearization:
+    """Call a factory that returns (objective, theta, batch), and linearize there.
+
+    Parameters
+    ----------
+    name : str
+        MODULE:FACTORY, as for `made_by`.
+
+    Returns
+    -------
+    Linearization
+        By the NumPy engine, which shows every step.
+
+    Raises
+    ------
+    RopValueError
+        If it returns something else, or cannot be called.
+    """
+    made = arguments_made_by(name)
+    objective = made.get("objective")
+    if not isinstance(objective, Objective) or "theta" not in made:
+        raise RopValueError(
+            f"{name} must return (objective, theta, batch), or a dict with these, got "
+            f"{', '.join(f'{name}: {type(each).__name__}' for name, each in made.items())}"
+        )
+    return objective.linearize(made["theta"], made.get("batch"), engine="numpy")
+
+
+def direction(at: Linearization, product: str, seed: int) -> NDArray[np.float64] | None:
+    """Draw the vector of a product from the normal distribution.
+
+    Parameters
+    ----------
+    at : Linearization
+        θ and the batch.
+    product : str
+        The product.
+    seed : int
+        Seed of the vector.
+
+    Returns
+    -------
+    ndarray or None
+        v, u or w; None for the gradient.
+    """
+    vector = VECTORS[product]
+    if vector is None:
+        return None
+    shape = at.theta.shape if vector[1] == "theta" else at.outputs.shape
+    return np.random.default_rng(seed).standard_normal(shape)
 
 
 def _from_path(name: str) -> ModuleType:

@@ -5,11 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import numpy as np
-
 from rop.cli import PASS, arguments, loading
-from rop.errors import RopValueError
-from rop.objective.objective import Objective
 from rop.objective.recording import VECTORS
 from rop.show.player.playing import play
 
@@ -37,20 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(given: argparse.Namespace) -> int:
-    made = loading.arguments_made_by(given.factory)
-    objective = made.get("objective")
-    if not isinstance(objective, Objective) or "theta" not in made:
-        raise RopValueError(
-            f"{given.factory} must return (objective, theta, batch), or a dict with these, got "
-            f"{', '.join(f'{name}: {type(each).__name__}' for name, each in made.items())}"
-        )
-    at = objective.linearize(made["theta"], made.get("batch"), engine="numpy")
-    vector = VECTORS[given.product]
-    if vector is None:
-        direction = None
-    else:
-        shape = at.theta.shape if vector[1] == "theta" else at.outputs.shape
-        direction = np.random.default_rng(given.seed).standard_normal(shape)
+    at = loading.linearization_made_by(given.factory)
+    direction = loading.direction(at, given.product, given.seed)
     play(at, given.product, direction, path=given.out)
     print(given.out)
     return PASS

@@ -58,8 +58,8 @@ class Trace(Mapping[str | Node, NDArray[Any]]):
     """The values that one product goes through, by the names of `rop.explain`'s listing.
 
     ``trace["Rx2"]`` is an array (N, *shape), or *shape where there is no axis of cases;
-    ``trace[node]`` is the node's value a. Of two values of one name, a node's own has it. The NumPy
-    engine computes them, with the program that computes the product itself.
+    ``trace[node]`` is the node's value a. The NumPy engine computes them, with the program that
+    computes the product itself.
 
     Attributes
     ----------
@@ -99,11 +99,8 @@ class Trace(Mapping[str | Node, NDArray[Any]]):
         products.prepare(product)
         self.moments: list[Moment] = []
         self._names = products.algorithms.names
-        # Of the nodes themselves, and all others: a parameter may be called p, or dW beside W.
-        self._own: dict[str, NDArray[Any]] = {}
-        self._made: dict[str, NDArray[Any]] = {}
+        self._values: dict[str, NDArray[Any]] = {}
         self.result = self._run(products)
-        self._values = self._made | self._own
 
     # A mapping's own comparison fails for arrays.
     __eq__ = object.__eq__
@@ -149,10 +146,9 @@ class Trace(Mapping[str | Node, NDArray[Any]]):
         """
         if kind not in KINDS:
             raise RopValueError(f"kind: expected one of {list(KINDS)}, got {kind!r}")
-        name = self._names.get(node)
-        if name is None:
+        if node not in self._names:
             return None
-        return self._own.get(name) if kind == "a" else self._made.get(KINDS[kind] + name)
+        return self._values.get(self._names.of(node, KINDS[kind]))
 
     def target_of(self, node: Node, kind: str = "a") -> Value | None:
         """The target of the steps that compute one of the four values of a node.
@@ -207,19 +203,19 @@ class Trace(Mapping[str | Node, NDArray[Any]]):
             if node in algorithms.into:  # only a term of another node's value
                 continue
             if value in latest:
-                self._own[self._names[node]] = latest[value]
+                self._values[self._names[node]] = latest[value]
             elif value.place is not None:
                 # What no step reads is a part of the model all the same.
                 own = execution.values(value)
-                self._own[self._names[node]] = own if value.per_case else own[0]
+                self._values[self._names[node]] = own if value.per_case else own[0]
         of_nodes = set(algorithms.a.values())
         for value, array in latest.items():
             if value not in of_nodes:
-                self._made[value.name] = array
+                self._values[value.name] = array
         for program in programs:
             for name, value in program.passed_on.items():
                 if value in latest:
-                    self._made.setdefault(name, latest[value])
+                    self._values.setdefault(name, latest[value])
         targets = {id(moment.result): moment.step.target for moment in self.moments}
         self._targets = {
             (node, kind): targets[id(found)]

@@ -6,7 +6,7 @@ zero (R of data) or when nobody asks for the target (da of data), so the rules n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Protocol, TypeAlias
@@ -111,14 +111,16 @@ class Emit(Protocol):
 
     Attributes
     ----------
-    names : dict of Node to str
-        Names of the nodes' values.
     case_by_case : bool
         Whether adjoints of what does not depend on data are wanted for each case.
     """
 
-    names: dict[Node, str]
     case_by_case: bool
+
+    @property
+    def names(self) -> Mapping[Node, str]:
+        """Names of the nodes' values."""
+        ...
 
     def begin(self, node: Node, rule: str) -> None:
         """Name the node and the rule that the next steps belong to."""

@@ -220,7 +220,7 @@ class Algorithms(Model):
         """Jᵀu by a reverse sweep; from u = ∇L it is the gradient (alg. 1)."""
         emit = self.emit_to(Program(name), directional)
         results = self.blocks(prefix, "output", directional)
-        emit.program.passed_on[f"{prefix}{self.names[self.z]}"] = dz
+        emit.program.passed_on[self.names.of(self.z, prefix)] = dz
         d = State({**results, self.z: dz})
         reverse(self.network, emit, self.a, d, self.active, prefix)
         if self.z in results:
@@ -231,20 +231,21 @@ class Algorithms(Model):
     def _jvp(self) -> Program:
         """J v by an R-forward sweep (sec. 5)."""
         emit = self.emit_to(Program("jvp"), directional=True)
-        Rz = Value(f"R{self.names[self.z]}", self.z.shape, self.z.per_case, True, Place("output"))
+        z = self.z
+        Rz = Value(self.names.of(z, "R"), z.shape, z.per_case, True, Place("output"))
         R = self.blocks("R", "input", True)
-        R.setdefault(self.z, Rz)
+        R.setdefault(z, Rz)
         r_forward(self.network, emit, self.a, R, self.into)
-        emit.begin(self.z, "R")
-        emit.finish(Target(R, self.z, "R"), Rz)
+        emit.begin(z, "R")
+        emit.finish(Target(R, z, "R"), Rz)
         return emit.program
 
     def _loss_hvp(self, name: str, convex: bool) -> Program:
         emit = self._loss_emit(Program(name), directional=True)
         z = self.z
-        Rdz = Value(f"Rd{self.names[z]}", z.shape, z.per_case, True, Place("output"))
+        Rdz = Value(self.names.of(z, "Rd"), z.shape, z.per_case, True, Place("output"))
         Rd, w = State({z: Rdz}), self.given("w", z)
-        emit.program.passed_on[f"R{self.names[z]}"] = w
+        emit.program.passed_on[self.names.of(z, "R")] = w
         self._loss_curvature(emit, w, Rd, convex)
         emit.begin(z, "loss")
         emit.finish(Target(Rd, z, "Rd"), Rdz)

@@ -127,13 +127,14 @@ class Model:
 
     def given(self, name: str, node: Node) -> Value:
         """A direction in a node's space, which the program is given."""
-        return Value(name, node.shape, node.per_case, True, place=Place("input"))
+        own = self.names.apart(node, name, name)
+        return Value(own, node.shape, node.per_case, True, place=Place("input"))
 
     def blocks(self, prefix: str, buffer: str, directional: bool) -> State:
         """The parameters' parts of v, or of a result of θ's size."""
         blocks, offset = State(), 0
         for node in self.parameters:
-            name = f"{prefix}{self.names[node]}"
+            name = self.names.of(node, prefix)
             blocks[node] = Value(name, node.shape, False, directional, Place(buffer, offset))
             offset += node.size
         return blocks

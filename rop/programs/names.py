@@ -14,7 +14,57 @@ from rop.ops.families import Elementwise
 _SHORT = 3  # elements of a constant that is called by its value
 
 
-def node_names(nodes: Sequence[Node], z: Node) -> dict[Node, str]:
+class Names(dict[Node, str]):
+    """Names of the nodes' values, and of all values that belong to a node: no two share one."""
+
+    def __init__(self, names: dict[Node, str]) -> None:
+        super().__init__(names)
+        self._given: dict[tuple[Node, str], str] = {}
+        self._taken = {"1/N", "μ/N", *names.values()}
+
+    def of(self, node: Node, prefix: str) -> str:
+        """The name of a node's value with a prefix, such as Rdx2.
+
+        Parameters
+        ----------
+        node : Node
+            The node.
+        prefix : {"", "R", "d", "Rd"}
+            Which value it is.
+
+        Returns
+        -------
+        str
+            With _ after it where a parameter of the user's is called that.
+        """
+        return self.apart(node, prefix, prefix + self[node]) if prefix else self[node]
+
+    def apart(self, node: Node, label: str, wanted: str) -> str:
+        """A name that no other value has.
+
+        Parameters
+        ----------
+        node : Node
+            The node that the value belongs to.
+        label : str
+            What the value is of this node: one label of a node has one name.
+        wanted : str
+            Its name, if no other value is called that.
+
+        Returns
+        -------
+        str
+            The name wanted, with as many _ after it as are needed.
+        """
+        if (node, label) not in self._given:
+            while wanted in self._taken:
+                wanted += "_"
+            self._given[node, label] = wanted
+            self._taken.add(wanted)
+        return self._given[node, label]
+
+
+def node_names(nodes: Sequence[Node], z: Node) -> Names:
     """Names of the nodes' values as the paper has them: x2, y2 for the two sides of a layer.
 
     Parameters
@@ -26,13 +76,14 @@ def node_names(nodes: Sequence[Node], z: Node) -> dict[Node, str]:
 
     Returns
     -------
-    dict of Node to str
-        Names; a node's own name comes first, and a constant is called by its value where that is
-        short. All others are unique.
+    Names
+        A node's own name comes first, and a constant is called by its value where that is short.
+        No two nodes share a name but constants of the same value.
     """
     names: dict[Node, str] = {node: node.name for node in nodes if node.name is not None}
     taken = set(names.values())
     layer, other = 1, 0
+    constants: dict[str, NDArray[Any]] = {}
 
     def give(node: Node, name: str) -> None:
         if node not in names:
@@ -52,10 +103,11 @@ def node_names(nodes: Sequence[Node], z: Node) -> dict[Node, str]:
         if node not in names:
             other += 1
             if node.constant is not None and node.constant.size <= _SHORT:
-                names[node] = _value(node.constant)
-            else:
-                give(node, f"c{other}" if node.kind == "constant" else f"a{other}")
-    return names
+                short = _value(node.constant)
+                if np.array_equal(constants.setdefault(short, node.constant), node.constant):
+                    names[node] = short
+            give(node, f"c{other}" if node.kind == "constant" else f"a{other}")
+    return Names(names)
 
 
 def _value(constant: NDArray[Any]) -> str:

@@ -19,7 +19,7 @@ def rows(of: Model) -> Program:
     per_case, results, offset = of.z.per_case, State(), 0
     for node in of.parameters:
         place = Place("output", offset, row=of.size)
-        results[node] = Value(f"d{of.names[node]}", node.shape, per_case, True, place)
+        results[node] = Value(of.names.of(node, "d"), node.shape, per_case, True, place)
         offset += node.size
     d = State({**results, of.z: of.given("u", of.z)})
     reverse(of.network, emit, of.a, d, of.active)

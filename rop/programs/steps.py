@@ -14,6 +14,7 @@ from math import prod
 from rop.graph import Node, Shape
 from rop.ops.kernels import Kernel, Loops, einsum
 from rop.ops.rules import Target, Value
+from rop.programs.names import Names
 
 
 @dataclass(slots=True)
@@ -112,8 +113,8 @@ class Emitter:
     ----------
     program : Program
         Receives the steps.
-    names : dict of Node to str
-        Names of the nodes' values.
+    names : Names
+        Names of the nodes' values, and of what is computed from them.
     slopes, bends : Program
         Receive what rules compute once per θ (`once`): s'(z); and s''(z)·da of curvature rules, or
         what a loss needs.
@@ -128,7 +129,7 @@ class Emitter:
     def __init__(
         self,
         program: Program,
-        names: dict[Node, str],
+        names: Names,
         slopes: Program,
         bends: Program,
         memo: dict[tuple[Node, str], Value],
@@ -163,7 +164,7 @@ class Emitter:
                 return
             if made is None and target.alone and self._same_axes(target.node, values[0]):
                 target.state[target.node] = values[0]
-                self.program.passed_on[f"{target.prefix}{self.names[target.node]}"] = values[0]
+                self.program.passed_on[self.names.of(target.node, target.prefix)] = values[0]
                 return
         value = made or self._make(target)
         target.state[target.node] = value
@@ -213,28 +214,31 @@ class Emitter:
         value = self.memo.get((node, label))
         if value is None:
             given = tuple(operand for operand in operands if operand is not None)
+            slope = label.startswith("s'")
+            wanted = f"{label}({self.names[node.parents[0]]})" if slope else label
             value = Value(
-                f"{label}({self.names[node.parents[0]]})" if label.startswith("s'") else label,
+                self.names.apart(node, label, wanted),
                 node.shape if shape is None else shape,
                 any(operand.per_case for operand in given),
             )
             self.memo[node, label] = value
             cache = self.bends if self.rule in ("curvature", "loss") else self.slopes
-            rule = label if label.startswith("s'") or self.rule == "loss" else self.rule
+            rule = label if slope or self.rule == "loss" else self.rule
             cache.steps.append(Step(kernel, value, given, False, node, rule))
         return value
 
     def temporary(self, name: str, shape: Shape, kernel: Kernel, *operands: Value) -> Value:
         """Compute something of this sweep that is no node's value, such as pᵀRz in softmax."""
         per_case = any(operand.per_case for operand in operands)
-        value = Value(name, shape, per_case, self.directional)
+        own = self.names.apart(self.node, name, name)
+        value = Value(own, shape, per_case, self.directional)
         self._step(kernel, value, operands, False)
         return value
 
     def _make(self, target: Target) -> Value:
         node, prefix = target.node, target.prefix
         per_case = node.per_case or (self.case_by_case and "d" in prefix)
-        return Value(f"{prefix}{self.names[node]}", node.shape, per_case, self.directional)
+        return Value(self.names.of(node, prefix), node.shape, per_case, self.directional)
 
     def _same_axes(self, node: Node, value: Value) -> bool:
         per_case = node.per_case or self.case_by_case

@@ -201,10 +201,10 @@ class Differences:
         objective, z = self.trace.objective, self.trace.objective.z
         names, name = self.algorithms.names, moment.step.target.name
         share = 1.0 / self.trace.cases
-        if isinstance(objective.loss, LossGraph) and name == f"d{names[objective.loss.node]}":
+        if isinstance(objective.loss, LossGraph) and name == names.of(objective.loss.node, "d"):
             return _same(total, np.full_like(total, share), "the share 1/N of a case in the mean")
         rules = LossRules(objective.loss, z, self.a, self.trace.cases, self.rng)
-        if name == f"d{names[z]}" and moment.once:
+        if name == names.of(z, "d") and moment.once:
             w = self.rng.standard_normal(total.shape)
             along = (total * w).reshape(len(w), -1).sum(axis=1) / share
 

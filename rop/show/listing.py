@@ -121,8 +121,9 @@ class Listing(Displayed):
         """Write the product as a function that needs NumPy alone, such as ggnvp(theta, batch, v).
 
         Its arguments are those of `Objective.linearize` and of the product, its result is the same.
-        Each line has the rule, the node and the line of the user's file in a comment. Recurrences
-        are written out.
+        Each line has the rule, the node and the line of the user's file in a comment. A recurrence
+        is not folded: each of its rounds has its own lines, so that of 100 steps is 100 times as
+        long as that of one.
 
         Returns
         -------

@@ -6,11 +6,11 @@ import re
 import unicodedata
 
 _NAME = re.compile(
-    r"(?P<prefix>Rd|R|d)?(?P<letters>[A-Za-z]+?)_?(?P<number>\d*|\{[^{}]*\})(?P<primes>_*)",
+    r"(?P<prefix>Rd|R|d)?(?P<letters>[A-Za-z]+?)(?:_(?=[\d{]))?(?P<number>\d*|\{[^{}]*\})(?P<primes>_*)",
     re.ASCII,
 )
 _WORD = re.compile(
-    r"s'+(?:·da)?\([^()]*\)|L''|(?!Σ)[^\W\d](?:\w|[ᵀΔ]|\{[^{}]*\})*'*|\d+(?:\.\d+)?(?:e[-+]?\d+)?|.",
+    r"s'+(?:·da)?\([^()]*\)_*|L''|(?!Σ)[^\W\d](?:\w|[ᵀΔ]|\{[^{}]*\})*'*|\d+(?:\.\d+)?(?:e[-+]?\d+)?|.",
     re.DOTALL,
 )
 _SIGNS = {
@@ -88,9 +88,9 @@ def _is_name(character: str) -> bool:
 def _word(word: str, after: str) -> str:
     if word.startswith("s'"):
         primes = word[1 : 1 + word[1:].index("(")]
-        inside = word[word.index("(") + 1 : -1]
+        inside, after = word[word.index("(") + 1 :].rsplit(")", 1)
         index = "_{da}" if "da" in primes else ""
-        return f"s{primes.replace('·da', '')}{index}({formula(inside)})"
+        return f"s{primes.replace('·da', '')}{index}({formula(inside)}){chr(39) * len(after)}"
     if word == "L''":
         return "L''"
     if word in _SIGNS:

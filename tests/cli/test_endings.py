@@ -1,5 +1,6 @@
 """How commands end: their exit codes, and the one line that says why."""
 
+import importlib
 import json
 import os
 import signal
@@ -156,6 +157,9 @@ def build():
     return rop.Objective(z, rop.SoftmaxCrossEntropy(rop.data("t", 3)))
 def three():
     return build(), 1, 2
+def whole():
+    batch = {"x": np.eye(4), "t": np.eye(3)[[0, 1, 2, 0]]}
+    return build(), np.linspace(-1, 1, 51), batch
 def named():
     return {"objective": build()}
 def number():
@@ -183,6 +187,42 @@ def test_draw(model, tmp_path, capsys):
     assert main(["draw", f"{model}:build", "--out", "graph.svg"]) == 0
     assert capsys.readouterr().out == "graph.svg\n"
     assert (tmp_path / "graph.svg").read_text().startswith("<?xml")
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (["--show", "shape"], "add · 6"),
+        (["--show", "a"], "a, of the first case"),
+        (["--show", "Rda", "--product", "hvp", "--seed", "1"], "Rda, of the first case"),
+        (["--show", "flops"], "multiplications for a case"),
+    ],
+)
+def test_draw_with_values(model, tmp_path, capsys, options, words):
+    assert main(["draw", f"{model}:whole", "--out", "graph.svg", *options]) == 0
+    assert capsys.readouterr().out == "graph.svg\n"
+    found = (tmp_path / "graph.svg").read_text(encoding="utf-8")
+    assert words in found
+
+
+def test_the_values_drawn_are_those_of_the_product(model, tmp_path):
+    assert (
+        main(["draw", f"{model}:whole", "--out", "graph.svg", "--show", "Ra", "--seed", "5"]) == 0
+    )
+    sys.path.insert(0, str(tmp_path))
+    objective, theta, batch = importlib.import_module("small_model").whole()
+    at = objective.linearize(theta, batch, engine="numpy")
+    Rz = at.jvp(np.random.default_rng(5).standard_normal(objective.n))
+    assert " ".join(f"{number:.3g}" for number in Rz[0]) in (tmp_path / "graph.svg").read_text()
+
+
+def test_values_that_cannot_be_drawn(model, capsys):
+    for options, words in (
+        (["build", "--show", "a"], "must return (objective, theta, batch)"),
+        (["whole", "--show", "Rda", "--product", "jvp"], "'jvp' computes no Rda"),
+    ):
+        assert main(["draw", f"{model}:{options[0]}", *options[1:]]) == 2
+        assert words in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["explain", "draw"])

@@ -91,11 +91,41 @@ def test_a_node_of_another_graph_has_no_value():
 def test_a_parameter_may_have_the_name_of_a_derivative():
     W, dW = rop.param("W", 3), rop.param("dW", 3)
     theta = np.arange(6.0)
-    trace = rop.Objective(rop.sum(rop.sin(W) * dW)).linearize(theta).trace("gradient")
+    objective = rop.Objective(rop.sum(rop.sin(W) * dW))
+    trace = objective.linearize(theta).trace("gradient")
     np.testing.assert_array_equal(trace[dW], theta[3:])
     np.testing.assert_array_equal(trace["dW"], theta[3:])
     np.testing.assert_allclose(trace.of(W, "da"), np.cos(theta[:3]) * theta[3:], rtol=1e-15)
-    assert trace.target_of(dW) is None and trace.target_of(W, "da").name == "dW"
+    np.testing.assert_array_equal(trace["dW_"], trace.of(W, "da"))
+    assert trace.target_of(dW) is None and trace.target_of(W, "da").name == "dW_"
+    assert "dW_ = s'(W) * dy2" in str(rop.explain(objective, "gradient"))
+
+
+def test_no_two_values_of_a_trace_share_a_name():
+    """Nor do parameters called as the loss's own values, or two functions of one node."""
+    x, p, w = rop.data("x", 3), rop.param("p", 3), rop.param("w", 3)
+    h = p * x
+    z = rop.tanh(h) + rop.sigmoid(h) * w + 0.1 / 3 * h + 0.033333333 * h
+    objective = rop.Objective(z, rop.SoftmaxCrossEntropy(rop.data("t", 3)))
+    batch = {"x": np.ones((2, 3)), "t": np.eye(3)[:2]}
+    at = objective.linearize(np.linspace(-1, 1, 6), batch, engine="numpy")
+    trace = at.trace("hvp", np.ones(6))
+    assert {"s'(x2)", "s'(x2)_", "p", "p_"} <= set(trace)
+    np.testing.assert_array_equal(trace["p"], at.theta[:3])
+    np.testing.assert_allclose(trace["p_"].sum(axis=1), 1.0)
+    assert r"s'(x_{2})' &=" in rop.explain(objective, "hvp").latex()
+    assert r"p' &= \mathrm{softmax}(z)" in rop.explain(objective, "hvp").latex()
+
+
+@given(models())
+@examples(50)
+def test_the_values_of_a_trace_have_a_name_each(model):
+    at = model.objective.linearize(model.theta, model.batch, engine="numpy")
+    v, _ = model.vectors()
+    for product in ("jvp", "ggnvp", "hvp"):
+        trace = at.trace(product, v)
+        values = {moment.step.target for moment in trace.moments}
+        assert len({value.name for value in values}) == len(values)
 
 
 def test_a_wrong_rule_is_seen_at_its_step():

@@ -65,6 +65,8 @@ def said_of(
         name = "gradient"
     trace = at.trace(name, None if VECTORS[name] is None else v)
     found = {node: trace.of(node, show) for node in programs_of(what).names}
+    if all(array is None for array in found.values()):
+        raise RopValueError(f"show: product {name!r} computes no {show}; give another product=")
     return {node: of_first_case(array, node) for node, array in found.items() if array is not None}
 
 

@@ -102,7 +102,9 @@ class Terms:
         self._known: dict[tuple[Any, ...], int] = {}
         self._names = programs_of(objective).names
         self._owners = {
-            prefix + name: name for name in self._names.values() for prefix in KINDS.values()
+            self._names.of(node, prefix): name
+            for node, name in self._names.items()
+            for prefix in KINDS.values()
         }
         self._within = without_value(programs_of(objective))
 
