@@ -477,8 +477,8 @@ print(check_2(reverse_sweep))
 #
 # **3.** The order also decides how much has to be kept. A forward sweep may forget a value after
 # its last use. `most_kept` should return the largest number of values that exist at once. This one
-# never forgets. (A reverse sweep comes back for the values, which is why it needs more memory:
-# sec. 7.1.)
+# never forgets. (A reverse sweep comes back for the values, which is why it needs more memory: sec.
+# 7.1.)
 
 
 # %%
