@@ -254,13 +254,13 @@ class SoftmaxCrossEntropy(TableLoss):
         super().fit(z)
 
     def prediction(self, z: Array) -> Array:
-        p: Array = np.exp(z - z.max(axis=-1, keepdims=True))
-        p /= p.sum(axis=-1, keepdims=True)
+        e = np.exp(z - z.max(axis=-1, keepdims=True))
+        p: Array = e / e.sum(axis=-1, keepdims=True)
         return p
 
     def elements(self, z: Array, t: Array) -> Array:
         log_p = z - z.max(axis=-1, keepdims=True)
-        log_p -= np.log(np.exp(log_p).sum(axis=-1, keepdims=True))
+        log_p = log_p - np.log(np.exp(log_p).sum(axis=-1, keepdims=True))
         each: Array = -(t * log_p).sum(axis=-1)
         return each
 

@@ -11,7 +11,8 @@ from functools import lru_cache
 from itertools import product as grid
 from math import prod
 
-from rop.ops.kernels import Loops, Walk
+from rop.ops.expressions import Expression, traced_rows
+from rop.ops.kernels import Call, Loops, Walk
 from rop.ops.rules import Value
 from rop.ops.walks import overlapping
 from rop.programs.steps import Step
@@ -51,6 +52,39 @@ def offset_of(value: Value, directions: int) -> int:
     if value.per_direction and value.place.row is None:
         return value.place.offset * directions
     return value.place.offset
+
+
+def row_expression(step: Step) -> Expression | None:
+    """What a step computes of rows along the last axis, such as softmax; None if it does not.
+
+    The target's and the operands' elements lie one after the other. An operand may be the same for
+    all cases and directions.
+
+    Parameters
+    ----------
+    step : Step
+        Any step.
+
+    Returns
+    -------
+    Expression or None
+    """
+    target, operands = step.target, step.operands
+    if not isinstance(step.kernel, Call) or not all(value.shape for value in operands):
+        return None
+    if any(v.place is not None and v.place.row is not None for v in (target, *operands)):
+        return None
+    shape, axes = operands[0].shape, (target.per_case, target.per_direction)
+    own = {(value.per_case, value.per_direction) for value in operands}
+    if any(value.shape != shape for value in operands) or own - {axes, (False, False)}:
+        return None
+    if axes not in own:
+        return None
+    expression = traced_rows(step.kernel.function, len(operands))
+    if expression is None:
+        return None
+    result = {"full": shape, "one": (*shape[:-1], 1), "none": shape[:-1]}[expression.axes[-1]]
+    return expression if target.shape == result else None
 
 
 def nest(step: Step, cases: int, directions: int) -> Nest:

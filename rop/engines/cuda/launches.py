@@ -14,13 +14,13 @@ from rop.engines.cuda import driver, kernels, products
 from rop.engines.cuda.kernels import THREADS
 from rop.engines.cuda.memory import DeviceShard
 from rop.engines.cuda.pointwise import Point, arguments, fused, groups, point
-from rop.engines.cuda.rows import row_source, traced_rows
-from rop.engines.cuda.source import compiled
-from rop.engines.lowering import nest
+from rop.engines.cuda.rows import row_source
+from rop.engines.cuda.source import compiled, known
+from rop.engines.lowering import nest, row_expression
 from rop.engines.memory import Shard
 from rop.engines.planning import Plan
 from rop.engines.python_steps import python_step
-from rop.ops.kernels import Array, Call, Loops
+from rop.ops.kernels import Array, Loops
 from rop.ops.rules import Value
 from rop.programs.steps import Program, Step
 
@@ -204,25 +204,10 @@ def _power_of_2(number: int) -> int:
 
 def _rows(step: Step, layout: Plan, shard: DeviceShard, directions: int) -> Launch | None:
     """A function of rows, such as softmax; None where it is another function."""
-    target = step.target
-    if not isinstance(step.kernel, Call) or any(
-        (v.place is not None and v.place.row is not None) or not v.shape for v in step.operands
-    ):
+    expression = row_expression(step)
+    if expression is None or not all(map(known, expression.applications)):
         return None
-    shape = step.operands[0].shape
-    axes = (target.per_case, target.per_direction)
-    for value in step.operands:
-        own = (value.per_case, value.per_direction)
-        if value.shape != shape or own not in (axes, (False, False)):
-            return None
-    expression = traced_rows(step.kernel.function, len(step.operands))
-    if expression is None:
-        return None
-    wanted = {"full": shape, "one": (*shape[:-1], 1), "none": shape[:-1]}[expression.axes[-1]]
-    if target.shape != wanted or (target.place is not None and target.place.row is not None):
-        return None
-    if axes not in {(v.per_case, v.per_direction) for v in step.operands}:
-        return None
+    target, shape = step.target, step.operands[0].shape
     columns = shape[-1]
     rows = target.elements(shard.cases, directions) // prod(target.shape) * prod(shape[:-1])
     lanes = min(_power_of_2(columns), _TOGETHER if rows > driver.processors() else THREADS)

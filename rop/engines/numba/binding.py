@@ -16,13 +16,13 @@ import numpy as np
 from rop.engines.lowering import nest
 from rop.engines.memory import Shard
 from rop.engines.numba import tape
-from rop.engines.numba.maps import expression_of, map_rows
+from rop.engines.numba.maps import expression_of, map_rows, room
 from rop.engines.numba.rows import rows_of
 from rop.engines.parallel import blas_threads, threads
 from rop.engines.planning import Plan
 from rop.engines.python_steps import python_step
 from rop.ops.expressions import Expression
-from rop.ops.kernels import Array, Loops
+from rop.ops.kernels import Array, Call, Loops
 from rop.programs.steps import Program, Step
 
 # A shard must be worth waking a thread for.
@@ -113,7 +113,7 @@ def _compiled(
                 new = _rows(step, layout, shard, directions, numbers)
             else:
                 new = _map(expression, step, layout, shard, directions, numbers, constants)
-                scratch = max(scratch, (len(new) - 2) * tape.BLOCK)
+                scratch = max(scratch, room(expression, _columns(step)))
             rows += new
             c = step.kernel.coefficient if isinstance(step.kernel, Loops) else 1.0
             coefficients += [c] * len(new)
@@ -170,13 +170,19 @@ def _map(
     numbers: dict[str, int],
     constants: list[float],
 ) -> list[list[int]]:
-    """The rows of a function of single elements."""
+    """The rows of a function of elements or rows."""
     arrays = []
     for value in (step.target, *step.operands):
         name, offset = shard.locate(value, layout, directions)
         arrays.append((numbers.setdefault(name, len(numbers)), offset))
-    elements = step.target.elements(shard.cases, directions)
-    return list(map_rows(expression, elements, arrays, (2, constants), 3, shard.dtype))
+    columns = _columns(step)
+    rows = step.operands[0].elements(shard.cases, directions) // columns
+    place = (2, constants)
+    return list(map_rows(expression, rows, columns, arrays, place, 3, shard.dtype))
+
+
+def _columns(step: Step) -> int:
+    return step.operands[0].shape[-1] if isinstance(step.kernel, Call) else 1
 
 
 def _rows(

@@ -1,4 +1,4 @@
-"""Functions of single elements as rows of the tape machine: NumPy's own inner loops, by address.
+"""Functions of elements and rows as rows of the tape machine: NumPy's own inner loops, by address.
 
 NumPy's loops are vectorized, and need neither Python nor its lock.
 """
@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from rop.engines.lowering import row_expression
 from rop.engines.numba import tape
-from rop.ops.expressions import Expression, traced
+from rop.ops.expressions import Expression, Operand, Reduction, traced
 from rop.ops.kernels import Map
 from rop.programs.steps import Step
 
@@ -69,23 +70,38 @@ def loop_of(ufunc: np.ufunc, dtype: np.dtype[Any]) -> tuple[int, int] | None:
 
 def expression_of(step: Step, dtype: np.dtype[Any]) -> Expression | None:
     """The NumPy functions that a step is made of, if it can do without Python."""
-    if not isinstance(step.kernel, Map):
+    expression = _of_elements(step) if isinstance(step.kernel, Map) else _of_rows(step)
+    if expression is None:
         return None
+    return None if any(loop_of(e.ufunc, dtype) is None for e in expression.entries) else expression
+
+
+def _of_elements(step: Step) -> Expression | None:
+    assert isinstance(step.kernel, Map)
     values = (step.target, *step.operands)
     if len({(v.size, v.per_case, v.per_direction) for v in values}) > 1:
         return None
     if any(v.place is not None and v.place.row is not None for v in values):
         return None
-    expression = traced(step.kernel.function, len(step.operands))
-    if expression is None:
+    return traced(step.kernel.function, len(step.operands))
+
+
+def _of_rows(step: Step) -> Expression | None:
+    values = (step.target, *step.operands)
+    if step.accumulate or len({(v.per_case, v.per_direction) for v in values}) > 1:
         return None
-    loops = [loop_of(application.ufunc, dtype) for application in expression.applications]
-    return None if None in loops else expression
+    return row_expression(step)
+
+
+def room(expression: Expression, columns: int) -> int:
+    """Elements of scratch space that an expression needs."""
+    return (len(expression.entries) - 1) * max(tape.BLOCK, columns)
 
 
 def map_rows(
     expression: Expression,
-    elements: int,
+    rows: int,
+    columns: int,
     arrays: list[tuple[int, int]],
     constants: tuple[int, list[float]],
     scratch: int,
@@ -97,14 +113,15 @@ def map_rows(
     ----------
     expression : Expression
         The functions.
-    elements : int
-        How many elements the target has.
+    rows, columns : int
+        How many rows of how many elements the arguments have; one column where each element is
+        computed by itself.
     arrays : list of (int, int)
         Buffer and first element of the target, then of each argument.
     constants : (int, list of float)
         Buffer of the constants, and the constants so far; new ones are appended.
     scratch : int
-        Buffer of the blocks that are computed on the way, one for each application.
+        Buffer of the blocks that are computed on the way, one for each entry.
     dtype : dtype
         Of all arrays.
 
@@ -113,36 +130,50 @@ def map_rows(
     list of int
         The rows.
     """
-    applications = expression.applications
+    entries = expression.entries
     header = [0] * tape.WIDTH
-    header[tape.KIND], header[tape.LAST], header[tape.LAST + 1] = (
-        tape.MAP,
-        len(applications),
-        elements,
-    )
+    header[tape.KIND] = tape.MAP
+    header[tape.LAST : tape.LAST + 3] = len(entries), rows, columns
     yield header
+    block = max(tape.BLOCK, columns)
     buffer, numbers = constants
-    for i, application in enumerate(applications):
-        places: list[tuple[int, int, int, int]] = []  # buffer, first element, walked, stride
-        for operand in application.operands:
-            if isinstance(operand, float):
-                places.append((buffer, len(numbers), 0, 0))
-                numbers.append(operand)
-            elif operand < expression.arguments:
-                places.append((*arrays[1 + operand], 1, 1))
-            else:
-                block = operand - expression.arguments
-                places.append((scratch, block * tape.BLOCK, 0, 1))
-        last = i == len(applications) - 1
-        places.append((*arrays[0], 1, 1) if last else (scratch, i * tape.BLOCK, 0, 1))
+
+    def place(operand: Operand) -> tuple[int, int, int, int]:
+        """Buffer, first element, and strides from block to block and from row to row."""
+        if isinstance(operand, float):
+            numbers.append(operand)
+            return buffer, len(numbers) - 1, 0, 0
+        along = columns if expression.axis(operand) == "full" else 1
+        entry = operand - expression.arguments
+        if entry < 0:
+            return *arrays[1 + operand], along, along
+        if entry == len(entries) - 1:
+            return *arrays[0], along, along
+        return scratch, entry * block, 0, along
+
+    for i, entry in enumerate(entries):
+        result = expression.arguments + i
+        if isinstance(entry, Reduction):
+            operands: tuple[Operand, ...] = (result, entry.operand, result)
+            call, each = tape.REDUCE, columns - 1
+        else:
+            operands = (*entry.operands, result)
+            full = [not isinstance(o, float) and expression.axis(o) == "full" for o in operands]
+            numbers_only = [isinstance(o, float) for o in operands]
+            each = columns if full[-1] else 1
+            alike = all(f == full[-1] or n for f, n in zip(full, numbers_only, strict=True))
+            call = tape.BLOCKS if alike else tape.ROWS
         row = [0] * tape.WIDTH
-        row[tape.KIND] = tape.APPLY
-        for column, (name, first, walked, stride) in enumerate(places):
-            row[tape.BUFFER + column] = name
-            row[tape.OFFSET + column] = first
-            row[tape.STRIDES + column] = walked
-            row[tape.EXTENTS + column] = stride
-        loop = loop_of(application.ufunc, dtype)
+        row[tape.KIND], row[tape.CALL], row[tape.EACH] = tape.APPLY, call, each
+        for column, operand in enumerate(operands):
+            name, first, from_block, from_row = place(operand)
+            row[tape.BUFFER + column], row[tape.OFFSET + column] = name, first
+            row[tape.FROM_BLOCK + column], row[tape.FROM_ROW + column] = from_block, from_row
+            walked = not isinstance(operand, float) and (
+                call == tape.BLOCKS or expression.axis(operand) == "full"
+            )
+            row[tape.FROM_ELEMENT + column] = int(walked)
+        loop = loop_of(entry.ufunc, dtype)
         assert loop is not None
-        row[tape.LAST], row[tape.LAST + 1] = loop
+        row[tape.LAST : tape.LAST + 2] = loop
         yield row

@@ -32,6 +32,11 @@ WIDTH = LAST + 8
 # Kinds of rows. The APPLY rows that follow a MAP are run on one block of elements after the other.
 ZERO, COPY, MULTIPLY, GEMM, MAP, APPLY = 0, 1, 2, 3, 4, 5
 
+# Columns of an APPLY row: elements of each row, kind of call, and three strides of each array.
+EACH, CALL = ADD, OUTER
+FROM_BLOCK, FROM_ROW, FROM_ELEMENT = STRIDES, STRIDES + 3, STRIDES + 6
+BLOCKS, ROWS, REDUCE = 0, 1, 2
+
 BLOCK = 4096
 """Elements of a block: what functions compute on their way stays in the nearest cache."""
 
@@ -193,30 +198,46 @@ def _leave_blas(blas):
 
 
 @compiled
-def _map(rows, n, base, size):
-    """Run APPLY rows on n elements, block by block.
+def _map(table, rows, columns, base, like):
+    """Run APPLY rows of the table on so many rows and columns of elements, block by block.
 
-    Of each of its three arrays, a row says where it begins, whether it is walked (or is a constant,
-    or scratch space that every block uses again), and its stride in elements.
+    Of each of its three arrays, an APPLY row says where it begins and, in elements, how far it goes
+    on from block to block for each row of elements (not at all where it is a constant, or scratch
+    space that every block uses again), from row to row, and from element to element. The kind of
+    call says whether the loop takes a block at once, one row after the other, or reduces each row.
     """
+    size = like.itemsize
     places = np.empty(3, np.int64)
     strides = np.empty(3, np.int64)
     count = np.empty(1, np.int64)
-    for first in range(0, n, BLOCK):
-        count[0] = min(BLOCK, n - first)
-        for s in range(len(rows)):
-            row = rows[s]
+    at_once = max(1, BLOCK // columns)
+    for first in range(0, rows, at_once):
+        many = min(at_once, rows - first)
+        for s in range(len(table)):
+            row = table[s]
+            call = row[CALL]
             for i in range(3):
-                start = row[OFFSET + i] + first * row[STRIDES + i]
+                start = row[OFFSET + i] + first * row[FROM_BLOCK + i]
                 places[i] = base[row[BUFFER + i]] + start * size
-                strides[i] = row[EXTENTS + i] * size
-            _call_loop(
-                row[LAST],
-                places.ctypes.data,
-                count.ctypes.data,
-                strides.ctypes.data,
-                row[LAST + 1],
-            )
+                strides[i] = row[FROM_ELEMENT + i] * size
+            count[0] = row[EACH] * many if call == BLOCKS else row[EACH]
+            for _ in range(1 if call == BLOCKS else many):
+                if call == REDUCE:
+                    # The loop goes on from the first element: t = t + x for all others.
+                    _pointer(places[2], like)[0] = _pointer(places[1], like)[0]
+                    places[1] += size
+                if count[0] > 0:
+                    _call_loop(
+                        row[LAST],
+                        places.ctypes.data,
+                        count.ctypes.data,
+                        strides.ctypes.data,
+                        row[LAST + 1],
+                    )
+                if call == REDUCE:
+                    places[1] -= size
+                for i in range(3):
+                    places[i] += row[FROM_ROW + i] * size
 
 
 @compiled
@@ -330,7 +351,8 @@ def run(table, coefficients, addresses, input, output, gemm, blas):
         s += 1
         row = table[s]
         if row[KIND] == MAP:
-            _map(table[s + 1 : s + 1 + row[LAST]], row[LAST + 1], base, size)
+            applied = table[s + 1 : s + 1 + row[LAST]]
+            _map(applied, row[LAST + 1], row[LAST + 2], base, output)
             s += row[LAST]
             continue
         kind, add, outer, c = row[KIND], row[ADD] != 0, row[OUTER], coefficients[s]
