@@ -37,6 +37,8 @@ except ModuleNotFoundError as error:
         name=error.name,
     ) from error
 
+__all__ = ["HFClassifier", "HFRegressor"]
+
 Cases: TypeAlias = dict[str, NDArray[Any]]
 
 # What is not checked where it is used.

@@ -1,0 +1,170 @@
+"""Settings of the documentation site; CONTRIBUTING.md has the command that builds it.
+
+The sources are the pages in docs/ and the executed notebooks in tutorials/, so links between them
+are the same on the site and in the repository. Nothing is fetched, at build time or by a reader.
+"""
+
+from __future__ import annotations
+
+import re
+import runpy
+import sys
+from collections.abc import Iterator
+from functools import partial
+from html import escape
+from os.path import normpath
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
+from sphinx import addnodes
+from sphinx.application import Sphinx
+from sphinx.util.osutil import relative_uri
+
+import rop
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "docs"))
+
+project = "rop"
+author = copyright = "The rop authors"
+version = release = rop.__version__
+language = "en"
+
+extensions = [
+    "myst_nb",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx_design",
+]
+root_doc = "docs/index"
+include_patterns = [
+    "docs/**",
+    "tutorials/[0-9][0-9]_*.ipynb",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+]
+exclude_patterns = ["docs/_build", "docs/_templates", "docs/_static"]
+templates_path = [str(ROOT / "docs" / "_templates")]
+
+nb_execution_mode = "off"
+myst_enable_extensions = ["amsmath", "colon_fence", "dollarmath"]
+myst_heading_anchors = 4
+smartquotes = False
+
+default_role = "py:obj"
+autodoc_typehints = "none"
+numpydoc_show_class_members = False
+maximum_signature_line_length = 88
+
+html_theme = "pydata_sphinx_theme"
+html_title = "rop"
+html_static_path = ["_static"]
+html_css_files = ["rop.css"]
+html_additional_pages = {"index": "redirect.html"}
+html_math_renderer = "mathml"
+html_copy_source = html_show_sourcelink = False
+html_theme_options = {
+    "logo": {"text": "rop"},
+    "navbar_end": ["theme-switcher"],
+    "navigation_with_keys": False,
+    "show_nav_level": 1,
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "secondary_sidebar_items": ["page-toc"],
+    "header_links_before_dropdown": 8,
+}
+autosummary_filename_map = {"rop.museum.exhibit": "rop.museum.exhibit_named"}
+html_sidebars = {"docs/index": []}
+
+
+def formula(translator: Any, node: nodes.math | nodes.math_block) -> None:
+    """Write a formula as MathML, which browsers show without a script."""
+    text = node.astext()
+    block = isinstance(node, nodes.math_block)
+    if tag := re.search(r"\\tag\{(\d+)\}", text):
+        text = text.replace(tag[0], rf"\qquad \text{{({tag[1]})}}")
+    translator.body.append(tex2mathml(text, as_block=block))
+    raise nodes.SkipNode
+
+
+def with_targets(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Make HTML anchors, which GitHub understands, the targets that MyST links to."""
+    source[0] = re.sub(r'^<a id="([\w-]+)"></a>$', r"(\1)=", source[0], flags=re.MULTILINE)
+
+
+def players(app: Sphinx, error: Exception | None) -> None:
+    """Write the player that pages show in a frame."""
+    page = runpy.run_path(str(ROOT / "docs" / "player" / "build.py"))["page"]()
+    (app.outdir / "_static" / "player.html").write_text(page, encoding="utf-8")
+
+
+def escaped(app: Sphinx, what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
+    """Prepare a docstring, written to be read in a terminal too, for docutils."""
+    for i, line in enumerate(lines):
+        if not line.lstrip().startswith((">>>", "...")):
+            parts = line.split("``")
+            parts[::2] = [plain(part) for part in parts[::2]]
+            lines[i] = "``".join(parts)
+
+
+def plain(text: str) -> str:
+    """Escape the stars of shapes, (N, *shape), and the bars of |θ|; link errata."""
+    text = re.sub(r"(?<=[ (])\*(?=\w)|\|(?=\w)", r"\\\g<0>", text)
+    errata = r"(?<=erratum )[MHN]\d+|(?<=errata )[MHN]\d+(?:(?:, | and | to )[MHN]\d+)*"
+    links = partial(re.sub, r"[MHN]\d+", lambda number: f":ref:`{number[0]} <{number[0].lower()}>`")
+    return re.sub(errata, lambda found: links(found[0]), text)
+
+
+def of_others(
+    app: Sphinx, what: str, name: str, value: Any, skip: bool, options: Any
+) -> bool | None:
+    """Leave out the members that a class inherits from another library."""
+    function = getattr(value, "fget", value)
+    module = getattr(function, "__module__", None) or "rop"
+    return None if module.partition(".")[0] == "rop" else True
+
+
+def link_sources(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Let links to Python files lead to pages that show them."""
+    here = app.builder.get_target_uri(docname)
+    for node in list(doctree.findall(addnodes.download_reference)):
+        path = Path(normpath(app.srcdir / docname / ".." / node["reftarget"]))
+        if path.suffix != ".py":
+            continue
+        name = path.relative_to(ROOT).as_posix()
+        app.env.rop_sources.add(name)
+        link = nodes.reference("", "", refuri=relative_uri(here, f"source/{name}.html"))
+        link += node.children
+        node.replace_self(link)
+
+
+def source_pages(app: Sphinx) -> Iterator[tuple[str, dict[str, str], str]]:
+    """Yield a page for each Python file that some page links to."""
+    formatter = HtmlFormatter(linenos="inline", lineanchors="line", anchorlinenos=True)
+    for name in sorted(app.env.rop_sources):
+        code = highlight((ROOT / name).read_text(encoding="utf-8"), PythonLexer(), formatter)
+        body = f'<h1>{escape(name)}</h1><div class="highlight-python">{code}</div>'
+        yield f"source/{name}", {"title": name, "body": body}, "page.html"
+
+
+def prepare(app: Sphinx) -> None:
+    """Give the environment a set of linked files; all pages are written in each build."""
+    app.env.rop_sources = set()
+
+
+def setup(app: Sphinx) -> None:
+    """Register what this file adds to Sphinx."""
+    app.add_html_math_renderer("mathml", (formula, None), (formula, None))
+    app.connect("builder-inited", prepare)
+    app.connect("source-read", with_targets)
+    app.connect("doctree-resolved", link_sources)
+    app.connect("autodoc-process-docstring", escaped)
+    app.connect("autodoc-skip-member", of_others)
+    app.connect("build-finished", players)
+    app.connect("html-collect-pages", source_pages)

@@ -1,0 +1,66 @@
+"""The pages of docs/ and the README: their Python runs and prints what they show."""
+
+import doctest
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from rop.experiments import STUDIES
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "docs/index.md", *sorted((ROOT / "docs/howto").glob("*.md"))]
+SECONDS = {"README", "pytorch", "rnn", "scikit_learn"}  # those that take more than 5
+BLOCKS = re.compile(r"^```(python|text|c)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+
+# What torch.func uses inside.
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
+
+
+def blocks(page):
+    return BLOCKS.findall(page.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, id=page.stem, marks=[pytest.mark.ci] * (page.stem in SECONDS))
+        for page in PAGES
+        if blocks(page)
+    ],
+)
+def test_the_blocks_of_a_page_run(page, tmp_path, monkeypatch, capsys):
+    """Text that follows a block is what it prints; dots stand for anything."""
+    monkeypatch.chdir(tmp_path)
+    np.random.seed(0)
+    names, printed = {}, ""
+    for language, code in blocks(page):
+        if language == "c":
+            compile_c(code)
+        elif language == "text":
+            flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+            assert doctest.OutputChecker().check_output(code, printed, flags), printed
+        else:
+            for library in re.findall(r"^import (torch|jax)\b", code, re.MULTILINE):
+                pytest.importorskip(library)
+            exec(compile(code, str(page), "exec"), names)
+            printed = capsys.readouterr().out
+    plt.close("all")
+
+
+def compile_c(source):
+    if shutil.which("cc") is None:
+        pytest.skip("there is no C compiler")
+    name, command = re.search(r"cc .* (\w+\.c) .*?(?= \*/)", source), re.search(r"cc [^*]*", source)
+    Path(name[1]).write_text(source, encoding="utf-8")
+    subprocess.run(command[0].split(), check=True)
+
+
+def test_the_gallery_has_the_command_of_every_figure():
+    page = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
+    shown = set(re.findall(r"^rop figure (\S+)", page, re.MULTILINE))
+    assert shown == set(STUDIES)

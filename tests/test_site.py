@@ -1,0 +1,150 @@
+"""The documentation site: it builds without warnings, its links work, and a browser shows it."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+pytestmark = [
+    pytest.mark.ci,
+    pytest.mark.skipif(find_spec("myst_nb") is None, reason="the extra docs is not installed"),
+]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The built site; from a copy, as the build writes pages beside its sources."""
+    copy = tmp_path_factory.mktemp("site")
+    made = shutil.ignore_patterns("_build", "generated", "__pycache__")
+    for name in ("docs", "rop", "tests", "tutorials"):
+        shutil.copytree(ROOT / name, copy / name, ignore=made)
+    for name in ("CHANGELOG.md", "CONTRIBUTING.md"):
+        shutil.copy(ROOT / name, copy)
+    contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    command = re.search(r"^sphinx-build .*", contributing, re.MULTILINE).group()
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        command.split(),
+        cwd=copy,
+        env=os.environ | {"PATH": path, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return copy / "docs" / "_build" / "html"
+
+
+class Page(HTMLParser):
+    """The anchors of a page, its links, and what a browser loads with it."""
+
+    def __init__(self, file):
+        super().__init__()
+        self.anchors, self.links, self.loaded = set(), [], []
+        self.feed(file.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attributes):
+        found = dict(attributes)
+        self.anchors |= {found[name] for name in ("id", "name") if found.get(name)}
+        if tag == "a" and found.get("href"):
+            self.links.append(found["href"])
+        elif tag == "link" and "canonical" not in found.get("rel", ""):
+            self.loaded.append(found.get("href", ""))
+        self.loaded.append(found.get("src", ""))
+
+
+def test_links_lead_somewhere_and_nothing_is_loaded_from_elsewhere(site):
+    files = [file for file in sorted(site.rglob("*.html")) if file.parent.name != "_static"]
+    pages = {file: Page(file) for file in files}
+    assert len(pages) > 150
+    broken = []
+    for file, page in pages.items():
+        assert [url for url in page.loaded if urlsplit(url).netloc] == [], file
+        for url in page.links + page.loaded:
+            parts = urlsplit(url)
+            if parts.scheme or parts.netloc:
+                continue
+            target = (file.parent / unquote(parts.path)).resolve() if parts.path else file
+            anchor = unquote(parts.fragment)
+            missing = anchor and target in pages and anchor not in pages[target].anchors
+            if not target.is_file() or missing:
+                broken.append((str(file.relative_to(site)), url))
+    assert broken == []
+    styles = "".join(file.read_text(encoding="utf-8") for file in site.rglob("*.css"))
+    assert not re.search(r"url\(['\"]?(?:https?:)?//|@import ['\"]?(?:https?:)?//", styles)
+
+
+def test_pages_are_in_a_row(site):
+    for page in ("docs/index", "docs/howto/check", "tutorials/01_the_r_operator"):
+        text = (site / f"{page}.html").read_text(encoding="utf-8")
+        assert "next page" in text
+        assert ("previous page" in text) == (page != "docs/index")
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    if not (BROWSER and DRIVER):
+        pytest.skip("there is no chromium or chromedriver")
+    options = webdriver.ChromeOptions()
+    for option in ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run"):
+        options.add_argument(option)
+    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('profile')}")
+    options.binary_location = BROWSER
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    with webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER)) as driver:
+        driver.implicitly_wait(10)
+        yield driver
+
+
+def test_search_finds_structural_damping(site, browser):
+    browser.get((site / "search.html").as_uri() + "?q=structural+damping")
+    found = [
+        link.get_attribute("href")
+        for link in browser.find_elements("css selector", "#search-results .search li a")
+    ]
+    assert any("rop.hf.Structural" in link for link in found)
+
+
+def test_the_player_runs(site, browser):
+    browser.get((site / "docs" / "index.html").as_uri())
+    browser.switch_to.frame(browser.find_element("css selector", "iframe.rop-player"))
+    before = browser.find_element("id", "count").text
+    browser.find_element("id", "next").click()
+    assert browser.find_element("id", "count").text != before
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        "docs/index",
+        "tutorials/01_the_r_operator",
+        "docs/howto/check",
+        "docs/api/generated/rop.Objective",
+    ],
+)
+def test_axe_finds_nothing_serious(site, browser, page, scheme):
+    found = find_spec("axe_selenium_python")
+    if found is None:
+        pytest.skip("axe-selenium-python is not installed")
+    axe = Path(found.origin).parent / "node_modules" / "axe-core" / "axe.min.js"
+    feature = {"name": "prefers-color-scheme", "value": scheme}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+    browser.get((site / f"{page}.html").as_uri())
+    browser.execute_script(axe.read_text(encoding="utf-8"))
+    result = browser.execute_async_script("axe.run().then(arguments[0])")
+    serious = [
+        (one["id"], one["nodes"][0]["html"], one["nodes"][0]["failureSummary"])
+        for one in result["violations"]
+        if one["impact"] in ("serious", "critical")
+    ]
+    assert serious == []
