@@ -12,6 +12,7 @@ from rop import ops
 from rop.errors import RopTypeError, RopValueError
 from rop.graph import Node, ancestors
 from rop.losses import LossGraph, SigmoidCrossEntropy, SoftmaxCrossEntropy, SquaredError, TableLoss
+from rop.objective.definition import programs_of
 from rop.objective.linearization import products_of
 from rop.objective.objective import Objective
 from rop.programs.loss import Loss
@@ -26,8 +27,8 @@ HEADS = (
     "outputs of F",
     "matching",
     "L'' PSD",
-    "rank G",
-    "least",
+    "rank of G",
+    "least eigenvalue",
     "largest",
     "G PSD",
     "‖G - H‖/‖H‖",
@@ -132,8 +133,7 @@ class Cuts(Displayed):
                 "yes" if cut.matching else "no",
                 "yes" if cut.convex else "no",
                 str(cut.rank),
-                f"{cut.eigenvalues[0]:.3g}",
-                f"{cut.eigenvalues[-1]:.3g}",
+                *_ends(cut.eigenvalues),
                 "yes" if cut.psd else "no",
                 f"{cut.distance:.3g}",
             )
@@ -143,7 +143,7 @@ class Cuts(Displayed):
         values = np.linalg.eigvalsh(H)
         rank = int(np.linalg.matrix_rank(H, hermitian=True))
         psd = "yes" if _is_psd(values) else "no"
-        return [*rows, ("H", "", "", str(rank), f"{values[0]:.3g}", f"{values[-1]:.3g}", psd, "0")]
+        return [*rows, ("H", "", "", str(rank), *_ends(values), psd, "0")]
 
     def __str__(self) -> str:
         lines = aligned([HEADS, *self.rows()])
@@ -197,9 +197,13 @@ def cuts(
             f"cuts: makes matrices, so n and the outputs of all cases are at most {LARGEST}; got "
             f"n = {objective.n} and {m} outputs; use a smaller net or fewer cases"
         )
-    z, end, beyond = objective.z, *_as_graph(objective.loss, objective.z)
+    loss = objective.loss
+    z, end, beyond = objective.z, *_as_graph(loss, objective.z)
+    named = {node: type(loss).__name__ for node, name in beyond.items() if name == "L"}
+    if isinstance(loss, TableLoss):
+        named |= {node: loss.link for node, name in beyond.items() if name == "p"}
     nodes = ancestors(end)
-    names = node_names(nodes, z) | beyond
+    names = node_names(nodes, z) | programs_of(objective).names | beyond
     found, inside = [], set(ancestors(z))
     for node in nodes:
         # Of a loss of table 2, p and L are places of its formula; the rest is how it is computed.
@@ -210,7 +214,7 @@ def cuts(
         split = Objective(node, own, params=objective.parameters)
         data = {name: array for name, array in at.batch.items() if name in split.data_shapes}
         there = split.linearize(at.theta, data, engine="numpy")
-        what = node.op.name if node.op is not None else node.kind
+        what = named.get(node) or (node.op.name if node.op is not None else node.kind)
         matching = node is z and isinstance(own, TableLoss)
         matrices = there.J.matrix(), products_of(there).loss_hessians(), there.G.matrix()
         found.append(Cut(names[node], node, what, matching, *matrices, there.H.matrix()))
@@ -259,6 +263,14 @@ def _reached(nodes: list[Node], sources: list[Node]) -> set[Node]:
         if any(parent in found for parent in node.parents):
             found.add(node)
     return found
+
+
+def _ends(eigenvalues: NDArray[np.floating]) -> tuple[str, str]:
+    """The least and the largest; 0 for what is rounding."""
+    most = float(np.abs(eigenvalues).max(initial=0.0))
+    ends = (float(number) for number in (eigenvalues[0], eigenvalues[-1]))
+    least, largest = (f"{number:.3g}" if abs(number) > 1e-12 * most else "0" for number in ends)
+    return least, largest
 
 
 def _is_psd(eigenvalues: NDArray[np.floating]) -> bool:

@@ -6,16 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_player import kept, two_three_two
+from test_player import kept, layers, two_three_two
 
 import rop
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+webdriver = pytest.importorskip("selenium.webdriver", reason="no selenium: pip install selenium")
 BROWSER = shutil.which("chromium")
 DRIVER = shutil.which("chromedriver")
 pytestmark = [
     pytest.mark.ci,
-    pytest.mark.skipif(not (BROWSER and DRIVER), reason="there is no chromium or chromedriver"),
+    pytest.mark.skipif(
+        not (BROWSER and DRIVER),
+        reason="no chromium or chromedriver; Debian: apt-get install chromium chromium-driver",
+    ),
 ]
 OPTIONS = [
     "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync",
@@ -71,7 +74,10 @@ def press(page, key):
 
 
 def click(page, selector):
-    page.find_element("css selector", selector).click()
+    element = page.find_element("css selector", selector)
+    # The controls stay at the bottom, above what lies there.
+    page.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
+    element.click()
 
 
 def count(page):
@@ -80,7 +86,11 @@ def count(page):
 
 def test_it_opens_where_gv_and_hv_differ(page):
     assert text(page, "#formula") == "Rdx2 = s'(x2) * Rdy2"
-    assert "adds a second term: s''·da(x2) * Rx2" in text(page, "#reason")
+    assert (
+        "adds a second term, which is grey: R{s'(x2)} * dy2 = s''(x2) * Rx2 * dy2, in the listing "
+        "s''·da(x2) * Rx2."
+    ) in text(page, "#reason")
+    assert text(page, "#listing .key").startswith("grey: only in Hv")
     out = [span.text.strip() for span in page.find_elements("css selector", ".term.out")]
     assert out == [
         "W2ᵀ dz", "tanh''(y2)", "s''(x2) * dy2", "Σ dz Ry2ᵀ", "RW2ᵀ dz", "+ s''·da(x2) * Rx2"
@@ -172,6 +182,275 @@ def test_a_node_is_pinned(page):
     assert text(page, "#node-title").startswith("Node W2 (pinned)")
 
 
+def test_a_node_is_shown_while_the_mouse_is_over_it(page):
+    from selenium.webdriver import ActionChains
+
+    node = page.find_element("css selector", '#graph [data-node="W1"]')
+    ActionChains(page).move_to_element(node).perform()
+    assert text(page, "#node-title").startswith("Node W1: ")
+    ActionChains(page).move_to_element(page.find_element("css selector", "#title")).perform()
+    assert text(page, "#node-title").startswith("Node x2: ")
+
+
+def test_a_tap_pins_a_node_and_another_frees_it(browser, file):
+    opened(browser, file, width=390, height=844)
+    box = browser.find_element("css selector", '#graph [data-node="W2"]')
+    for title in ("Node W2 (pinned)", "Node x2: "):
+        browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", box)
+        place = browser.execute_script(
+            "const r = arguments[0].getBoundingClientRect();"
+            "return {x: r.x + r.width / 2, y: r.y + r.height / 2}", box
+        )  # fmt: skip
+        for kind, points in (("touchStart", [place]), ("touchEnd", [])):
+            browser.execute_cdp_cmd(
+                "Input.dispatchTouchEvent", {"type": kind, "touchPoints": points}
+            )
+        assert text(browser, "#node-title").startswith(title)
+
+
+def test_keys_pin_a_node(page):
+    from selenium.webdriver.common.keys import Keys
+
+    box = page.find_element("css selector", '#graph [data-node="y2"]')
+    page.execute_script("arguments[0].focus()", box)
+    box.send_keys(Keys.ENTER)
+    assert box.get_attribute("aria-pressed") == "true"
+    assert text(page, "#node-title").startswith("Node y2 (pinned)")
+    assert text(page, "#play") == "Play"
+
+
+def test_play_goes_on_by_itself_at_the_speed_chosen(browser, file):
+    opened(browser, file, "#ggnvp/1/1,1")
+    # A clock of the test's own: timers run when it says so.
+    browser.execute_script(
+        "window.timers = []; window.setTimeout = (run, wait) => timers.push([run, wait]);"
+        "window.clearTimeout = (number) => { timers[number - 1] = undefined; };"
+    )
+    run = "const [run, wait] = timers[timers.length - 1]; run(); return wait;"
+    click(browser, "#play")
+    assert text(browser, "#play") == "Pause"
+    assert browser.execute_script(run) == 1500 and count(browser) == "step 2 of 21"
+    for option, wait in (("fast", 500), ("slow", 3000)):
+        browser.execute_script(
+            "const s = document.getElementById('speed');"
+            "s.value = [...s.options].find((o) => o.text === arguments[0]).value;", option
+        )  # fmt: skip
+        browser.execute_script(run)
+        assert browser.execute_script(run) == wait
+    assert count(browser) == "step 6 of 21"
+    click(browser, "#play")
+    assert text(browser, "#play") == "Play"
+    assert browser.execute_script("return timers[timers.length - 1]") is None
+
+
+def test_play_ends_at_the_last_step_and_begins_anew(browser, file):
+    opened(browser, file, "#ggnvp/20/1,1")
+    browser.execute_script("document.getElementById('speed').value = 120")
+    click(browser, "#play")
+    until(browser, lambda: text(browser, "#play") == "Play")
+    assert count(browser) == "step 21 of 21"
+    click(browser, "#play")
+    assert text(browser, "#play") == "Pause" and int(count(browser).split()[1]) < 21
+    click(browser, "#play")
+
+
+def until(browser, condition):
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    WebDriverWait(browser, 20).until(lambda _: condition())
+
+
+@pytest.mark.parametrize("motion, seconds", [("reduce", "0s"), ("no-preference", "0.2s")])
+def test_nothing_moves_for_who_asks_for_that(browser, file, motion, seconds):
+    feature = {"name": "prefers-reduced-motion", "value": motion}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+    opened(browser, file)
+    for selector in ("#graph circle", "#listing li"):
+        element = browser.find_element("css selector", selector)
+        durations = element.value_of_css_property("transition-duration")
+        assert set(durations.split(", ")) == {seconds}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_one_live_region_says_each_step(page):
+    regions = page.find_elements("css selector", "[aria-live]")
+    assert [region.get_attribute("aria-live") for region in regions] == ["polite"]
+    (live,) = regions
+    assert live.get_attribute("textContent").startswith(
+        "Gv, step 19 of 21: Rdx2 = s'(x2) * Rdy2. R of the line dx2 = s'(x2) * dy2"
+    )
+    click(page, "#next")
+    assert live.get_attribute("textContent").startswith("Gv, step 20 of 21: Rdb1 = Σ Rdx2. ")
+    click(page, '#cut-buttons [data-cut="1"]')
+    assert live.get_attribute("textContent") == text(page, "#cut-said")
+    page.execute_script("document.getElementById('speed').value = 120")
+    click(page, "#first")
+    before = live.get_attribute("textContent")
+    click(page, "#play")  # too fast to be read out
+    until(page, lambda: count(page) == "step 21 of 21")
+    assert live.get_attribute("textContent") == before
+
+
+def test_predict_hides_the_result_and_play_waits_for_the_guess(browser, file):
+    opened(browser, file, "#ggnvp/1/1,1")
+    press(browser, "p")
+    cells = browser.find_elements("css selector", "#operands .result td[data-cell]")
+    assert {cell.text for cell in cells} == {"?"} and not any(
+        cell.get_attribute("title") for cell in cells
+    )
+    assert text(browser, "#written").split(" = ")[-1].startswith("?")
+    assert "?" in text(browser, "#values")
+    entry = browser.find_element("css selector", "#guess input")
+    entry.send_keys("much")
+    entry.submit()
+    assert browser.find_element("css selector", "#guess input").get_attribute("aria-invalid")
+    entry.clear()
+    entry.send_keys("1234")
+    entry.submit()
+    assert text(browser, "#guess").startswith("You said 1234. ")
+    browser.execute_script("document.getElementById('speed').value = 120")
+    click(browser, "#play")
+    until(browser, lambda: count(browser) == "step 2 of 21")
+    until(browser, lambda: text(browser, "#play") == "Play")
+    assert count(browser) == "step 2 of 21" and text(browser, "td.cell") == "?"
+    press(browser, "p")
+    assert text(browser, "td.cell") != "?"
+
+
+def test_beyond_a_thousand_steps_a_message_says_what_is_missing(browser, tmp_path):
+    w, h = rop.param("w", 2), rop.data("x", 2)
+    for _ in range(150):
+        h = rop.tanh(w * h)
+    objective = rop.Objective(h, rop.SquaredError(rop.data("t", 2)))
+    at = objective.linearize(np.ones(2), {"x": np.ones((1, 2)), "t": np.ones((1, 2))})
+    rop.play(at, "hvp", np.ones(2), path=tmp_path / "long.html")
+    left = len(rop.step(at, "hvp", np.ones(2))) - 1000
+    opened(browser, tmp_path / "long.html", "#hvp/999/1,1")
+    assert not browser.find_element("css selector", "#note").is_displayed()
+    press(browser, "\ue014")
+    assert count(browser) == "step 1000 of 1000"
+    assert text(browser, "#note") == (
+        f"The first 1000 steps are here; {left} more follow. rop.step has them all."
+    )
+    assert "nodes not shown" in text(browser, "#legend")
+
+
+def test_a_notebook_shows_the_page_in_a_sandbox(browser, at_and_v, tmp_path):
+    at, v = at_and_v
+    notebook = tmp_path / "notebook.html"
+    frame = rop.play(at, "ggnvp", v)._repr_html_()
+    notebook.write_text(f"<!doctype html><title>notebook</title><h1>Out</h1>{frame}", "utf-8")
+    browser.get_log("browser")
+    opened(browser, notebook)
+    inside = browser.find_element("css selector", "iframe")
+    assert inside.get_attribute("sandbox") == "allow-scripts"
+    browser.switch_to.frame(inside)
+    assert text(browser, "#formula") == "Rdx2 = s'(x2) * Rdy2"
+    click(browser, "#next")
+    press(browser, "4")
+    assert text(browser, "#title") == "H v (algorithm 4)"
+    click(browser, '#cut-buttons [data-cut="1"]')
+    assert "nothing of H is left" in text(browser, "#cut-said")
+    # It has no origin of its own: neither the notebook nor what it stores is within reach.
+    reached = browser.execute_script(
+        "const found = []; for (const reach of [() => parent.document, () => localStorage, "
+        "() => document.cookie]) { try { reach(); found.push(String(reach)); } catch { } } "
+        "return found"
+    )
+    assert reached == []
+    browser.switch_to.default_content()
+    assert browser.get_log("browser") == []
+
+
+@pytest.fixture(scope="module")
+def squashed(tmp_path_factory):
+    """A sigmoid before the squared error: there are cuts of every kind."""
+    x, y = rop.nets.mlp([2, 3, 3])
+    objective = rop.Objective(rop.sigmoid(y), rop.SquaredError(rop.data("t", 3)))
+    rng = np.random.default_rng(0)
+    batch = {"x": rng.normal(size=(4, 2)), "t": np.eye(3)[[0, 1, 2, 0]]}
+    theta = objective.init("glorot", seed=0)
+    at = objective.linearize(theta, batch, engine="numpy")
+    file = tmp_path_factory.mktemp("cuts") / "player.html"
+    rop.play(at, "ggnvp", theta, path=file)
+    return file, rop.cuts(objective, theta, batch)
+
+
+def test_the_cut_moves_and_the_table_and_picture_follow(browser, squashed):
+    file, cuts = squashed
+    opened(browser, file)
+    rows = browser.find_elements("css selector", "#cut tbody tr")
+    shown = [[cell.text for cell in row.find_elements("css selector", "th, td")] for row in rows]
+    assert shown == [list(row) for row in cuts.rows()]
+    places = []
+    for number, cut in enumerate(cuts):
+        click(browser, f'#cut-buttons [data-cut="{number}"]')
+        pressed = browser.find_elements("css selector", '#cut-buttons [aria-pressed="true"]')
+        assert [button.text for button in pressed] == [cut.name]
+        assert rows[number].get_attribute("class") == "now"
+        drawn = browser.find_elements("css selector", "#eigenvalues .minus, #eigenvalues .plus")
+        assert len(drawn) == 2 * len(cut.eigenvalues)
+        negative = browser.find_elements("css selector", "#eigenvalues .minus")
+        size = np.abs(np.concatenate([cut.eigenvalues, np.linalg.eigvalsh(cut.H)])).max()
+        both = np.concatenate([cut.eigenvalues, np.linalg.eigvalsh(cut.H)])
+        assert len(negative) == (both < -1e-10 * size).sum()
+        beyond = browser.find_elements("css selector", "#graph .beyond")
+        names = {group.get_attribute("data-node") for group in beyond}
+        assert names == {"x3": {"z", "t", "L"}, "z": {"t", "L"}, "L": set()}[cut.name]
+        line = browser.find_element("css selector", "#graph .cut")
+        places.append(float(line.get_attribute("x1")))
+        said = text(browser, "#cut-said")
+        assert said.startswith(f"F ends at {cut.name}")
+        assert ("not PSD" in said) == (not cut.convex)
+    assert places == sorted(set(places))
+    assert "CG may meet negative curvature" in cut_said(browser, 0)
+
+
+def cut_said(browser, number):
+    click(browser, f'#cut-buttons [data-cut="{number}"]')
+    return text(browser, "#cut-said")
+
+
+def test_the_address_keeps_the_cut(browser, squashed):
+    file, _ = squashed
+    opened(browser, file)
+    assert browser.current_url.endswith("player.html")
+    click(browser, '#cut-buttons [data-cut="0"]')
+    assert browser.current_url.endswith("/1,1/x3")
+    address = browser.current_url.split("#")[1]
+    opened(browser, file, f"#{address}")
+    assert text(browser, "#cut-said").startswith("F ends at x3.")
+    click(browser, '#cut-buttons [data-cut="1"]')
+    assert browser.current_url.endswith("/1,1")
+
+
+def test_a_net_too_large_for_matrices_says_so_in_place_of_the_cuts(browser, tmp_path):
+    at, v = layers(30, 20, 5)
+    rop.play(at, "ggnvp", v, path=tmp_path / "large.html")
+    opened(browser, tmp_path / "large.html")
+    assert text(browser, "#cutting").startswith("Not shown: makes matrices, so n and the outputs")
+    assert not browser.find_elements("css selector", "#cut button")
+    beyond = browser.find_elements("css selector", "#graph .beyond")
+    assert {group.get_attribute("data-node") for group in beyond} == {"t", "L"}
+
+
+@pytest.mark.parametrize("width, height", [(1280, 900), (390, 844)])
+def test_the_first_screen_says_why_gv_has_one_term(browser, file, width, height):
+    """The reason, the line of both products with Hv's term in grey, and what grey means."""
+    opened(browser, file, "", width, height)
+    end = browser.execute_script(
+        "return document.querySelector('footer').getBoundingClientRect().y"
+    )
+    for selector in ("#formula", "#reason", "#listing .key .out", "#listing li.now .out"):
+        element = browser.find_element("css selector", selector)
+        place = browser.execute_script(
+            "const r = arguments[0].getBoundingClientRect();"
+            "const on = document.elementFromPoint(r.x + 5, r.y + r.height / 2);"
+            "return [r.top, r.bottom, r.right, arguments[0].contains(on)]", element
+        )  # fmt: skip
+        assert place[0] >= 0 and place[1] <= end and place[2] <= width and place[3], selector
+
+
 @pytest.mark.parametrize("width, height", [(1280, 900), (390, 844)])
 def test_nothing_lies_beside_the_page(browser, file, width, height):
     opened(browser, file, "#hvp/25/1,1", width, height)
@@ -182,7 +461,7 @@ def test_nothing_lies_beside_the_page(browser, file, width, height):
 def test_axe_finds_nothing_serious(browser, file, scheme):
     found = find_spec("axe_selenium_python")
     if found is None:
-        pytest.skip("axe-selenium-python is not installed")
+        pytest.skip("no axe: pip install axe-selenium-python")
     axe = Path(found.origin).parent / "node_modules" / "axe-core" / "axe.min.js"
     feature = {"name": "prefers-color-scheme", "value": scheme}
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})

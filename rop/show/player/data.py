@@ -29,6 +29,7 @@ from rop.show.listing import (
 )
 from rop.show.pictures.boxes import Box, boxes_of, folded
 from rop.show.pictures.layout import layered
+from rop.show.player.cutting import cutting
 from rop.show.player.tables import Tables
 from rop.show.player.words import SWEEPS, Words
 
@@ -76,6 +77,7 @@ def data_of(at: Linearization, product: str, traces: dict[str, Trace]) -> Json:
     return {
         "cases": traces[product].cases,
         "graph": _graph(objective),
+        "cutting": cutting(at, objective, programs_of(objective).names),
         "tables": tables.made,
         "terms": terms.made,
         "products": products,
@@ -319,6 +321,7 @@ def _graph(objective: Objective) -> Json:
         "width": round(96 * layout.width, 1),
         "height": round(96 * layout.height, 1),
         "hidden": len(boxes) - sum(box.kind != "folded" for box in shown),
+        "F": [box.name for box in shown if not box.beyond],
         "cut": None if layout.cut is None else [round(96 * part, 1) for part in layout.cut],
         "boxes": [
             {

@@ -22,13 +22,6 @@ function makeGraph(graph, pin, hover) {
   const arrow = svg("marker", { id: "arrow", viewBox: "0 0 8 8", refX: 8, refY: 4, markerWidth: 6, markerHeight: 6, orient: "auto-start-reverse" },
     svg("path", { d: "M0 0 L8 4 L0 8 z", fill: "context-stroke" }));
   picture.append(svg("defs", {}, arrow));
-  if (graph.cut) {
-    const [x, top, bottom] = graph.cut;
-    picture.append(svg("line", { class: "cut", x1: x, x2: x, y1: top - 10, y2: bottom + 10 }));
-    for (const [name, side] of [["F", -12], ["L", 12]]) {
-      picture.append(svg("text", { class: "side", x: x + side, y: top - 14 }, name));
-    }
-  }
   for (const edge of graph.edges) {
     const line = svg("polyline", { points: edge.points.map((point) => point.join(",")).join(" "), "data-source": edge.source });
     if (edge.target !== null) {
@@ -59,6 +52,7 @@ function makeGraph(graph, pin, hover) {
     group.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && hover(null));
     picture.append(group);
   });
+  picture.append(svg("line", { class: "cut" }), svg("text", { class: "side" }, "F"), svg("text", { class: "side" }, "L"));
   return picture;
 }
 

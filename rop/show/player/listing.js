@@ -1,8 +1,12 @@
 // The listing: a line for each value, a part of it for each step; what the product leaves out is grey.
 
-function makeListing(product, terms, go) {
+function makeListing(product, terms, cases, go) {
   const own = new Map(product.steps.map((step, number) => [step.term, number]));
   const made = document.createDocumentFragment();
+  const said = [`* elementwise, Σ over the ${cases} cases`];
+  if (product.listing.some(([id]) => !own.has(id))) said.unshift(element("span", { class: "out" }, "grey: only in Hv"), " · ");
+  if (product.listing.some(([id]) => own.has(id) && terms[id].curvature)) said.unshift(element("span", { class: "curvature" }, "red: curvature rules, not in Gv"), " · ");
+  made.append(element("p", { class: "key" }, ...said));
   for (const [once, heading] of [[true, "once for each θ and batch"], [false, "for each product"]]) {
     const list = element("ol");
     let line = null;

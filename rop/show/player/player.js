@@ -10,7 +10,7 @@ for (const product of DATA.products) {
   total += product.steps.length;
 }
 
-const state = { at: DATA.start, cell: [0, 0], pinned: null, hovered: null, predict: false, known: new Set() };
+const state = { at: DATA.start, cell: [0, 0], pinned: null, hovered: null, predict: false, known: new Set(), cut: DATA.cutting.own ?? null, about: "step" };
 const listings = new Map();
 let playing = null;
 
@@ -24,13 +24,14 @@ function where(at) {
 }
 
 function change(changes) {
-  Object.assign(state, changes);
+  Object.assign(state, { about: "step" }, changes);
   const { product, index, step } = where(state.at);
   const result = DATA.tables[step.result];
   if (numberAt(result, ...state.cell) === undefined) state.cell = [0, 0];
   draw(state);
   try {
-    history.replaceState(null, "", `#${product.name}/${index + 1}/${state.cell.map((i) => i + 1).join(",")}`);
+    const cut = state.cut === (DATA.cutting.own ?? null) ? "" : `/${encodeURIComponent(DATA.cutting.cuts[state.cut].name)}`;
+    history.replaceState(null, "", `#${product.name}/${index + 1}/${state.cell.map((i) => i + 1).join(",")}${cut}`);
   } catch {
     // A frame in a notebook has no address.
   }
@@ -119,7 +120,7 @@ function draw(now) {
   $("note").textContent = index === last - 1 && product.left > 0
     ? `The first ${last} steps are here; ${product.left} more follow. rop.step has them all.` : "";
 
-  if (!listings.has(number)) listings.set(number, makeListing(product, DATA.terms, (i) => goTo(STARTS[number] + i)));
+  if (!listings.has(number)) listings.set(number, makeListing(product, DATA.terms, DATA.cases, (i) => goTo(STARTS[number] + i)));
   const listing = $("listing");
   if (listing.dataset.product !== String(number)) {
     const shown = listings.get(number);
@@ -132,6 +133,13 @@ function draw(now) {
   const focus = now.hovered ?? now.pinned ?? term.owner;
   drawGraph(picture, product.values, index + 1, term.node, now.pinned, step.sweep.endsWith("reverse"));
   drawStep(term, step, before, now, hides);
+  const { cutting } = DATA;
+  if (cutting.cuts.length) {
+    drawCuts($("cutting"), cutting, now.cut);
+    drawCut(picture, DATA.graph, cutting.cuts[now.cut], now.cut === cutting.own);
+  } else {
+    drawCut(picture, DATA.graph, { F: DATA.graph.F }, true);
+  }
   drawNode(product, index + 1, focus, hides ? step.result : null, now.pinned);
 
   $("slider").max = last;
@@ -142,7 +150,7 @@ function draw(now) {
   $("next").disabled = $("last").disabled = index === last - 1;
   $("predict").checked = now.predict;
   if (playing === null || Number($("speed").value) >= 1500) {
-    $("live").textContent = `${product.short}, step ${index + 1} of ${last}: ${formula}. ${step.reason}`;
+    $("live").textContent = now.about === "cut" ? cutting.cuts[now.cut].said : `${product.short}, step ${index + 1} of ${last}: ${formula}. ${step.reason}`;
   }
 }
 
@@ -165,7 +173,7 @@ function drawStep(term, step, before, now, hides) {
   const line = terms && result.numbers.length
     ? written(term, terms, operands, before, result, row, column, hides)
     : "This step is a function that is not written out cell by cell.";
-  $("written").replaceChildren(line, element("span", { class: "hint" }, "  Choose a cell of the result to see its sum."));
+  $("written").replaceChildren(line, element("span", { class: "hint" }, "  Choose a cell of the result to see where it comes from."));
   drawGuess(term, result, now, hides);
 }
 
@@ -216,12 +224,16 @@ function drawNode(product, position, name, hidden, pinned) {
 }
 
 function fromAddress() {
-  const [name, step, cell] = decodeURIComponent(location.hash.slice(1)).split("/");
+  const [name, step, cell, ...cut] = decodeURIComponent(location.hash.slice(1)).split("/");
   const number = DATA.products.findIndex((product) => product.name === name);
   const index = Number(step) - 1;
   if (number < 0 || !(index >= 0 && index < DATA.products[number].steps.length)) return false;
   const places = (cell ?? "1,1").split(",").map((part) => Number(part) - 1);
-  change({ at: STARTS[number] + index, cell: places.length === 2 ? places : [0, 0] });
+  const chosen = DATA.cutting.cuts.findIndex((one) => one.name === cut.join("/"));
+  change({
+    at: STARTS[number] + index, cell: places.length === 2 ? places : [0, 0],
+    cut: chosen < 0 ? DATA.cutting.own ?? null : chosen,
+  });
   return true;
 }
 
@@ -232,7 +244,11 @@ $("graph").append(picture);
 $("legend").append(
   ...[["a", "value"], ["Ra", "its change along v"], ["da", "adjoint"], ["Rda", "the adjoint's change along v"]]
     .flatMap(([kind, meaning]) => [element("span", { class: `dot ${kind}` }), `${kind}: ${meaning}`]),
+  element("span", { class: "dot none" }), "not computed yet",
   ...(DATA.graph.hidden ? [` · ${DATA.graph.hidden} nodes not shown`] : []));
+
+$("cutting").append(...(DATA.cutting.cuts.length
+  ? makeCuts(DATA.cutting, (number) => change({ cut: number, about: "cut" })) : [DATA.cutting.note]));
 
 DATA.products.forEach((product, number) => {
   const button = element("button", { type: "button", "data-number": number, title: `${product.title} (${number + 1})` }, product.short);

@@ -15,7 +15,7 @@ from rop.objective.linearization import Linearization
 from rop.objective.recording import Trace
 from rop.show.player.data import companions, data_of, encoded
 
-_SCRIPTS = ("numbers.js", "graph.js", "listing.js", "player.js")
+_SCRIPTS = ("numbers.js", "graph.js", "listing.js", "cuts.js", "player.js")
 
 
 class Player:

@@ -96,25 +96,27 @@ class Words:
     def _r_reverse(self, step: Step) -> str:
         own, still = _term(step), _still(step)
         line = f"R of the line {step.target.name.removeprefix('R')} = {_term(step, before_R=True)}."
-        second = " + ".join(_term(other) for other in self._second if _beside(step, other))
+        second = " + ".join(_second(step, other) for other in self._second if _beside(step, other))
+        if isinstance(step.node.op, Elementwise):
+            line = f"{line[:-1]}, where s' is {_op(step)}'."
         if second and self._product == "hvp":
             return (
                 f"{line} It is a product, and both factors change as θ moves along v. So the "
-                f"product rule gives two terms: {own} where {still} stays fixed, and {second} "
-                f"where {still} changes. This is the first."
+                f"product rule gives two terms. This is the first, {own}, where {still} stays "
+                f"fixed. The second, where {still} changes, is {second}."
             )
         if second and step.node in self._F:
             return (
                 f"{line} Gv has one term, {own}: it takes F as linear in θ (sec. 6), so {still} "
                 f"is a constant. In Hv {still} changes as θ moves along v, and the product rule "
-                f"adds a second term: {second}, grey in the listing."
+                f"adds a second term, which is grey: {second}."
             )
         if isinstance(step.node.op, Bilinear):
             return f"{line} {still} does not change with θ, so there is one term, in Hv as in Gv."
         return f"{line} It is linear in the adjoint, so there is one term, in Hv as in Gv."
 
     def _curvature(self, step: Step) -> str:
-        moving = _listed([value for value in step.operands if value.per_direction])
+        moving = _moving(step)
         if isinstance(step.node.op, Elementwise):
             what = f"{_op(step)}' changes as its input moves, by {_op(step)}'' times {moving}"
         else:
@@ -133,6 +135,20 @@ def _op(step: Step) -> str:
 def _beside(step: Step, other: Step) -> bool:
     """Whether two steps add to one value by rules of one node."""
     return step.node is other.node and step.target.name == other.target.name
+
+
+def _second(step: Step, other: Step) -> str:
+    """The second term of a product's R; of an elementwise op also where it comes from."""
+    if not isinstance(step.node.op, Elementwise):
+        return _term(other)
+    slope, adjoint = _still(step), _moving(step).removeprefix("R")
+    bend = "s''" + slope.removeprefix("s'")
+    written = f"{bend} * {_moving(other)} * {adjoint}"
+    return f"R{{{slope}}} * {adjoint} = {written}, in the listing {_term(other)}"
+
+
+def _moving(step: Step) -> str:
+    return _listed([value for value in step.operands if value.per_direction])
 
 
 def _still(step: Step) -> str:
