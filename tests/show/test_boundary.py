@@ -62,7 +62,13 @@ def test_cut_at_the_probabilities_the_ggn_is_the_empirical_fisher():
 def test_the_table_and_the_picture(tmp_path):
     found, at, _ = cuts_of(*LOSSES["softmax"][:2])
     text, html = str(found), found._repr_html_()
-    for cell in ("z = add", "‖G - H‖/‖H‖", f"{found['p'].distance:.3g}"):
+    for cell in (
+        "z = add",
+        "p = softmax",
+        "L = SoftmaxCrossEntropy",
+        "‖G - H‖/‖H‖",
+        f"{found['p'].distance:.3g}",
+    ):
         assert cell in text and cell in html
     assert html.count("<tr>") == 1 + len(found) + 1 and len(repr(found)) < 80
     figure = rop.plot.cuts(found)
@@ -70,6 +76,8 @@ def test_the_table_and_the_picture(tmp_path):
     assert ticks == ["z", "p", "L", "H"]
     heights = figure.axes[0].collections[0].get_offsets()[:, 1]
     assert np.allclose(heights, found["z"].eigenvalues)
+    low, high = figure.axes[0].get_ylim()
+    assert low < np.linalg.eigvalsh(found[0].H).min() and found["p"].eigenvalues.max() < high
     rop.plot.cuts(found, tmp_path / "cuts.svg")
     assert (tmp_path / "cuts.svg").stat().st_size > 1000
 

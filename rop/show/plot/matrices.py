@@ -117,12 +117,16 @@ def cuts(found: Cuts, path: str | Path | None = None) -> Figure:
         colours = np.where(eigenvalues < -1e-10 * np.abs(eigenvalues).max(), VERMILLION, BLUE)
         ax.scatter(np.full(len(eigenvalues), i), eigenvalues, c=colours, marker="_", s=300)
     ax.axhline(0.0, color=GREY, linewidth=0.8)
-    scale = float(np.abs(H).max()) or 1.0
-    ax.set_yscale("symlog", linthresh=1e-4 * scale)
+    every = np.concatenate([eigenvalues for _, eigenvalues in columns])
+    scale = float(np.abs(every).max()) or 1.0
+    ax.set_yscale("symlog", linthresh=1e-4 * scale, linscale=0.5)
+    ax.set_ylim(min(2.0 * every.min(), -1e-4 * scale), 2.0 * scale)
+    # The numbers beside 0 would be written across it.
+    ax.set_yticks([y for y in ax.get_yticks() if not 0.0 < abs(y) < 2e-4 * scale])
     ax.set_xticks(range(len(columns)), [name for name, _ in columns])
     ax.set_xlim(-0.6, len(columns) - 0.4)
-    title = "Eigenvalues of G by the outputs of F, with ‖G - H‖ / ‖H‖ below; negative ones red"
-    label(ax, title, "outputs of F", "eigenvalue (f per unit of θ squared)")
+    title = "Eigenvalues of G and H; negative ones red"
+    label(ax, title, "outputs of F, and ‖G - H‖ / ‖H‖", "eigenvalue (f per unit of θ squared)")
     return save(figure, path)
 
 
