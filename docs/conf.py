@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from docutils.utils.math import MathError
 from docutils.utils.math.latex2mathml import tex2mathml
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.util import logging
 from sphinx.util.osutil import relative_uri
 
 import rop
@@ -86,10 +88,13 @@ html_sidebars = {"docs/index": []}
 def formula(translator: Any, node: nodes.math | nodes.math_block) -> None:
     """Write a formula as MathML, which browsers show without a script."""
     text = node.astext()
-    block = isinstance(node, nodes.math_block)
-    if tag := re.search(r"\\tag\{(\d+)\}", text):
-        text = text.replace(tag[0], rf"\qquad \text{{({tag[1]})}}")
-    translator.body.append(tex2mathml(text, as_block=block))
+    # What docutils does not know: \tag{3}, \frac12 and \dots.
+    text = re.sub(r"\\tag\{(\w+)\}", r"\\qquad \\text{(\1)}", text)
+    text = re.sub(r"frac(\d)(\d)", r"frac{\1}{\2}", text).replace(r"\dots", r"\ldots")
+    try:
+        translator.body.append(tex2mathml(text, as_block=isinstance(node, nodes.math_block)))
+    except MathError as error:
+        logging.getLogger(__name__).warning("%s: %s", text, error, location=node)
     raise nodes.SkipNode
 
 

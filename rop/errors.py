@@ -5,19 +5,42 @@ from contextlib import contextmanager
 
 
 class RopError(Exception):
-    """Base of every error that rop raises on purpose."""
+    """Base of every error that rop raises on purpose.
+
+    >>> try:
+    ...     rop.data("x", 3) + rop.data("y", 2)
+    ... except rop.RopError as error:
+    ...     print(type(error).__name__)
+    RopValueError
+    """
 
 
 class RopValueError(RopError, ValueError):
-    """An argument has the right type but a value, shape or name that does not fit."""
+    """An argument has the right type but a value, shape or name that does not fit.
+
+    >>> rop.param("W", (3, 2)) @ rop.data("x", 3)
+    Traceback (most recent call last):
+        ...
+    rop.errors.RopValueError: matrix @ vector: expected a vector of length 2, got shapes ...
+    """
 
 
 class RopTypeError(RopError, TypeError):
-    """An argument has a type or dtype that does not fit."""
+    """An argument has a type or dtype that does not fit.
+
+    >>> rop.data("x", 2.5)
+    Traceback (most recent call last):
+        ...
+    rop.errors.RopTypeError: shape of 'x' must be an int or a tuple, got 2.5
+    """
 
 
 class RopMemoryError(RopError, MemoryError):
-    """A memory plan is larger than the memory of the machine."""
+    """A memory plan is larger than the memory of the machine.
+
+    >>> issubclass(rop.RopMemoryError, MemoryError)
+    True
+    """
 
 
 class RopFileError(RopError, OSError):

@@ -68,6 +68,13 @@ class Node(Displayed):
         Whether it is data made of integers, as `rop.take` reads positions from.
     line : str
         Where in the user's own file it was built.
+
+    Examples
+    --------
+    >>> W, x = rop.param("W", (3, 2)), rop.data("x", 2)
+    >>> y = rop.tanh(W @ x).named("y")
+    >>> y, y.shape, y.per_case, y.parents
+    (<tanh y: shape (3,)>, (3,), True, (<matvec: shape (3,)>,))
     """
 
     __slots__ = (
@@ -267,6 +274,12 @@ def data(
     ------
     RopTypeError, RopValueError
         If the name is not an identifier or the shape not one of positive integers.
+
+    Examples
+    --------
+    >>> x, t = rop.data("x", 784), rop.data("t")
+    >>> x, t.shape, x.per_case
+    (<data x: shape (784,)>, (), True)
     """
     if dtype not in (float, int):
         raise RopTypeError(f"data {name!r}: dtype must be float or int, got {dtype!r}")
@@ -292,6 +305,12 @@ def param(name: str, shape: int | Iterable[int] = ()) -> Node:
     ------
     RopTypeError, RopValueError
         If the name is not an identifier or the shape not one of positive integers.
+
+    Examples
+    --------
+    >>> W, b = rop.param("W", (300, 784)), rop.param("b", 300)
+    >>> (W @ rop.data("x", 784) + b).shape
+    (300,)
     """
     return Node(None, (), _checked_shape(name, shape), "param", _checked_name(name))
 
@@ -314,6 +333,12 @@ def constant(values: ArrayLike) -> Node:
     ------
     RopTypeError, RopValueError
         If the values are not real numbers, or not finite.
+
+    Examples
+    --------
+    >>> c = rop.constant([1.0, 2.0])
+    >>> c, c.constant
+    (<constant: shape (2,)>, array([1., 2.]))
     """
     try:
         given = np.asarray(values)

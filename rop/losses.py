@@ -162,7 +162,16 @@ class TableLoss(Loss):
 
 
 class SquaredError(TableLoss):
-    """L(z) = ½ ‖z - t‖²,  ∇L = z - t,  L'' = I."""
+    """L(z) = ½ ‖z - t‖²,  ∇L = z - t,  L'' = I.
+
+    >>> z, t = rop.param("z", 2), rop.data("t", 2)
+    >>> at = rop.Objective(z, rop.SquaredError(t)).linearize([1.0, 3.0], {"t": [[0.0, 1.0]]})
+    >>> at.value, at.loss_gradient()
+    (2.5, array([[1., 2.]]))
+    >>> at.H.matrix()
+    array([[1., 0.],
+           [0., 1.]])
+    """
 
     def p(self, emit: Emit, a: State, z: Node) -> Value:
         """The predictions are the outputs."""
@@ -190,6 +199,14 @@ class SigmoidCrossEntropy(TableLoss):
     """L(z) = -Σ t log p + (1 - t) log(1 - p),  ∇L = p - t,  L'' = diag(p(1 - p)).
 
     p = 1/(1 + exp(-z)); targets lie in [0, 1].
+
+    >>> z, t = rop.param("z", 2), rop.data("t", 2)
+    >>> at = rop.Objective(z, rop.SigmoidCrossEntropy(t)).linearize([0.0, 2.0], {"t": [[0.0, 1.0]]})
+    >>> at.value, at.loss_gradient()
+    (0.8200..., array([[ 0.5       , -0.1192...]]))
+    >>> at.H.matrix()
+    array([[0.25      , 0.        ],
+           [0.        , 0.1049...]])
     """
 
     link = "sigmoid"
@@ -232,6 +249,14 @@ class SoftmaxCrossEntropy(TableLoss):
     Targets are distributions: not negative, with sum 1 over the last axis, such as one-hot vectors
     (erratum M30). Where a weight is 0, anything goes. If t is data, a batch may hold labels for it:
     integers from 0 to the number of classes - 1, of the shape without the last axis.
+
+    >>> z, t = rop.param("z", 2), rop.data("t", 2)
+    >>> at = rop.Objective(z, rop.SoftmaxCrossEntropy(t)).linearize([0.0, 2.0], {"t": [[0.0, 1.0]]})
+    >>> at.value, at.loss_gradient()
+    (0.1269..., array([[ 0.1192..., -0.1192...]]))
+    >>> at.H.matrix()
+    array([[ 0.1049..., -0.1049...],
+           [-0.1049...,  0.1049...]])
     """
 
     link = "softmax"

@@ -61,7 +61,7 @@ def mlp(sizes: Sequence[int], activation: Activation = "tanh") -> tuple[Node, No
 
     Examples
     --------
-    >>> x, z = mlp([784, 300, 10])
+    >>> x, z = rop.nets.mlp([784, 300, 10])
     >>> x.shape, z.shape
     ((784,), (10,))
     """
@@ -99,7 +99,7 @@ def autoencoder(sizes: Sequence[int], activation: Activation = "sigmoid") -> tup
 
     Examples
     --------
-    >>> x, z = autoencoder([784, 400, 200, 100, 50, 25, 6])
+    >>> x, z = rop.nets.autoencoder([784, 400, 200, 100, 50, 25, 6])
     >>> x.shape == z.shape
     True
     """
@@ -140,7 +140,7 @@ def lenet(activation: Activation = "relu", pool: str = "max") -> tuple[Node, Nod
 
     Examples
     --------
-    >>> x, z = lenet()
+    >>> x, z = rop.nets.lenet()
     >>> x.shape, z.shape
     ((1, 28, 28), (10,))
     """
@@ -203,7 +203,7 @@ def rnn(
 
     Examples
     --------
-    >>> x, z, h = rnn([2, 100, 1], steps=50, at=-1)
+    >>> x, z, h = rop.nets.rnn([2, 100, 1], steps=50, at=-1)
     >>> x.shape, z.shape, len(h)
     ((50, 2), (1,), 50)
     """

@@ -254,6 +254,7 @@ class HFClassifier(ClassifierMixin, HFEstimator):  # type: ignore[misc]
     --------
     >>> from sklearn.datasets import load_iris
     >>> X, y = load_iris(return_X_y=True)
+    >>> from rop.sklearn import HFClassifier
     >>> HFClassifier(random_state=0).fit(X, y).score(X, y) > 0.95
     True
     """
@@ -358,6 +359,7 @@ class HFRegressor(MultiOutputMixin, RegressorMixin, HFEstimator):  # type: ignor
     Examples
     --------
     >>> X = np.linspace(-3, 3, 200)[:, None]
+    >>> from rop.sklearn import HFRegressor
     >>> HFRegressor(10, random_state=0).fit(X, np.sin(X[:, 0])).score(X, np.sin(X[:, 0])) > 0.99
     True
     """

@@ -1,9 +1,12 @@
 """The reference lists what is public: no name becomes public, or goes, unnoticed."""
 
+import doctest
 import re
 from pathlib import Path
 from types import ModuleType
 
+import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 
 import rop
@@ -59,3 +62,45 @@ def test_the_pages_list_every_public_name_once():
 def test_completion_offers_the_public_names_alone(module):
     assert dir(module) == sorted(module.__all__)
     assert all(hasattr(module, name) for name in module.__all__ if name != "sklearn")
+
+
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+def value_of(name):
+    value = rop
+    for part in name.split(".")[1:]:
+        value = getattr(value, part)
+    return value
+
+
+def examples(name):
+    """The doctests of a name and of its methods."""
+    found = doctest.DocTestFinder(exclude_empty=True).find(
+        value_of(name), name, module=False, globs={"np": np, "rop": rop}
+    )
+    return [test for test in found if test.examples]
+
+
+# Values, not functions or classes, have no docstring that `help` could show.
+SHOWN = [
+    # PyTorch takes seconds to import.
+    pytest.param(name, marks=[pytest.mark.ci] * ("torch" in name))
+    for name in documented()
+    if callable(value_of(name))
+]
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
+@pytest.mark.parametrize("name", SHOWN)
+def test_every_name_has_an_example_that_runs(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = examples(name)
+    assert name in [test.name for test in found], f"{name} has no example"
+    for test in found:
+        for library in re.findall(r"^import (torch|jax)", test.docstring or "", re.MULTILINE):
+            pytest.importorskip(library)
+        said = []
+        failed = doctest.DocTestRunner(optionflags=FLAGS).run(test, out=said.append).failed
+        assert not failed, "".join(said)
+    plt.close("all")

@@ -26,6 +26,15 @@ def from_torch(function: Callable[..., Any], device: str = "cpu") -> Function:
     -------
     callable
         The same of NumPy arrays; what it returns keeps the tensor's dtype.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from rop.checking import from_torch
+    >>> cosine = from_torch(torch.cos)
+    >>> report = rop.check_products(np.ones(3), gradient=cosine, hvp=lambda x, v: -np.sin(x) * v)
+    >>> report.products["hvp"].verdict
+    'pass'
     """
     import torch
 
@@ -49,6 +58,15 @@ def from_jax(function: Callable[..., Any]) -> Function:
     -------
     callable
         The same of NumPy arrays.
+
+    Examples
+    --------
+    >>> import jax
+    >>> from rop.checking import from_jax
+    >>> cosine = from_jax(jax.numpy.cos)
+    >>> report = rop.check_products(np.ones(3), gradient=cosine, hvp=lambda x, v: -np.sin(x) * v)
+    >>> report.products["hvp"].verdict
+    'pass'
     """
     import jax
 

@@ -47,6 +47,18 @@ class Part:
         Relative to the block's own norm.
     ratio : float
         Projection of the product on the true one, 1 if right.
+
+    Examples
+    --------
+    >>> theta = {"a": np.ones(2), "b": np.ones(2)}
+    >>> report = rop.check_products(
+    ...     theta,
+    ...     gradient=lambda p: {"a": np.cos(p["a"]), "b": np.cos(p["b"])},
+    ...     hvp=lambda p, v: {"a": -np.sin(p["a"]) * v["a"], "b": -2 * np.sin(p["b"]) * v["b"]},
+    ... )
+    >>> parts = report.products["hvp"].worst.parts
+    >>> {block: (part.verdict, round(part.ratio, 6)) for block, part in parts.items()}
+    {}
     """
 
     verdict: Verdict
@@ -76,6 +88,13 @@ class Comparison:
         Block -> `Part`, for products that live in θ's space.
     vector, product, truth : arrays
         The direction and both sides.
+
+    Examples
+    --------
+    >>> report = rop.check_products(np.ones(2), gradient=np.cos, hvp=lambda x, v: -np.sin(x) * v)
+    >>> worst = report.products["hvp"].worst
+    >>> worst.verdict, worst.error < 1e-9
+    ('pass', True)
     """
 
     theta: int
@@ -120,6 +139,13 @@ class ProductReport:
         Everything wrong with it apart from its numbers against an oracle.
     diagnosis : tuple of str
         What the numbers look like, where they are wrong.
+
+    Examples
+    --------
+    >>> report = rop.check_products(np.ones(2), gradient=np.cos, hvp=lambda x, v: -np.sin(x) * v)
+    >>> product = report.products["hvp"]
+    >>> product.verdict, product.worst.error < 1e-9
+    ('pass', True)
     """
 
     name: str

@@ -51,6 +51,15 @@ def torch_functions(
     ------
     RopValueError, RopTypeError
         If the module has no parameters, is no module, or the mode is unknown.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from rop.checking import torch_functions
+    >>> module, x, t = torch.nn.Linear(2, 1).double(), torch.eye(2).double(), torch.ones(2, 1)
+    >>> functions = torch_functions(module, torch.nn.functional.mse_loss, x, t.double())
+    >>> rop.check_products(**functions).products["gradient"].verdict
+    'pass'
     """
     import torch
 
@@ -115,6 +124,14 @@ def jax_functions(
     ------
     RopValueError
         If the mode is unknown.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> from rop.checking import jax_functions
+    >>> functions = jax_functions(lambda p: jnp.sum(jnp.sin(p["w"]) ** 2), {"w": np.ones(3)})
+    >>> rop.check_products(**functions).products["hvp"].verdict
+    'pass'
     """
     import jax
     import numpy as np

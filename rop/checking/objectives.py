@@ -76,6 +76,15 @@ def check(
     ------
     RopTypeError, RopValueError
         If θ or the batch do not fit the objective.
+
+    Examples
+    --------
+    >>> x, z = rop.nets.mlp([2, 1])
+    >>> objective = rop.Objective(z, rop.SquaredError(rop.data("t", 1)))
+    >>> batch = {"x": np.eye(2), "t": [[1.0], [0.0]]}
+    >>> report = rop.check(objective, [3.0, 4.0, 0.0], batch)
+    >>> report.verdict, report.ok
+    ('pass', True)
     """
     start = time.perf_counter()
     meter = Meter.of(budget)

@@ -116,6 +116,19 @@ def check_products(
     ------
     RopValueError, RopTypeError
         If an argument does not fit. The functions' own errors are reported.
+
+    Examples
+    --------
+    >>> def hvp(theta, v):
+    ...     return -np.sin(theta) * v
+    >>> def wrong(theta, v):
+    ...     return np.sin(theta) * v
+    >>> theta = np.array([0.3, 1.0, 2.0])
+    >>> rop.check_products(theta, gradient=np.cos, hvp=hvp).products["hvp"].verdict
+    'pass'
+    >>> report = rop.check_products(theta, gradient=np.cos, hvp=wrong)
+    >>> report.products["hvp"].verdict, report.products["hvp"].diagnosis
+    ('fail', ('-1 times the true product: the sign is wrong',))
     """
     start = time.perf_counter()
     meter = Meter.of(budget)

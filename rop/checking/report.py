@@ -73,6 +73,14 @@ class Identity:
     verdict : {"pass", "fail", "inconclusive"}
     error, allowed : float
         Relative.
+
+    Examples
+    --------
+    >>> x, z = rop.nets.mlp([2, 1])
+    >>> objective = rop.Objective(z, rop.SquaredError(rop.data("t", 1)))
+    >>> report = rop.check(objective, [3.0, 4.0, 0.0], {"x": np.eye(2), "t": [[1.0], [0.0]]})
+    >>> [(identity.name, identity.verdict) for identity in report.identities][:2]
+    [('repeated in another order', 'pass'), ('duplicated batch', 'pass')]
     """
 
     name: str
@@ -165,6 +173,14 @@ class Report(Displayed):
     seconds : float
     calls : dict
         Argument name -> number of calls.
+
+    Examples
+    --------
+    >>> report = rop.check_products(np.ones(2), gradient=np.cos, hvp=lambda x, v: -np.sin(x) * v)
+    >>> report.verdict, report.ok, sorted(report.products)
+    ('inconclusive', False, ['gradient', 'hvp'])
+    >>> report.not_checked[0]
+    'Jv (give jvp= to check it)'
     """
 
     verdict: Verdict

@@ -55,7 +55,11 @@ FILES = {
 
 
 class DatasetNotFoundError(RopError, FileNotFoundError):
-    """A data set is neither on this machine nor could it be downloaded."""
+    """A data set is neither on this machine nor could it be downloaded.
+
+    >>> issubclass(rop.datasets.DatasetNotFoundError, rop.RopError)
+    True
+    """
 
 
 @checked
@@ -79,6 +83,11 @@ def fashion_mnist(download: bool = False) -> Dataset:
         If the files are not on this machine and were not, or could not be, downloaded.
     RopValueError
         If a file holds other bytes than Fashion-MNIST's.
+
+    Examples
+    --------
+    >>> clothes = rop.datasets.fashion_mnist()  # doctest: +SKIP
+    >>> clothes.x_train.shape  # doctest: +SKIP
     """
     folder = _folder(download)
     return Dataset(

@@ -30,6 +30,14 @@ class Dataset:
         Height and width of an image.
     source, licence : str
         Where the data come from and under which terms.
+
+    Examples
+    --------
+    >>> digits = rop.datasets.digits()
+    >>> digits.image_shape, len(digits.classes)
+    ((8, 8), 10)
+    >>> sorted(digits.train), digits.test["x"].shape
+    (['t', 'x'], (1797, 64))
     """
 
     name: str
@@ -88,7 +96,7 @@ def one_hot(labels: ArrayLike, classes: Count) -> NDArray[np.float32]:
 
     Examples
     --------
-    >>> one_hot([2, 0], 3)
+    >>> rop.datasets.one_hot([2, 0], 3)
     array([[0., 0., 1.],
            [1., 0., 0.]], dtype=float32)
     """

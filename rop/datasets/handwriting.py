@@ -30,7 +30,7 @@ def digits() -> Dataset:
 
     Examples
     --------
-    >>> data = digits()
+    >>> data = rop.datasets.digits()
     >>> data.x_train.shape, data.t_test.shape
     ((3823, 64), (1797, 10))
     """

@@ -73,6 +73,12 @@ def curves(
     ------
     RopTypeError, RopValueError
         If n is negative or above a million, or there are no curves of this size.
+
+    Examples
+    --------
+    >>> images = rop.datasets.curves(3, size=14)
+    >>> images.shape, images.dtype, bool(images.max() <= 1)
+    ((3, 196), dtype('float32'), True)
     """
     low, high, pen = RECIPES[size]
     points = np.random.default_rng(seed).uniform(low, high, (n, 3, 2)).astype(np.float32)

@@ -275,6 +275,11 @@ def free_memory() -> int:
     -------
     int
         Bytes that were freed.
+
+    Examples
+    --------
+    >>> rop.free_memory() >= 0
+    True
     """
     return sum(one.free() for one in list(_kept))
 

@@ -116,6 +116,12 @@ class Batches(Policy):
     least_work : int
         They then also use so many that cases times parameters are at least this: on small problems
         fewer cases save no time, but spoil the fast convergence at the end.
+
+    Examples
+    --------
+    >>> recipe = rop.hf.Recipe(batches=rop.hf.Batches(curvature=0.25))
+    >>> print(rop.hf.Recipe().diff(recipe))
+    batches.curvature: 0.0625 -> 0.25
     """
 
     gradient: Size = 1.0

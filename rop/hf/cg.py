@@ -83,6 +83,13 @@ def pcg(
         there is a radius and a start.
     RopTypeError
         If an argument has a wrong type or dtype.
+
+    Examples
+    --------
+    >>> A, b = np.diag([1.0, 2.0, 4.0]), np.ones(3)
+    >>> solution = rop.hf.pcg(A, b, residual=1e-10)
+    >>> solution.iterates[-1].x, solution.reason
+    (array([1.  , 0.5 , 0.25]), 'residual')
     """
     if radius < inf and x0 is not None:
         raise RopValueError(

@@ -30,6 +30,15 @@ class Difference:
         The place in the record, such as "cg.q[3]"; "number" where a run is shorter.
     first, second : object
         What stands there in the one and in the other run; None where nothing does.
+
+    Examples
+    --------
+    >>> a = rop.param("a", 2)
+    >>> f = rop.Objective((1 - a[0]) ** 2 + 100 * (a[1] - a[0] ** 2) ** 2)
+    >>> runs = [rop.hf.minimize(f, [-1.2, y], {}, iterations=5) for y in (1.0, 1.1)]
+    >>> found = rop.hf.compare(runs[0].records, runs[1].records)
+    >>> found.iteration, found.field
+    (0, 'f_before')
     """
 
     iteration: int
@@ -60,6 +69,16 @@ def compare(
     -------
     Difference or None
         None if the runs are the same.
+
+    Examples
+    --------
+    >>> a = rop.param("a", 2)
+    >>> f = rop.Objective((1 - a[0]) ** 2 + 100 * (a[1] - a[0] ** 2) ** 2)
+    >>> first = rop.hf.minimize(f, [-1.2, 1.0], {}, iterations=5)
+    >>> second = rop.hf.minimize(f, [-1.2, 1.1], {}, iterations=5)
+    >>> rop.hf.compare(first.records, first.records)
+    >>> print(rop.hf.compare(first.records, second.records))
+    iteration 0, f_before: 24.2000... against 16.4000...
     """
     pairs = zip_longest(only_iterations("first", first), only_iterations("second", second))
     for position, (a, b) in enumerate(pairs):

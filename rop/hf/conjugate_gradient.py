@@ -40,6 +40,12 @@ class ConjugateGradient(Policy):
         With a region this is the method of Steihaug and Toint, which starts from 0 (sec. 8.6).
     downhill : bool
         Take a steepest-descent step if the first direction has no positive curvature.
+
+    Examples
+    --------
+    >>> recipe = rop.hf.Recipe(cg=rop.hf.ConjugateGradient(max_steps=50))
+    >>> print(rop.hf.Recipe().diff(recipe))
+    cg.max_steps: 250 -> 50
     """
 
     max_steps: Steps = 250

@@ -30,9 +30,12 @@ def prerun(records: Iterable[Iteration]) -> tuple[float, float]:
 
     Examples
     --------
-    >>> before = rop.hf.minimize(objective, theta, data, iterations=20)  # doctest: +SKIP
-    >>> sigma, L = rop.hf.prerun(before.records)  # doctest: +SKIP
-    >>> recipe = rop.hf.recipes.adaptive_hf("proof", sigma=sigma, L=L)  # doctest: +SKIP
+    >>> a = rop.param("a", 2)
+    >>> f = rop.Objective((1 - a[0]) ** 2 + 100 * (a[1] - a[0] ** 2) ** 2)
+    >>> run = rop.hf.minimize(f, [-1.2, 1.0], {}, dtype=np.float64, iterations=20)
+    >>> sigma, L = rop.hf.prerun(run.records)
+    >>> round(sigma, 1), round(L, 1)
+    (232.9, 266.1)
     """
     history = list(only_iterations("records", records))
     seen = [it.L_seen for it in history if it.step_norm]

@@ -60,7 +60,12 @@ class Damping(Protocol):
 
 @dataclass(frozen=True)
 class Undamped(Policy):
-    """B̂ = B. λ stays 0; something else must keep the updates in bounds (sec. 8)."""
+    """B̂ = B. λ stays 0; something else must keep the updates in bounds (sec. 8).
+
+    >>> recipe = rop.hf.Recipe(damping=rop.hf.Undamped())
+    >>> print(rop.hf.Recipe().diff(recipe))
+    damping: Tikhonov() -> Undamped()
+    """
 
     lam = 0.0
     mu = 0.0
@@ -114,6 +119,12 @@ class Tikhonov(_Adapted, Identity):
         λ at the first iteration; well chosen if the first ρ is between 0.75 and 0.95.
     rule : LevenbergMarquardt
         How λ is adapted.
+
+    Examples
+    --------
+    >>> recipe = rop.hf.Recipe(damping=rop.hf.Tikhonov(lam=10.0))
+    >>> print(rop.hf.Recipe().diff(recipe))
+    damping.lam: 1.0 -> 10.0
     """
 
     def matrix(self, at: Linearization, mu: float, seed: int, /) -> DampingMatrix:
@@ -141,6 +152,12 @@ class ScaleSensitive(_Adapted):
         p, from 0 (Tikhonov) to 1.
     relative_kappa : float
         κ as a multiple of the mean of diag(G).
+
+    Examples
+    --------
+    >>> recipe = rop.hf.Recipe(damping=rop.hf.ScaleSensitive(lam=10.0))
+    >>> print(rop.hf.Recipe().diff(recipe))
+    damping: Tikhonov() -> ScaleSensitive(lam=10.0)
     """
 
     method: Literal["exact", "chapelle-erhan", "empirical-fisher"] = "exact"
@@ -187,6 +204,12 @@ class Reparameterized(_Adapted):
     ------
     RopValueError
         If there is no Jacobian.
+
+    Examples
+    --------
+    >>> recipe = rop.hf.Recipe(damping=rop.hf.Reparameterized(jacobian=np.exp))
+    >>> print(rop.hf.Recipe().diff(recipe))
+    damping: Tikhonov() -> Reparameterized(jacobian=<ufunc 'exp'>)
     """
 
     jacobian: Callable[[Vector], Jacobian] | None = None
@@ -233,6 +256,12 @@ class Structural(Policy):
     relative : bool
         Whether the strength is λμ, as in the authors' code, where μ is constant and the rule
         for λ scales both; or μ alone, as in the text, adapted by the same rule (erratum M46).
+
+    Examples
+    --------
+    >>> recipe = rop.hf.Recipe(damping=rop.hf.Structural(mu=0.1))
+    >>> print(rop.hf.Recipe().diff(recipe))
+    damping: Tikhonov() -> Structural(mu=0.1)
     """
 
     mu: NotNegative = 1 / 30

@@ -77,6 +77,13 @@ def gltr(
         another shape.
     RopTypeError
         If an argument has a wrong type or dtype.
+
+    Examples
+    --------
+    >>> solution = rop.hf.gltr(np.diag([1.0, 2.0, -4.0]), np.ones(3), radius=1.0)
+    >>> x = solution.iterates[-1].x
+    >>> x.round(4), round(float(np.linalg.norm(x)), 6), solution.reason
+    (array([0.166 , 0.1424, 0.9758]), 1.0, 'boundary')
     """
     b = finite_vector("gltr", "b", b)
     product = as_operator(operator, b.size, "operator")
@@ -176,6 +183,16 @@ class LanczosTrustRegion(Policy):
         The largest dimension of the subspace.
     tolerance : float
         Stop when ‖(A + λP)x - b‖ <= tolerance · ‖b‖.
+
+    Examples
+    --------
+    >>> a = rop.param("a", 2)
+    >>> f = rop.Objective((1 - a[0]) ** 2 + 100 * (a[1] - a[0] ** 2) ** 2)
+    >>> cg, damping = rop.hf.LanczosTrustRegion(), rop.hf.Undamped()
+    >>> recipe = rop.hf.Recipe(cg=cg, damping=damping, curvature="hessian")
+    >>> run = rop.hf.minimize(f, [-1.2, 1.0], {}, recipe, dtype=np.float64)
+    >>> run.message, run.theta.round(6)
+    ('the norm of the gradient is small enough', array([1., 1.]))
     """
 
     warm = False

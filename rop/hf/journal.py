@@ -206,6 +206,16 @@ def repair(folder: str | Path) -> str:
         If there is no good state: θ is lost.
     RopFileError
         If the operating system refuses.
+
+    Examples
+    --------
+    >>> a = rop.param("a", 2)
+    >>> f = rop.Objective((1 - a[0]) ** 2 + 100 * (a[1] - a[0] ** 2) ** 2)
+    >>> run = rop.hf.minimize(f, [-1.2, 1.0], {}, folder="run", iterations=5)
+    >>> with open("run/log.jsonl", "a") as log:
+    ...     size = log.write("half a li")
+    >>> print(rop.hf.repair("run"))
+    the run goes on from iteration 5, the state of state.npz, with the records from iteration 0 on
     """
     folder = Path(folder)
     with file_errors(f"cannot repair {folder}", "check the path and its permissions"):

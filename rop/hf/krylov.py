@@ -41,6 +41,16 @@ class KrylovDescent(Policy):
         The largest number of evaluations of f and ∇f, on the selection's cases.
     floor : float
         The smallest curvature in BFGS's metric, as a fraction of the largest one.
+
+    Examples
+    --------
+    >>> a = rop.param("a", 2)
+    >>> f = rop.Objective((1 - a[0]) ** 2 + 100 * (a[1] - a[0] ** 2) ** 2)
+    >>> cg, damping = rop.hf.KrylovDescent(), rop.hf.Undamped()
+    >>> recipe = rop.hf.Recipe(cg=cg, damping=damping, curvature="hessian")
+    >>> run = rop.hf.minimize(f, [-1.2, 1.0], {}, recipe, dtype=np.float64)
+    >>> run.theta.round(6)
+    array([1., 1.])
     """
 
     warm = True

@@ -26,6 +26,13 @@ def reduction_ratio(f_before: float, f_after: float, q: float) -> float:
     float
         ρ; -inf if f rose or is not a number, where with q > 0 the quotient would be positive
         (erratum M48), and if q = 0.
+
+    Examples
+    --------
+    >>> rop.hf.reduction_ratio(f_before=2.0, f_after=1.5, q=-1.0)
+    0.5
+    >>> rop.hf.reduction_ratio(f_before=2.0, f_after=2.5, q=-1.0)
+    -inf
     """
     if not f_after <= f_before or q == 0:
         return -inf
@@ -47,6 +54,12 @@ class LevenbergMarquardt(Policy):
     model : str
         The denominator of ρ: the "undamped" q of equation 10, or the "damped" one, which favours
         slightly lower λ.
+
+    Examples
+    --------
+    >>> rule = rop.hf.LevenbergMarquardt()
+    >>> [rule.update(1.0, rho) for rho in (0.1, 0.5, 0.9)]
+    [1.5, 1.0, 0.3333...]
     """
 
     poor: float = 1 / 4

@@ -56,6 +56,12 @@ class Armijo(Policy):
         The factor of α between trials.
     trials : int
         The largest number of values of α to try; then the update is rejected, α = 0.
+
+    Examples
+    --------
+    >>> recipe = rop.hf.Recipe(line_search=rop.hf.Armijo(shrink=0.5))
+    >>> print(rop.hf.Recipe().diff(recipe))
+    line_search.shrink: 0.8 -> 0.5
     """
 
     c: Annotated[float, Real(at_least=0, below=1)] = 1e-2
@@ -107,7 +113,12 @@ class Armijo(Policy):
 
 @dataclass(frozen=True)
 class NoLineSearch(Policy):
-    """Take the learning rate as α, also if f rises; only where f is not finite θ stays."""
+    """Take the learning rate as α, also if f rises; only where f is not finite θ stays.
+
+    >>> recipe = rop.hf.Recipe(line_search=rop.hf.NoLineSearch())
+    >>> print(rop.hf.Recipe().diff(recipe))
+    line_search: Armijo() -> NoLineSearch()
+    """
 
     def search(
         self,

@@ -14,7 +14,11 @@ NAME = "lock"
 
 
 class FolderInUseError(RopError):
-    """Another process, or another run of this one, keeps its run in the folder."""
+    """Another process, or another run of this one, keeps its run in the folder.
+
+    >>> issubclass(rop.hf.FolderInUseError, rop.RopError)
+    True
+    """
 
 
 class FolderLock:

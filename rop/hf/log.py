@@ -115,6 +115,15 @@ class Log:
         Recipe, engine, dtype, and what the run belongs to.
     records : list of Iteration
         The iterations.
+
+    Examples
+    --------
+    >>> a = rop.param("a", 2)
+    >>> f = rop.Objective((1 - a[0]) ** 2 + 100 * (a[1] - a[0] ** 2) ** 2)
+    >>> run = rop.hf.minimize(f, [-1.2, 1.0], {}, folder="run", iterations=5)
+    >>> log = rop.hf.read_log("run")
+    >>> log.header.engine, log.header.dtype, len(log.records)
+    ('numba', 'float32', 5)
     """
 
     header: Header
@@ -141,6 +150,15 @@ def read_log(path: str | Path) -> Log:
         If the file is no log, is damaged, or has another format.
     RopFileError
         If it cannot be read.
+
+    Examples
+    --------
+    >>> a = rop.param("a", 2)
+    >>> f = rop.Objective((1 - a[0]) ** 2 + 100 * (a[1] - a[0] ** 2) ** 2)
+    >>> run = rop.hf.minimize(f, [-1.2, 1.0], {}, folder="run", iterations=5)
+    >>> log = rop.hf.read_log("run")
+    >>> len(log.records), log.records[-1].f_after == run.fun
+    (5, True)
     """
     file = Path(path) / LOG if Path(path).is_dir() else Path(path)
     log = read_records(file)

@@ -103,6 +103,12 @@ class Moments(Policy):
     correction : str
         m̂ = m_t/(1 - β₁ᵗ) and v̂ alike at "each" iteration; "none" as in the proof (erratum H9); or
         the "first" one's at all iterations, with m̂ and v̂ kept for m and v, as in the released code.
+
+    Examples
+    --------
+    >>> recipe = rop.hf.Recipe(moments=rop.hf.Moments())
+    >>> print(rop.hf.Recipe().diff(recipe))
+    moments: None -> Moments()
     """
 
     epsilon: Positive = 1e-3
@@ -218,5 +224,10 @@ def conjugate_smoothness(f_x: float, f_y: float, slope: float, distance: NotNega
     -------
     float
         2 (f(y) - f(x) - ⟨g, y - x⟩) / ‖y - x‖²; NaN if y = x.
+
+    Examples
+    --------
+    >>> rop.hf.conjugate_smoothness(f_x=0.0, f_y=1.5, slope=0.0, distance=1.0)  # f(x) = 1.5 x²
+    3.0
     """
     return 2 * (f_y - f_x - slope) / distance**2 if distance else nan

@@ -112,10 +112,13 @@ class HessianFree(Iterator[Iteration]):
 
     Examples
     --------
-    >>> for it in HessianFree(objective, theta, {"x": X, "t": T}):  # doctest: +SKIP
-    ...     print(it)
-    ...     if it.f_after < 1e-3:
+    >>> a = rop.param("a", 2)
+    >>> f = rop.Objective((1 - a[0]) ** 2 + 100 * (a[1] - a[0] ** 2) ** 2)
+    >>> for it in rop.hf.HessianFree(f, [-1.2, 1.0], {}, dtype=np.float64):
+    ...     if it.f_after < 1e-8:
     ...         break
+    >>> it.number, it.f_after < 1e-8
+    (18, True)
     """
 
     @checked

@@ -72,7 +72,12 @@ class Preconditioner(Protocol):
 
 @dataclass(frozen=True)
 class NoPreconditioner(Policy):
-    """P = I, the authors' choice for recurrent nets (sec. 11.2)."""
+    """P = I, the authors' choice for recurrent nets (sec. 11.2).
+
+    >>> recipe = rop.hf.Recipe(preconditioner=rop.hf.NoPreconditioner())
+    >>> print(rop.hf.Recipe().diff(recipe))
+    preconditioner: EmpiricalFisher() -> NoPreconditioner()
+    """
 
     cases: Literal["gradient", "curvature"] = "gradient"
 
@@ -165,6 +170,10 @@ class EmpiricalFisher(DiagonalPower):
 
     On the gradient's cases it comes with the gradient at almost no cost, and no entry is 0 where
     the gradient is not. It ignores structural damping. The parameters are those of `DiagonalPower`.
+
+    >>> recipe = rop.hf.Recipe(preconditioner=rop.hf.EmpiricalFisher(exponent=1.0))
+    >>> print(rop.hf.Recipe().diff(recipe))
+    preconditioner.exponent: 0.75 -> 1.0
     """
 
     def diagonal(self, at: Linearization, seed: int = 0, mu: float = 0.0, /) -> Vector:
@@ -178,6 +187,10 @@ class ExactDiagonal(DiagonalPower):
 
     It cannot be used with structural damping, whose diagonal it does not have. The parameters are
     those of `DiagonalPower`.
+
+    >>> recipe = rop.hf.Recipe(preconditioner=rop.hf.ExactDiagonal())
+    >>> print(rop.hf.Recipe().diff(recipe))
+    preconditioner: EmpiricalFisher() -> ExactDiagonal()
     """
 
     def diagonal(self, at: Linearization, seed: int = 0, mu: float = 0.0, /) -> Vector:
@@ -199,6 +212,12 @@ class ChapelleErhan(DiagonalPower):
         The number of v's to average over, drawn anew at each iteration and for each case.
     distribution : str
         "rademacher" for random signs, which have the smaller variance, or "gaussian".
+
+    Examples
+    --------
+    >>> recipe = rop.hf.Recipe(preconditioner=rop.hf.ChapelleErhan())
+    >>> print(rop.hf.Recipe().diff(recipe))
+    preconditioner: EmpiricalFisher() -> ChapelleErhan()
     """
 
     probes: Count = 1
@@ -247,6 +266,11 @@ class GivenDiagonal(DiagonalPower):
     ----------
     estimate : callable, Linearization -> ndarray, shape (n,)
         The estimate at θ on some cases, l2 included. A log cannot store it, as it is a function.
+
+    Examples
+    --------
+    >>> mine = rop.hf.GivenDiagonal(estimate=lambda at: at.diagonal("exact"))
+    >>> recipe = rop.hf.Recipe(preconditioner=mine)
     """
 
     estimate: Callable[[Linearization], Vector] | None = None

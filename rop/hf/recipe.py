@@ -91,6 +91,13 @@ class Recipe(Policy):
     l2 : float, Ramp or None
         The strength of the weight decay, instead of the objective's own; for example to switch it
         off near the end (sec. 13).
+
+    Examples
+    --------
+    >>> recipe = rop.hf.Recipe().replace(lam=0.1, max_steps=80)
+    >>> print(rop.hf.Recipe().diff(recipe))
+    damping.lam: 1.0 -> 0.1
+    cg.max_steps: 250 -> 80
     """
 
     batches: Batches = field(default_factory=Batches)
@@ -277,6 +284,13 @@ def named(recipe: Recipe | str | None) -> Recipe:
         If there is no recipe of that name.
     RopTypeError
         If it is neither a recipe nor a name.
+
+    Examples
+    --------
+    >>> rop.hf.recipes.named("martens2010").damping.lam
+    45.0
+    >>> sorted(rop.hf.recipes.MAKERS)
+    ['adaptive_hf', 'basic', 'default', 'martens2010', 'momentum2012', 'newton', 'validated2012']
     """
     wanted = Either((Instance(Recipe), OneOf(tuple(MAKERS)), OneOf((None,))))
     check("rop.hf", "recipe", recipe, Annotated[Any, wanted])

@@ -61,6 +61,12 @@ def martens2010(
     -------
     Recipe
         The settings.
+
+    Examples
+    --------
+    >>> recipe = rop.hf.recipes.martens2010(lam=1.0)
+    >>> recipe.damping.lam, recipe.decay, recipe.cg.max_steps
+    (1.0, 0.95, 250)
     """
     return Recipe(
         batches=Batches(curvature=curvature, selection=1.0, seed=None, fewest=1, least_work=0),
@@ -107,6 +113,12 @@ def validated2012(
     -------
     Recipe
         The settings.
+
+    Examples
+    --------
+    >>> recipe = rop.hf.recipes.validated2012(lam=1.0)
+    >>> recipe.selection, recipe.batches.selection_from
+    (Best(schedule=Every(interval=10), by='model'), 'outside')
     """
     return Recipe(
         batches=Batches(
@@ -163,6 +175,14 @@ def momentum2012(
     -------
     Recipe
         The settings.
+
+    Examples
+    --------
+    >>> recipe = rop.hf.recipes.momentum2012(iterations=500)
+    >>> recipe.decay
+    Ramp(first=0.95, last=0.99, begin=250, end=400, geometric=False)
+    >>> recipe.selection
+    LastIterate()
     """
     last, end = iterations - iterations // 5, iterations - 1
     larger = 4 * batch if isinstance(batch, int) else min(4 * batch, 1.0)
@@ -207,6 +227,12 @@ def basic(*, lam: NotNegative = 0.0, max_steps: Count = 250) -> Recipe:
     -------
     Recipe
         The settings.
+
+    Examples
+    --------
+    >>> recipe = rop.hf.recipes.basic()
+    >>> recipe.curvature, recipe.damping, recipe.preconditioner
+    ('hessian', Undamped(), NoPreconditioner(cases='gradient'))
     """
     return Recipe(
         batches=Batches(curvature=1.0, selection=1.0, fewest=1, least_work=0),
@@ -240,6 +266,14 @@ def newton(*, radius: Positive = 1.0, max_steps: Count = 250) -> Recipe:
     -------
     Recipe
         The settings.
+
+    Examples
+    --------
+    >>> a = rop.param("a", 2)
+    >>> f = rop.Objective((1 - a[0]) ** 2 + 100 * (a[1] - a[0] ** 2) ** 2)
+    >>> run = rop.hf.minimize(f, [-1.2, 1.0], {}, rop.hf.recipes.newton(), dtype=np.float64)
+    >>> run.theta.round(6), run.nit
+    (array([1., 1.]), 21)
     """
     return Recipe(
         curvature="hessian",
@@ -309,6 +343,12 @@ def adaptive_hf(
     -------
     Recipe
         The settings.
+
+    Examples
+    --------
+    >>> recipe = rop.hf.recipes.adaptive_hf("proof", sigma=10.0, L=5.0)
+    >>> recipe.moments.of, recipe.moments.xi
+    ('gradient', 20.0)
     """
     code, proof = variant == "released-code", variant == "proof"
     return Recipe(

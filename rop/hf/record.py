@@ -127,6 +127,19 @@ class Iteration:
         Gradients, losses and products of this iteration.
     adaptive : AdaptiveStep or None
         Moments and step sizes of Adaptive HF.
+
+    Examples
+    --------
+    >>> a = rop.param("a", 2)
+    >>> f = rop.Objective((1 - a[0]) ** 2 + 100 * (a[1] - a[0] ** 2) ** 2)
+    >>> it = rop.hf.minimize(f, [-1.2, 1.0], {}, dtype=np.float64).records[2]
+    >>> print(it)
+       2  f 4.33884 -> 3.12557  |g| 4.06e+01  lam 0  r 0.667  rho 1.15  CG 2/2 (residual)  alpha 1
+    >>> print(it.explain())
+    ρ = 1.15, so the radius goes 0.667 → 0.667.
+    CG began from 0 and stopped at 2: the residual is 2.4e-13, the model's minimum is reached.
+    Iterate 2 of 2 taken: the last one.
+    α = 1 at the first try (accepted): f 4.33884 → 3.12557.
     """
 
     number: int

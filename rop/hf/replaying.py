@@ -16,7 +16,11 @@ from rop.support.arguments import checked
 
 
 class ReplayError(RopError, AssertionError):
-    """A run that was done again decided something else than its log says."""
+    """A run that was done again decided something else than its log says.
+
+    >>> issubclass(rop.hf.ReplayError, AssertionError)
+    True
+    """
 
 
 @checked
@@ -60,8 +64,11 @@ def replay(
 
     Examples
     --------
-    >>> for it in rop.hf.replay("runs/curves", objective, theta, data):  # doctest: +SKIP
-    ...     print(it)
+    >>> a = rop.param("a", 2)
+    >>> f = rop.Objective((1 - a[0]) ** 2 + 100 * (a[1] - a[0] ** 2) ** 2)
+    >>> run = rop.hf.minimize(f, [-1.2, 1.0], {}, folder="run", iterations=5)
+    >>> len(list(rop.hf.replay("run", f, [-1.2, 1.0], {})))
+    5
     """
     told = read_log(log)
     header = told.header

@@ -78,6 +78,16 @@ class Result(Displayed):
         A negative curvature vᵀHv at θ, for a unit vector v, if the run ended at a saddle.
     direction : ndarray, shape (n,), or None
         This v.
+
+    Examples
+    --------
+    >>> a = rop.param("a", 2)
+    >>> f = rop.Objective((1 - a[0]) ** 2 + 100 * (a[1] - a[0] ** 2) ** 2)
+    >>> run = rop.hf.minimize(f, [-1.2, 1.0], {}, dtype=np.float64)
+    >>> run.success, run.message
+    (True, 'the norm of the gradient is small enough')
+    >>> run.theta.round(6), run.nit
+    (array([1., 1.]), 21)
     """
 
     theta: Vector = field(repr=False)

@@ -129,9 +129,15 @@ def minimize(
 
     Examples
     --------
-    >>> recipe = rop.hf.recipes.martens2010(lam=1.0)  # doctest: +SKIP
-    >>> result = rop.hf.minimize(objective, theta, data, recipe, seconds=60)  # doctest: +SKIP
-    >>> print(result.message, result.fun)  # doctest: +SKIP
+    >>> x, z = rop.nets.mlp([2, 1])
+    >>> objective = rop.Objective(z, rop.SquaredError(rop.data("t", 1)))
+    >>> X = np.random.default_rng(0).normal(size=(100, 2))
+    >>> data = {"x": X, "t": X.sum(axis=1, keepdims=True)}
+    >>> run = rop.hf.minimize(objective, np.zeros(3), data, target=1e-8)
+    >>> run.message
+    'f reached the target'
+    >>> run.theta.round(2)
+    array([1., 1., 0.], dtype=float32)
     """
     began = perf_counter()
     if resume and folder is None:

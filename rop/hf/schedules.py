@@ -30,6 +30,13 @@ class Ramp(Policy):
     ------
     RopValueError
         If ``begin`` is negative or after ``end``, or a geometric ramp has values not above 0.
+
+    Examples
+    --------
+    >>> ramp = rop.hf.Ramp(10.0, 0.1, begin=100, end=300, geometric=True)
+    >>> [ramp.at(k) for k in (0, 200, 400)]
+    [10.0, 1.0, 0.1]
+    >>> recipe = rop.hf.Recipe(l2=rop.hf.Ramp(1e-4, 0.0, begin=50, end=50))
     """
 
     first: int | float

@@ -14,7 +14,11 @@ from rop.support.constraints import Count, Real
 
 @dataclass(frozen=True)
 class Powers(Policy):
-    """Keep the iterates after ⌈first · ratioʲ⌉ steps, j = 0, 1, ... (5 · 1.3ʲ in the HF code)."""
+    """Keep the iterates after ⌈first · ratioʲ⌉ steps, j = 0, 1, ... (5 · 1.3ʲ in the HF code).
+
+    >>> sorted(rop.hf.Powers().steps(50))
+    [5, 7, 9, 11, 15, 19, 25, 32, 41]
+    """
 
     first: Count = 5
     ratio: Annotated[float, Real(above=1)] = 1.3
@@ -31,7 +35,11 @@ class Powers(Policy):
 
 @dataclass(frozen=True)
 class Every(Policy):
-    """Keep the iterates after every ``interval`` steps."""
+    """Keep the iterates after every ``interval`` steps.
+
+    >>> sorted(rop.hf.Every(20).steps(100))
+    [20, 40, 60, 80, 100]
+    """
 
     interval: Count = 10
 
@@ -85,7 +93,12 @@ class Selection(Protocol):
 
 @dataclass(frozen=True)
 class LastIterate(Policy):
-    """Take CG's last iterate as the update, as algorithm 3 does; f is not evaluated."""
+    """Take CG's last iterate as the update, as algorithm 3 does; f is not evaluated.
+
+    >>> recipe = rop.hf.Recipe(selection=rop.hf.LastIterate())
+    >>> print(rop.hf.Recipe().diff(recipe))
+    selection: Backtracking() -> LastIterate()
+    """
 
     by: ClassVar[Literal["f", "model"]] = "f"
 
@@ -106,6 +119,12 @@ class Backtracking(Policy):
     ----------
     schedule : Powers or Every
         Which iterates CG keeps.
+
+    Examples
+    --------
+    >>> recipe = rop.hf.Recipe(selection=rop.hf.Backtracking(rop.hf.Every(20)))
+    >>> print(rop.hf.Recipe().diff(recipe))
+    selection.schedule: Powers() -> Every(interval=20)
     """
 
     by: ClassVar[Literal["f", "model"]] = "f"
@@ -140,6 +159,12 @@ class Best(Policy):
     by : str
         "f" for f(θ + x), or "model" for the undamped M(x) with the selection cases' own gradient
         and curvature, at one product for each iterate.
+
+    Examples
+    --------
+    >>> recipe = rop.hf.Recipe(selection=rop.hf.Best())
+    >>> print(rop.hf.Recipe().diff(recipe))
+    selection: Backtracking() -> Best()
     """
 
     schedule: Powers | Every = field(default_factory=Every)

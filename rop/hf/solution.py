@@ -76,6 +76,14 @@ class Solution:
         The number of products with A.
     multiplier : float or None
         In a trust region the λ >= 0 with (A + λP)x = b, if the solver computes it.
+
+    Examples
+    --------
+    >>> solution = rop.hf.pcg(np.diag([1.0, 2.0, 4.0]), np.ones(3), residual=1e-10)
+    >>> solution.reason, solution.products
+    ('residual', 3)
+    >>> solution.iterates[-1].x, solution.q[-1]
+    (array([1.  , 0.5 , 0.25]), -0.8749...)
     """
 
     iterates: list[Iterate]

@@ -42,6 +42,15 @@ class State:
         The number of iterations that led to this θ.
     averages : Averages or None
         m and v of Adaptive HF; None before the first iteration, and without it.
+
+    Examples
+    --------
+    >>> a = rop.param("a", 2)
+    >>> f = rop.Objective((1 - a[0]) ** 2 + 100 * (a[1] - a[0] ** 2) ** 2)
+    >>> hf = rop.hf.HessianFree(f, [-1.2, 1.0], {}, dtype=np.float64)
+    >>> it = next(hf)
+    >>> hf.state.iteration, hf.state.theta, hf.state.radius
+    (1, array([-1.1752... ,  1.3806...]), 1.0)
     """
 
     iteration: int

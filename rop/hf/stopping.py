@@ -31,6 +31,13 @@ class RelativeProgress(Policy):
         10 in the formula for k.
     window_fraction : float
         1/10 in the formula for k.
+
+    Examples
+    --------
+    >>> rule = rop.hf.RelativeProgress(tolerance=1e-3)
+    >>> solution = rop.hf.pcg(np.diag(np.arange(1.0, 101.0)), np.ones(100), stops=[rule])
+    >>> solution.reason, len(solution.q) - 1
+    ('progress', 24)
     """
 
     tolerance: NotNegative = 5e-4
@@ -63,6 +70,13 @@ class ObjectiveRise(Policy):
         How many steps to look back, a multiple of ``every``.
     tolerance : float
         The significant rise, as a share of the reduction.
+
+    Examples
+    --------
+    >>> cg = rop.hf.ConjugateGradient(rise=rop.hf.ObjectiveRise(every=2, window=4))
+    >>> print(rop.hf.Recipe().diff(rop.hf.Recipe(cg=cg)))
+    cg.rise.every: 5 -> 2
+    cg.rise.window: 10 -> 4
     """
 
     every: Count = 5

@@ -35,10 +35,14 @@ class Stream:
 
     Examples
     --------
+    >>> x, z = rop.nets.mlp([2, 1])
+    >>> objective = rop.Objective(z, rop.SquaredError(rop.data("t", 1)))
     >>> def sample(k):
-    ...     rng = np.random.default_rng([seed, k])
-    ...     return {"x": rng.normal(size=(1000, 20)), "t": ...}
-    >>> rop.hf.minimize(objective, theta, rop.hf.Stream(sample))  # doctest: +SKIP
+    ...     x = np.random.default_rng(k).normal(size=(100, 2))
+    ...     return {"x": x, "t": x.sum(axis=1, keepdims=True)}
+    >>> run = rop.hf.minimize(objective, np.zeros(3), rop.hf.Stream(sample), iterations=20)
+    >>> run.theta.round(2)
+    array([1., 1., 0.], dtype=float32)
     """
 
     @checked

@@ -45,6 +45,12 @@ class Subproblem:
         x ↦ f(θ + x) on the curvature's cases, for stopping rules.
     objective : callable, (n,) -> (float, (n,)), optional
         x ↦ f(θ + x), ∇f(θ + x), for Krylov subspace descent.
+
+    Examples
+    --------
+    >>> problem = rop.hf.Subproblem(np.diag([1.0, 2.0]), np.ones(2))
+    >>> rop.hf.ConjugateGradient().solve(problem).iterates[-1].x
+    array([1. , 0.5])
     """
 
     A: Curvature

@@ -26,8 +26,12 @@ def table(records: Iterable[Iteration]) -> list[dict[str, Any]]:
 
     Examples
     --------
-    >>> import pandas  # doctest: +SKIP
-    >>> pandas.DataFrame(rop.hf.table(result.records)).plot("number", "f_after")  # doctest: +SKIP
+    >>> a = rop.param("a", 2)
+    >>> f = rop.Objective((1 - a[0]) ** 2 + 100 * (a[1] - a[0] ** 2) ** 2)
+    >>> run = rop.hf.minimize(f, [-1.2, 1.0], {}, iterations=5)
+    >>> rows = rop.hf.table(run.records)  # pandas.DataFrame(rows) is a data frame
+    >>> len(rows), rows[0]["f_before"], rows[0]["cg.steps"]
+    (5, 24.2000..., 2)
     """
     return [dict(_cells("", encode(record))) for record in only_iterations("records", records)]
 
@@ -45,6 +49,14 @@ def columns(records: Iterable[Iteration]) -> dict[str, list[Any]]:
     -------
     dict of str to list
         The columns of `table` by name; None where an iteration has no such cell.
+
+    Examples
+    --------
+    >>> a = rop.param("a", 2)
+    >>> f = rop.Objective((1 - a[0]) ** 2 + 100 * (a[1] - a[0] ** 2) ** 2)
+    >>> run = rop.hf.minimize(f, [-1.2, 1.0], {}, iterations=5)
+    >>> rop.hf.columns(run.records)["cg.steps"]
+    [2, 2, 3, 2, 2]
     """
     rows = table(records)
     names = dict.fromkeys(name for row in rows for name in row)

@@ -24,6 +24,16 @@ class TrustRegion(Policy):
         r at the first iteration.
     rule : LevenbergMarquardt
         Adapts 1/r as it would λ, but r grows only after an update that ended on the boundary.
+
+    Examples
+    --------
+    >>> a = rop.param("a", 2)
+    >>> f = rop.Objective((1 - a[0]) ** 2 + 100 * (a[1] - a[0] ** 2) ** 2)
+    >>> cg = rop.hf.ConjugateGradient(region=rop.hf.TrustRegion(radius=0.5))
+    >>> recipe = rop.hf.Recipe(cg=cg, damping=rop.hf.Undamped(), curvature="hessian")
+    >>> run = rop.hf.minimize(f, [-1.2, 1.0], {}, recipe, dtype=np.float64)
+    >>> [it.radius_before for it in run.records[:3]]
+    [0.5, 0.75, 1.125]
     """
 
     radius: Positive = 1.0

@@ -50,6 +50,13 @@ def sparse(
     ------
     RopValueError
         If connections or std is not positive.
+
+    Examples
+    --------
+    >>> shapes = {"W1": (50, 64), "b1": (50,)}
+    >>> values = rop.init.sparse(shapes, np.random.default_rng(0), connections=10)
+    >>> np.count_nonzero(values["W1"], axis=1)[:5]
+    array([10, 10, 10, 10, 10])
     """
     _check_positive(rng, connections=connections, std=std)
     parameters = _zeros(shapes)
@@ -74,6 +81,13 @@ def glorot(shapes: Shapes, rng: np.random.Generator) -> Values:
     -------
     dict of str to ndarray of float64
         The parameters, W in ±√(6 / (fan in + fan out)); a kernel's fans count its positions.
+
+    Examples
+    --------
+    >>> shapes = {"W1": (50, 64), "b1": (50,)}
+    >>> values = rop.init.glorot(shapes, np.random.default_rng(0))
+    >>> bool(abs(values["W1"]).max() < np.sqrt(6 / (50 + 64)))
+    True
     """
     _check_positive(rng)
     parameters = _zeros(shapes)
@@ -105,6 +119,13 @@ def normal(shapes: Shapes, rng: np.random.Generator, *, std: float = 0.1) -> Val
     ------
     RopValueError
         If std is not positive.
+
+    Examples
+    --------
+    >>> shapes = {"W1": (50, 64), "b1": (50,)}
+    >>> values = rop.init.normal(shapes, np.random.default_rng(0), std=0.1)
+    >>> round(float(values["W1"].std()), 2)
+    0.1
     """
     _check_positive(rng, std=std)
     parameters = _zeros(shapes)
@@ -148,6 +169,14 @@ def recurrent(
     ------
     RopValueError
         If an option is not positive or there is no W_hh.
+
+    Examples
+    --------
+    >>> x, z, h = rop.nets.rnn([2, 100, 1], steps=50, at=-1)
+    >>> objective = rop.Objective(z, rop.SquaredError(rop.data("t", 1)))
+    >>> values = rop.init.recurrent(objective.shapes, np.random.default_rng(0))
+    >>> np.count_nonzero(values["W_hh"], axis=1)[:5]
+    array([15, 15, 15, 15, 15])
     """
     _check_positive(rng, connections=connections, scale=scale, inputs=inputs)
     _check_recurrent("recurrent", shapes)
@@ -200,6 +229,14 @@ def spectral(
     ------
     RopValueError
         If an option is not positive or there is no W_hh.
+
+    Examples
+    --------
+    >>> x, z, h = rop.nets.rnn([2, 100, 1], steps=50, at=-1)
+    >>> objective = rop.Objective(z, rop.SquaredError(rop.data("t", 1)))
+    >>> values = rop.init.spectral(objective.shapes, np.random.default_rng(0), radius=1.1)
+    >>> round(float(abs(np.linalg.eigvals(values["W_hh"])).max()), 6)
+    1.1
     """
     _check_positive(rng, connections=connections, radius=radius, inputs=inputs, outputs=outputs)
     _check_recurrent("spectral", shapes)
@@ -247,6 +284,13 @@ def initialize(
         If there is no such scheme, or an option's value does not fit.
     RopTypeError
         If the scheme has no such option.
+
+    Examples
+    --------
+    >>> shapes = {"W1": (50, 64), "b1": (50,)}
+    >>> values = rop.init.initialize("sparse", shapes, seed=0)
+    >>> values["W1"].shape, int(np.count_nonzero(values["W1"][0]))
+    ((50, 64), 15)
     """
     check("init", "seed", seed, Seed | np.random.Generator)
     check("init", "shapes", shapes, Mapping)

@@ -43,6 +43,23 @@ class Linearization(Displayed):
         float32 or float64.
     checkpoints : int or "sqrt"
         Number of segments of the forward sweep of which only the ends are kept; 0: all is kept.
+
+    Examples
+    --------
+    >>> x, z = rop.nets.mlp([2, 1])
+    >>> objective = rop.Objective(z, rop.SquaredError(rop.data("t", 1)))
+    >>> at = objective.linearize([3.0, 4.0, 0.0], {"x": np.eye(2), "t": [[1.0], [0.0]]})
+    >>> at.value, at.gradient()
+    (5.0, array([1., 2., 3.]))
+    >>> at.jvp([1.0, 0.0, 1.0])
+    array([[2.],
+           [1.]])
+    >>> at.ggnvp([1.0, 0.0, 1.0])
+    array([1. , 0.5, 1.5])
+    >>> at.G.matrix()
+    array([[0.5, 0. , 0.5],
+           [0. , 0.5, 0.5],
+           [0.5, 0.5, 1. ]])
     """
 
     def __init__(
@@ -252,8 +269,13 @@ class Linearization(Displayed):
 
         Examples
         --------
-        >>> trace = at.trace("ggnvp", v)  # doctest: +SKIP
-        >>> trace["Rx2"]  # doctest: +SKIP
+        >>> x, z = rop.nets.mlp([2, 1])
+        >>> objective = rop.Objective(z, rop.SquaredError(rop.data("t", 1)))
+        >>> at = objective.linearize([3.0, 4.0, 0.0], {"x": np.eye(2), "t": [[1.0], [0.0]]})
+        >>> trace = at.trace("ggnvp", [1.0, 0.0, 1.0])
+        >>> trace["Rz"]
+        array([[2.],
+               [1.]])
         """
         return Trace(self.objective, self.theta, self.batch, self.cases, product, vector)
 

@@ -69,6 +69,16 @@ class Objective(Definition):
     RopValueError
         If z depends on no parameter, the loss does not fit z, two nodes share a name, or l2 is
         negative or not finite, or names no parameter.
+
+    Examples
+    --------
+    >>> x, z = rop.nets.mlp([2, 1])
+    >>> objective = rop.Objective(z, rop.SquaredError(rop.data("t", 1)))
+    >>> objective, objective.shapes
+    (<Objective: SquaredError of (1,), 3 parameters in W1, b1>, {'W1': (1, 2), 'b1': (1,)})
+    >>> batch = {"x": np.eye(2), "t": [[1.0], [0.0]]}
+    >>> objective.value_and_gradient([3.0, 4.0, 0.0], batch)
+    (5.0, array([1., 2., 3.]))
     """
 
     _linearization: type[Linearization] = Linearization  # what `linearize` makes

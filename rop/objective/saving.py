@@ -57,6 +57,14 @@ def load_theta(path: str | Path, objective: _Own) -> NDArray[Any]:
         If the file is damaged or of another kind, or θ is of another graph; it says what differs.
     RopFileError
         If the file does not exist or cannot be read.
+
+    Examples
+    --------
+    >>> a = rop.param("a", 2)
+    >>> f = rop.Objective((1 - a[0]) ** 2 + 100 * (a[1] - a[0] ** 2) ** 2)
+    >>> f.save("model.npz", [1.0, 2.0])
+    >>> rop.load_theta("model.npz", f)
+    array([1., 2.])
     """
     arrays = read_npz(Path(path))
     try:

@@ -93,26 +93,51 @@ class Softsign(Elementwise):
 
 
 def erf(x: Operand) -> Node:
-    """Error function of x, elementwise."""
+    """Error function of x, elementwise.
+
+    >>> x = rop.param("x")
+    >>> rop.Objective(rop.erf(x)).value_and_gradient([0.5])
+    (0.5204..., array([0.8787...]))
+    """
     return Erf.of(x)
 
 
 def gelu(x: Operand) -> Node:
-    """x Φ(x), elementwise; Φ is the exact normal distribution function, not its tanh formula."""
+    """x Φ(x), elementwise; Φ is the exact normal distribution function, not its tanh formula.
+
+    >>> x = rop.param("x")
+    >>> rop.Objective(rop.gelu(x)).value_and_gradient([0.5])
+    (0.3457..., array([0.8674...]))
+    """
     return Gelu.of(x)
 
 
 def silu(x: Operand) -> Node:
-    """x sigmoid(x), elementwise; also called swish."""
+    """x sigmoid(x), elementwise; also called swish.
+
+    >>> x = rop.param("x")
+    >>> rop.Objective(rop.silu(x)).value_and_gradient([0.5])
+    (0.3112..., array([0.7399...]))
+    """
     return multiply(x, sigmoid(x))
 
 
 def softsign(x: Operand) -> Node:
-    """x / (1 + abs(x)), elementwise."""
+    """x / (1 + abs(x)), elementwise.
+
+    >>> x = rop.param("x")
+    >>> rop.Objective(rop.softsign(x)).value_and_gradient([0.5])
+    (0.3333..., array([0.4444...]))
+    """
     return Softsign.of(x)
 
 
 @checked
 def leaky_relu(x: Operand, negative_slope: float = 0.01) -> Node:
-    """x where x > 0, else negative_slope x, elementwise."""
+    """x where x > 0, else negative_slope x, elementwise.
+
+    >>> x = rop.param("x", 3)
+    >>> rop.Objective(rop.sum(rop.leaky_relu(x, 0.1))).value_and_gradient([-2.0, 0.0, 3.0])
+    (2.8, array([0.1, 0.1, 1. ]))
+    """
     return add(scale(x, negative_slope), scale(relu(x), 1.0 - negative_slope))

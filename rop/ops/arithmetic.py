@@ -56,21 +56,41 @@ class Scale(Linear):
 
 
 def add(x: Operand, y: Operand) -> Node:
-    """x + y, elementwise; shapes broadcast. Also ``x + y``."""
+    """x + y, elementwise; shapes broadcast. Also ``x + y``.
+
+    >>> x, y = rop.param("x", 2), rop.param("y", 2)
+    >>> rop.Objective(rop.sum(rop.add(x, y))).value_and_gradient([1.0, 5.0, 3.0, 4.0])
+    (13.0, array([1., 1., 1., 1.]))
+    """
     return Add.of(x, y)
 
 
 def subtract(x: Operand, y: Operand) -> Node:
-    """x - y, elementwise; shapes broadcast. Also ``x - y``."""
+    """x - y, elementwise; shapes broadcast. Also ``x - y``.
+
+    >>> x, y = rop.param("x", 2), rop.param("y", 2)
+    >>> rop.Objective(rop.sum(rop.subtract(x, y))).value_and_gradient([1.0, 5.0, 3.0, 4.0])
+    (-1.0, array([ 1.,  1., -1., -1.]))
+    """
     return Subtract.of(x, y)
 
 
 def scale(x: Operand, c: float) -> Node:
-    """c x for a number c. Also ``c * x``."""
+    """c x for a number c. Also ``c * x``.
+
+    >>> x = rop.param("x")
+    >>> rop.Objective(3.0 * x).value_and_gradient([2.0])
+    (6.0, array([3.]))
+    """
     check("scale", "c", c, float)
     return Scale.of(x, c=float(c))
 
 
 def negative(x: Operand) -> Node:
-    """-x. Also ``-x``."""
+    """-x. Also ``-x``.
+
+    >>> x = rop.param("x", 2)
+    >>> rop.Objective(rop.sum(rop.negative(x))).value_and_gradient([1.0, 2.0])
+    (-3.0, array([-1., -1.]))
+    """
     return scale(x, -1.0)

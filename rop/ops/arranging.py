@@ -33,7 +33,12 @@ class Pad(Linear):
 
 
 def squeeze(x: Operand, axis: int | tuple[int, ...] | None = None) -> Node:
-    """x without axes of length 1: one, several, or by default all of them."""
+    """x without axes of length 1: one, several, or by default all of them.
+
+    >>> x = rop.data("x", (1, 3, 1))
+    >>> rop.squeeze(x).shape, rop.squeeze(x, 0).shape
+    ((3,), (3, 1))
+    """
     node = as_node(x)
     ones = tuple(i for i, n in enumerate(node.shape) if n == 1)
     axes = ones if axis is None else axes_of("squeeze", node, axis)
@@ -43,7 +48,12 @@ def squeeze(x: Operand, axis: int | tuple[int, ...] | None = None) -> Node:
 
 
 def expand_dims(x: Operand, axis: int | tuple[int, ...]) -> Node:
-    """x with new axes of length 1, at these positions of the result."""
+    """x with new axes of length 1, at these positions of the result.
+
+    >>> x = rop.data("x", 3)
+    >>> rop.expand_dims(x, 0).shape
+    (1, 3)
+    """
     node = as_node(x)
     new = integers(axis)
     rank = len(node.shape) + len(new)
@@ -54,7 +64,12 @@ def expand_dims(x: Operand, axis: int | tuple[int, ...]) -> Node:
 
 
 def swapaxes(x: Operand, axis1: int, axis2: int) -> Node:
-    """x with two axes exchanged."""
+    """x with two axes exchanged.
+
+    >>> x = rop.data("x", (2, 3, 4))
+    >>> rop.swapaxes(x, 0, 2).shape
+    (4, 3, 2)
+    """
     node = as_node(x)
     (first,), (second,) = axes_of("swapaxes", node, axis1), axes_of("swapaxes", node, axis2)
     order = list(range(len(node.shape)))
@@ -63,7 +78,12 @@ def swapaxes(x: Operand, axis1: int, axis2: int) -> Node:
 
 
 def flatten(x: Operand) -> Node:
-    """x as a vector, for one case."""
+    """x as a vector, for one case.
+
+    >>> x = rop.data("x", (16, 4, 4))
+    >>> rop.flatten(x).shape
+    (256,)
+    """
     return reshape(x, -1)
 
 
@@ -91,6 +111,12 @@ def pad(
     ------
     RopValueError
         If the widths do not fit x's axes, or are negative.
+
+    Examples
+    --------
+    >>> x = rop.data("x", (3, 3))
+    >>> rop.pad(x, 1).shape, rop.pad(x, ((0, 0), (1, 2))).shape
+    ((5, 5), (3, 6))
     """
     node = as_node(x)
     rank = len(node.shape)
@@ -111,7 +137,12 @@ def pad(
 
 
 def roll(x: Operand, shift: int, axis: int | None = None) -> Node:
-    """x shifted along an axis, with wrap-around; by default as a vector."""
+    """x shifted along an axis, with wrap-around; by default as a vector.
+
+    >>> x = rop.param("x", 3)
+    >>> rop.Objective(rop.dot(rop.roll(x, 1), [1.0, 0.0, 0.0])).value_and_gradient([1.0, 2.0, 3.0])
+    (3.0, array([0., 0., 1.]))
+    """
     node = as_node(x)
     if axis is None:
         return reshape(roll(reshape(node, -1), shift, 0), node.shape)
@@ -126,12 +157,22 @@ def roll(x: Operand, shift: int, axis: int | None = None) -> Node:
 
 
 def triu(x: Operand, k: int = 0) -> Node:
-    """Upper triangle of a matrix, from the k-th diagonal on; zeros elsewhere."""
+    """Upper triangle of a matrix, from the k-th diagonal on; zeros elsewhere.
+
+    >>> M = rop.param("M", (2, 2))
+    >>> rop.Objective(rop.sum(rop.triu(M))).value_and_gradient([1.0, 2.0, 3.0, 4.0])
+    (7.0, array([1., 1., 0., 1.]))
+    """
     return _triangle("triu", x, lambda shape: np.triu(np.ones(shape), *integers(k)))
 
 
 def tril(x: Operand, k: int = 0) -> Node:
-    """Lower triangle of a matrix, up to the k-th diagonal; zeros elsewhere."""
+    """Lower triangle of a matrix, up to the k-th diagonal; zeros elsewhere.
+
+    >>> M = rop.param("M", (2, 2))
+    >>> rop.Objective(rop.sum(rop.tril(M))).value_and_gradient([1.0, 2.0, 3.0, 4.0])
+    (8.0, array([1., 0., 1., 1.]))
+    """
     return _triangle("tril", x, lambda shape: np.tril(np.ones(shape), *integers(k)))
 
 
@@ -143,12 +184,22 @@ def _triangle(op: str, x: Operand, mask: Any) -> Node:
 
 
 def trace(x: Operand) -> Node:
-    """Sum of the diagonal of a square matrix."""
+    """Sum of the diagonal of a square matrix.
+
+    >>> M = rop.param("M", (2, 2))
+    >>> rop.Objective(rop.trace(M)).value_and_gradient([1.0, 2.0, 3.0, 4.0])
+    (5.0, array([1., 0., 0., 1.]))
+    """
     return einsum("ii->", _square("trace", x))
 
 
 def diag(x: Operand) -> Node:
-    """Diagonal of a square matrix, or the diagonal matrix of a vector."""
+    """Diagonal of a square matrix, or the diagonal matrix of a vector.
+
+    >>> M, x = rop.param("M", (3, 3)), rop.param("x", 2)
+    >>> rop.diag(M).shape, rop.diag(x).shape
+    ((3,), (2, 2))
+    """
     node = as_node(x)
     if len(node.shape) != 1:
         return einsum("ii->i", _square("diag", node))
@@ -166,7 +217,12 @@ def _square(op: str, x: Operand) -> Node:
 
 
 def outer(x: Operand, y: Operand) -> Node:
-    """x yᵀ of two vectors."""
+    """x yᵀ of two vectors.
+
+    >>> x, y = rop.param("x", 3), rop.param("y", 2)
+    >>> rop.outer(x, y).shape
+    (3, 2)
+    """
     left, right = as_node(x), as_node(y)
     if len(left.shape) != 1 or len(right.shape) != 1:
         raise misfit("outer", "two vectors", left.shape, right.shape)
@@ -197,6 +253,12 @@ def take(x: Operand, indices: Any, axis: int | None = None) -> Node:
         If the indices are no integers.
     RopValueError
         If an index is out of bounds.
+
+    Examples
+    --------
+    >>> table, words = rop.param("table", (100, 8)), rop.data("words", 5, dtype=int)
+    >>> rop.take(table, words, axis=0).shape
+    (5, 8)
     """
     node = as_node(x)
     if axis is None:

@@ -102,27 +102,52 @@ def _other(c: Array) -> Array:
 
 
 def greater(x: Operand, y: Operand) -> Node:
-    """1 where x > y, else 0, elementwise. Also ``x > y`` and ``y < x``."""
+    """1 where x > y, else 0, elementwise. Also ``x > y`` and ``y < x``.
+
+    >>> x = rop.param("x", 3)
+    >>> rop.Objective(rop.sum((x > 1) * x)).value_and_gradient([0.0, 1.0, 2.0])
+    (2.0, array([0., 0., 1.]))
+    """
     return Positive.of(subtract(x, y))
 
 
 def greater_equal(x: Operand, y: Operand) -> Node:
-    """1 where x >= y, else 0, elementwise. Also ``x >= y`` and ``y <= x``."""
+    """1 where x >= y, else 0, elementwise. Also ``x >= y`` and ``y <= x``.
+
+    >>> x = rop.param("x", 3)
+    >>> rop.Objective(rop.sum((x >= 1) * x)).value_and_gradient([0.0, 1.0, 2.0])
+    (3.0, array([0., 1., 1.]))
+    """
     return NotNegative.of(subtract(x, y))
 
 
 def logical_and(x: Operand, y: Operand) -> Node:
-    """1 where both comparisons hold, else 0, elementwise. Also ``(z > 0) & (z < 1)``."""
+    """1 where both comparisons hold, else 0, elementwise. Also ``(z > 0) & (z < 1)``.
+
+    >>> x = rop.param("x", 3)
+    >>> rop.Objective(rop.sum(((x > 0) & (x < 2)) * x)).value_and_gradient([0.0, 1.0, 2.0])
+    (1.0, array([0., 1., 0.]))
+    """
     return greater_equal(add(_comparison("&", x), _comparison("&", y)), 2.0)
 
 
 def logical_or(x: Operand, y: Operand) -> Node:
-    """1 where one of two comparisons holds, or both, else 0. Also ``(z < 0) | (z > 1)``."""
+    """1 where one of two comparisons holds, or both, else 0. Also ``(z < 0) | (z > 1)``.
+
+    >>> x = rop.param("x", 3)
+    >>> rop.Objective(rop.sum(((x < 1) | (x > 1)) * x)).value_and_gradient([0.0, 1.0, 2.0])
+    (2.0, array([1., 0., 1.]))
+    """
     return greater(add(_comparison("|", x), _comparison("|", y)), 0.0)
 
 
 def logical_not(x: Operand) -> Node:
-    """1 where a comparison does not hold, else 0, elementwise. Also ``~(z > 0)``."""
+    """1 where a comparison does not hold, else 0, elementwise. Also ``~(z > 0)``.
+
+    >>> x = rop.param("x", 3)
+    >>> rop.Objective(rop.sum((~(x > 1)) * x)).value_and_gradient([0.0, 1.0, 2.0])
+    (1.0, array([1., 1., 0.]))
+    """
     return greater_equal(0.0, _comparison("~", x))
 
 
@@ -160,6 +185,12 @@ def where(condition: Operand, x: Operand, y: Operand) -> Node:
     ------
     RopTypeError
         If the condition is True or False, as x == 0 is: Python compares nodes by identity.
+
+    Examples
+    --------
+    >>> x = rop.param("x", 3)
+    >>> rop.Objective(rop.sum(rop.where(x > 1, x**2, x))).value_and_gradient([0.0, 1.0, 2.0])
+    (5.0, array([1., 1., 4.]))
     """
     if isinstance(condition, bool):
         raise RopTypeError(
@@ -173,22 +204,42 @@ def where(condition: Operand, x: Operand, y: Operand) -> Node:
 
 
 def abs(x: Operand) -> Node:
-    """Absolute value of x, elementwise; the derivative at 0 is 0."""
+    """Absolute value of x, elementwise; the derivative at 0 is 0.
+
+    >>> x = rop.param("x", 3)
+    >>> rop.Objective(rop.sum(rop.abs(x))).value_and_gradient([-2.0, 0.0, 3.0])
+    (5.0, array([-1.,  0.,  1.]))
+    """
     return Abs.of(x)
 
 
 def maximum(x: Operand, y: Operand) -> Node:
-    """Larger one of x and y, elementwise; shapes broadcast. Equal ones: the derivative is x's."""
+    """Larger one of x and y, elementwise; shapes broadcast. Equal ones: the derivative is x's.
+
+    >>> x, y = rop.param("x", 2), rop.param("y", 2)
+    >>> rop.Objective(rop.sum(rop.maximum(x, y))).value_and_gradient([1.0, 5.0, 3.0, 4.0])
+    (8.0, array([0., 1., 1., 0.]))
+    """
     return where(greater_equal(x, y), x, y)
 
 
 def minimum(x: Operand, y: Operand) -> Node:
-    """Smaller one of x and y, elementwise; shapes broadcast. Equal ones: the derivative is x's."""
+    """Smaller one of x and y, elementwise; shapes broadcast. Equal ones: the derivative is x's.
+
+    >>> x, y = rop.param("x", 2), rop.param("y", 2)
+    >>> rop.Objective(rop.sum(rop.minimum(x, y))).value_and_gradient([1.0, 5.0, 3.0, 4.0])
+    (5.0, array([1., 0., 0., 1.]))
+    """
     return where(greater_equal(y, x), x, y)
 
 
 def clip(x: Operand, low: Operand | None = None, high: Operand | None = None) -> Node:
-    """x with what is below `low` or above `high` replaced by these, elementwise; low <= high."""
+    """x with what is below `low` or above `high` replaced by these, elementwise; low <= high.
+
+    >>> x = rop.param("x", 3)
+    >>> rop.Objective(rop.sum(rop.clip(x, -1.0, 1.0))).value_and_gradient([-2.0, 0.5, 3.0])
+    (0.5, array([0., 1., 0.]))
+    """
     clipped = as_node(x)
     if low is not None and high is not None:
         below, above = as_node(low).constant, as_node(high).constant
@@ -205,6 +256,10 @@ def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Node:
     """Maximum of x over one axis, several, or all; never over the cases.
 
     Of equal maxima, one has the derivative.
+
+    >>> x = rop.param("x", 2)
+    >>> rop.Objective(rop.max(x)).value_and_gradient([3.0, 4.0])
+    (4.0, array([0., 1.]))
     """
     return fold("max", maximum, x, axis, keepdims)
 
@@ -213,5 +268,9 @@ def min(x: Operand, axis: Axis = None, keepdims: bool = False) -> Node:
     """Minimum of x over one axis, several, or all; never over the cases.
 
     Of equal minima, one has the derivative.
+
+    >>> x = rop.param("x", 2)
+    >>> rop.Objective(rop.min(x)).value_and_gradient([3.0, 4.0])
+    (3.0, array([1., 0.]))
     """
     return fold("min", minimum, x, axis, keepdims)

@@ -78,6 +78,12 @@ def conv1d(
     ------
     RopTypeError, RopValueError
         As `conv2d`.
+
+    Examples
+    --------
+    >>> x, W = rop.data("x", (2, 50)), rop.param("W", (4, 2, 5))
+    >>> rop.conv1d(x, W, stride=3).shape
+    (4, 16)
     """
     return _convolution("conv1d", 1, x, W, b, stride, padding, dilation, groups)
 

@@ -62,6 +62,13 @@ def einsum(subscripts: str, *operands: Operand) -> Node:
     ------
     RopTypeError, RopValueError
         If the subscripts are malformed or do not fit the operands' shapes.
+
+    Examples
+    --------
+    >>> A, x = rop.param("A", (2, 2)), rop.param("x", 2)
+    >>> quadratic = rop.einsum("i,ij,j", x, A, x)
+    >>> rop.Objective(quadratic, params=[x, A]).value_and_gradient([1.0, 2.0, 1.0, 0.0, 0.0, 1.0])
+    (5.0, array([2., 4., 1., 2., 2., 4.]))
     """
     if not isinstance(subscripts, str):
         raise RopTypeError(

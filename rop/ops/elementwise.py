@@ -242,77 +242,152 @@ class Reciprocal(Elementwise):
 
 
 def tanh(x: Operand) -> Node:
-    """Hyperbolic tangent of x, elementwise."""
+    """Hyperbolic tangent of x, elementwise.
+
+    >>> x = rop.param("x")
+    >>> rop.Objective(rop.tanh(x)).value_and_gradient([0.5])
+    (0.4621..., array([0.7864...]))
+    """
     return Tanh.of(x)
 
 
 def sigmoid(x: Operand) -> Node:
-    """1/(1 + exp(-x)), elementwise; the logistic function."""
+    """1/(1 + exp(-x)), elementwise; the logistic function.
+
+    >>> x = rop.param("x")
+    >>> rop.Objective(rop.sigmoid(x)).value_and_gradient([0.5])
+    (0.6224..., array([0.2350...]))
+    """
     return Sigmoid.of(x)
 
 
 def relu(x: Operand) -> Node:
-    """max(x, 0), elementwise; the derivative at 0 is 0."""
+    """max(x, 0), elementwise; the derivative at 0 is 0.
+
+    >>> x = rop.param("x", 3)
+    >>> rop.Objective(rop.sum(rop.relu(x))).value_and_gradient([-2.0, 0.0, 3.0])
+    (3.0, array([0., 0., 1.]))
+    """
     return Relu.of(x)
 
 
 def softplus(x: Operand) -> Node:
-    """log(1 + exp x), elementwise."""
+    """log(1 + exp x), elementwise.
+
+    >>> x = rop.param("x")
+    >>> rop.Objective(rop.softplus(x)).value_and_gradient([0.5])
+    (0.9740..., array([0.6224...]))
+    """
     return Softplus.of(x)
 
 
 def elu(x: Operand) -> Node:
-    """x where x > 0, else exp(x) - 1, elementwise."""
+    """x where x > 0, else exp(x) - 1, elementwise.
+
+    >>> x = rop.param("x", 3)
+    >>> rop.Objective(rop.sum(rop.elu(x))).value_and_gradient([-2.0, 0.0, 3.0])
+    (2.1353..., array([0.1353..., 1.        , 1.        ]))
+    """
     return Elu.of(x)
 
 
 def exp(x: Operand) -> Node:
-    """Exponential of x, elementwise."""
+    """Exponential of x, elementwise.
+
+    >>> x = rop.param("x")
+    >>> rop.Objective(rop.exp(x)).value_and_gradient([0.5])
+    (1.6487..., array([1.6487...]))
+    """
     return Exp.of(x)
 
 
 def log(x: Operand) -> Node:
-    """Natural logarithm of x, elementwise."""
+    """Natural logarithm of x, elementwise.
+
+    >>> x = rop.param("x")
+    >>> rop.Objective(rop.log(x)).value_and_gradient([0.5])
+    (-0.6931..., array([2.]))
+    """
     return Log.of(x)
 
 
 def expm1(x: Operand) -> Node:
-    """exp(x) - 1, elementwise, accurate near 0."""
+    """exp(x) - 1, elementwise, accurate near 0.
+
+    >>> x = rop.param("x")
+    >>> rop.Objective(rop.expm1(x)).value_and_gradient([0.5])
+    (0.6487..., array([1.6487...]))
+    """
     return Expm1.of(x)
 
 
 def log1p(x: Operand) -> Node:
-    """log(1 + x), elementwise, accurate near 0."""
+    """log(1 + x), elementwise, accurate near 0.
+
+    >>> x = rop.param("x")
+    >>> rop.Objective(rop.log1p(x)).value_and_gradient([0.5])
+    (0.4054..., array([0.6666...]))
+    """
     return Log1p.of(x)
 
 
 def sin(x: Operand) -> Node:
-    """Sine of x, elementwise."""
+    """Sine of x, elementwise.
+
+    >>> x = rop.param("x")
+    >>> rop.Objective(rop.sin(x)).value_and_gradient([0.5])
+    (0.4794..., array([0.8775...]))
+    """
     return Sin.of(x)
 
 
 def cos(x: Operand) -> Node:
-    """Cosine of x, elementwise."""
+    """Cosine of x, elementwise.
+
+    >>> x = rop.param("x")
+    >>> rop.Objective(rop.cos(x)).value_and_gradient([0.5])
+    (0.8775..., array([-0.4794...]))
+    """
     return Cos.of(x)
 
 
 def square(x: Operand) -> Node:
-    """x², elementwise. Also ``x**2``."""
+    """x², elementwise. Also ``x**2``.
+
+    >>> x = rop.param("x")
+    >>> rop.Objective(rop.square(x)).value_and_gradient([0.5])
+    (0.25, array([1.]))
+    """
     return Square.of(x)
 
 
 def sqrt(x: Operand) -> Node:
-    """Square root of x, elementwise. Also ``x**0.5``."""
+    """Square root of x, elementwise. Also ``x**0.5``.
+
+    >>> x = rop.param("x")
+    >>> rop.Objective(rop.sqrt(x)).value_and_gradient([0.5])
+    (0.7071..., array([0.7071...]))
+    """
     return Sqrt.of(x)
 
 
 def reciprocal(x: Operand) -> Node:
-    """1/x, elementwise. Also ``1 / x``."""
+    """1/x, elementwise. Also ``1 / x``.
+
+    >>> x = rop.param("x")
+    >>> rop.Objective(rop.reciprocal(x)).value_and_gradient([0.5])
+    (2.0, array([-4.]))
+    """
     return Reciprocal.of(x)
 
 
 def divide(x: Operand, y: Operand) -> Node:
-    """x / y, elementwise: x times the reciprocal of y (footnote 2: complicated nodes are split)."""
+    """x / y, elementwise: x times the reciprocal of y (footnote 2: complicated nodes are split).
+
+    >>> x, y = rop.param("x"), rop.param("y")
+    >>> rop.Objective(rop.ops.divide(x, y)).value_and_gradient([1.0, 2.0])
+    (0.5, array([ 0.5 , -0.25]))
+    """
     divisor = as_node(y)
     if divisor.constant is not None and not divisor.constant.all():
         raise RopValueError(f"/: expected a divisor without zeros, got {y!r} ({user_line()})")

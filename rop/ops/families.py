@@ -31,6 +31,12 @@ class Op(ABC):
     ----------
     shapes : tuple of int
         Shapes of the operands for one case.
+
+    Examples
+    --------
+    >>> y = rop.tanh(rop.data("x", 3))
+    >>> isinstance(y.op, rop.ops.Op), y.op.name
+    (True, 'tanh')
     """
 
     operands: ClassVar[int | None] = 1
@@ -152,6 +158,17 @@ class Linear(Op):
     A subclass of a user's own supplies `output_shape` and two functions of arrays with the cases as
     axis 0: ``A(self, z)``, (N, *shape of z) to (N, *shape of a), and ``AT(self, da)``, back. An op
     of the catalogue sets `maps` and `adjoints` to kernels.
+
+    >>> class Differences(rop.ops.Linear):
+    ...     def output_shape(self, z):
+    ...         return (z[0] - 1,)
+    ...     def A(self, z):
+    ...         return np.diff(z)
+    ...     def AT(self, da):
+    ...         return -np.diff(da, prepend=0.0, append=0.0)
+    >>> x = rop.param("x", 3)
+    >>> rop.Objective(rop.sum(rop.square(Differences.of(x)))).value_and_gradient([1.0, 4.0, 9.0])
+    (34.0, array([-6., -4., 10.]))
     """
 
     A: Callable[[Array], Array]
@@ -190,6 +207,19 @@ class Bilinear(Op):
     as axis 0: ``B(self, x, y)``, linear in x and in y; ``B1(self, da, y)``, of x's shape, with
     <B(x, y), da> = <x, B*₁(da, y)>; and ``B2(self, x, da)``, of y's shape, with <B(x, y), da> =
     <y, B*₂(x, da)>. An op of the catalogue sets `maps` to three kernels.
+
+    >>> class Product(rop.ops.Bilinear):
+    ...     def output_shape(self, x, y):
+    ...         return x
+    ...     def B(self, x, y):
+    ...         return x * y
+    ...     def B1(self, da, y):
+    ...         return da * y
+    ...     def B2(self, x, da):
+    ...         return x * da
+    >>> x, y = rop.param("x"), rop.param("y")
+    >>> rop.Objective(Product.of(x, y)).value_and_gradient([2.0, 3.0])
+    (6.0, array([3., 2.]))
     """
 
     B: Callable[[Array, Array], Array]
@@ -236,6 +266,20 @@ class Elementwise(Op):
     A subclass supplies the scalar functions `s`, `ds` and `d2s`, once for all engines, each written
     with NumPy functions, float literals, and those of the arguments ``z``, ``a`` (= s(z)) and
     ``ds`` (= s'(z)) that it needs. ``ds = None`` and ``d2s = None`` say that s', s'' are zero.
+
+    >>> class Cube(rop.ops.Elementwise):
+    ...     @staticmethod
+    ...     def s(z):
+    ...         return z * z * z
+    ...     @staticmethod
+    ...     def ds(z):
+    ...         return 3.0 * z * z
+    ...     @staticmethod
+    ...     def d2s(z):
+    ...         return 6.0 * z
+    >>> x = rop.param("x")
+    >>> rop.Objective(Cube.of(x)).value_and_gradient([2.0])
+    (8.0, array([12.]))
     """
 
     s: Any

@@ -25,6 +25,25 @@ class General(Op):
       array of zeros;
     - ``sT(self, z, da)``, the reverse rule: dz_i = (∂s/∂z_i)ᵀ da, one array for each operand;
     - ``RsT(self, z, Rz, da)``, the curvature rule: R((∂s/∂z_i)ᵀ da) with da held fixed, likewise.
+
+    >>> class Ratio(rop.ops.General):
+    ...     def output_shape(self, x, y):
+    ...         return x
+    ...     def s(self, x, y):
+    ...         return x / y
+    ...     def Rs(self, z, Rz):
+    ...         (x, y), (Rx, Ry) = z, Rz
+    ...         return Rx / y - x * Ry / y**2
+    ...     def sT(self, z, da):
+    ...         x, y = z
+    ...         return da / y, -da * x / y**2
+    ...     def RsT(self, z, Rz, da):
+    ...         (x, y), (Rx, Ry) = z, Rz
+    ...         return -da * Ry / y**2, da * (2 * x * Ry / y - Rx) / y**2
+    >>> x, y = rop.param("x"), rop.param("y")
+    >>> objective = rop.Objective(Ratio.of(x, y))
+    >>> rop.check(objective, [1.0, 2.0], {}).verdict
+    'pass'
     """
 
     s: Callable[..., Array]

@@ -63,6 +63,12 @@ def power(x: Operand, exponent: Operand) -> Node:
     Returns
     -------
     Node
+
+    Examples
+    --------
+    >>> x = rop.param("x")
+    >>> rop.Objective(x**3).value_and_gradient([2.0])
+    (8.0, array([12.]))
     """
     given, base = as_node(exponent), as_node(x)
     if given.constant is None or given.shape != ():

@@ -95,7 +95,12 @@ class Multiply(Product):
 
 
 def multiply(x: Operand, y: Operand) -> Node:
-    """x * y, elementwise; shapes broadcast; a number scales. Also ``x * y``."""
+    """x * y, elementwise; shapes broadcast; a number scales. Also ``x * y``.
+
+    >>> x, y = rop.param("x", 2), rop.param("y", 2)
+    >>> rop.Objective(rop.sum(rop.multiply(x, y))).value_and_gradient([1.0, 5.0, 3.0, 4.0])
+    (23.0, array([3., 4., 1., 5.]))
+    """
     for node, number in ((x, y), (y, x)):
         if isinstance(node, Node) and not isinstance(number, Node):
             constant = as_node(number)
@@ -105,7 +110,12 @@ def multiply(x: Operand, y: Operand) -> Node:
 
 
 def dot(x: Operand, y: Operand) -> Node:
-    """Inner product of two vectors."""
+    """Inner product of two vectors.
+
+    >>> x, y = rop.param("x", 2), rop.param("y", 2)
+    >>> rop.Objective(rop.dot(x, y)).value_and_gradient([1.0, 5.0, 3.0, 4.0])
+    (23.0, array([3., 4., 1., 5.]))
+    """
     return Dot.of(x, y)
 
 
@@ -116,6 +126,12 @@ def matmul(x: Operand, y: Operand) -> Node:
     ------
     RopValueError
         If an operand has neither one axis nor two, or the lengths do not fit.
+
+    Examples
+    --------
+    >>> W, x = rop.param("W", (3, 2)), rop.data("x", 2)
+    >>> rop.matmul(W, x).shape, (W @ rop.param("V", (2, 4))).shape
+    ((3,), (3, 4))
     """
     left, right = as_node(x), as_node(y)
     op = _BY_RANK.get((len(left.shape), len(right.shape)))

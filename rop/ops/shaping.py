@@ -179,6 +179,12 @@ def getitem(x: Operand, key: Any) -> Node:
         If the key holds anything else, such as an array of indices.
     RopValueError
         If an index is out of bounds, or the key has too many.
+
+    Examples
+    --------
+    >>> x = rop.data("x", (5, 3))
+    >>> x[0].shape, x[1:, None].shape, x[..., -1].shape
+    ((3,), (4, 1, 3), (5,))
     """
     node = as_node(x)
     keys = key if isinstance(key, tuple) else (key,)
@@ -202,7 +208,12 @@ def getitem(x: Operand, key: Any) -> Node:
 
 
 def reshape(x: Operand, shape: int | Sequence[int]) -> Node:
-    """x in another shape with as many elements; one axis may be -1."""
+    """x in another shape with as many elements; one axis may be -1.
+
+    >>> x = rop.data("x", 784)
+    >>> rop.reshape(x, (1, 28, -1)).shape
+    (1, 28, 28)
+    """
     node = as_node(x)
     to = integers(shape)
     try:
@@ -213,7 +224,12 @@ def reshape(x: Operand, shape: int | Sequence[int]) -> Node:
 
 
 def transpose(x: Operand, axes: Sequence[int] | None = None) -> Node:
-    """x with its axes permuted, by default reversed. Also ``x.T``."""
+    """x with its axes permuted, by default reversed. Also ``x.T``.
+
+    >>> x = rop.data("x", (2, 3, 4))
+    >>> rop.transpose(x).shape, rop.transpose(x, (1, 0, 2)).shape
+    ((4, 3, 2), (3, 2, 4))
+    """
     node = as_node(x)
     rank = len(node.shape)
     order = tuple(range(rank))[::-1] if axes is None else integers(axes)
@@ -223,7 +239,12 @@ def transpose(x: Operand, axes: Sequence[int] | None = None) -> Node:
 
 
 def broadcast_to(x: Operand, shape: int | Sequence[int]) -> Node:
-    """x repeated to a shape, by NumPy's rule."""
+    """x repeated to a shape, by NumPy's rule.
+
+    >>> b = rop.param("b", 3)
+    >>> rop.Objective(rop.sum(rop.broadcast_to(b, (2, 3)))).value_and_gradient([1.0, 2.0, 3.0])
+    (12.0, array([2., 2., 2.]))
+    """
     node = as_node(x)
     to = integers(shape)
     try:
@@ -236,13 +257,23 @@ def broadcast_to(x: Operand, shape: int | Sequence[int]) -> Node:
 
 
 def sum(x: Operand, axis: Axis = None, keepdims: bool = False) -> Node:
-    """Sum of x over one axis, several, or all; never over the cases."""
+    """Sum of x over one axis, several, or all; never over the cases.
+
+    >>> x = rop.param("x", (2, 3))
+    >>> rop.sum(x).shape, rop.sum(x, axis=0).shape, rop.sum(x, axis=0, keepdims=True).shape
+    ((), (3,), (1, 3))
+    """
     node = as_node(x)
     return Sum.of(node, axes=axes_of("sum", node, axis), keep=keepdims)
 
 
 def mean(x: Operand, axis: Axis = None, keepdims: bool = False) -> Node:
-    """Mean of x over one axis, several, or all; never over the cases."""
+    """Mean of x over one axis, several, or all; never over the cases.
+
+    >>> x = rop.param("x", 2)
+    >>> rop.Objective(rop.mean(x)).value_and_gradient([3.0, 4.0])
+    (3.5, array([0.5, 0.5]))
+    """
     node = as_node(x)
     axes = axes_of("mean", node, axis)
     count = int(np.prod([node.shape[i] for i in axes]))
@@ -250,7 +281,12 @@ def mean(x: Operand, axis: Axis = None, keepdims: bool = False) -> Node:
 
 
 def concatenate(nodes: Sequence[Operand], axis: int = 0) -> Node:
-    """Join nodes along an axis that they have; the other axes must agree."""
+    """Join nodes along an axis that they have; the other axes must agree.
+
+    >>> x, y = rop.data("x", 3), rop.data("y", 2)
+    >>> rop.concatenate([x, y]).shape
+    (5,)
+    """
     parents = _nodes("concatenate", nodes, axis)
     if not parents:
         raise RopValueError(f"concatenate: expected at least one node, got none ({user_line()})")
@@ -266,7 +302,12 @@ def concatenate(nodes: Sequence[Operand], axis: int = 0) -> Node:
 
 
 def stack(nodes: Sequence[Operand], axis: int = 0) -> Node:
-    """Join nodes of one shape along a new axis."""
+    """Join nodes of one shape along a new axis.
+
+    >>> x, y = rop.data("x", 3), rop.data("y", 3)
+    >>> rop.stack([x, y]).shape
+    (2, 3)
+    """
     parents = _nodes("stack", nodes, axis)
     if not parents:
         raise RopValueError(f"stack: expected at least one node, got none ({user_line()})")

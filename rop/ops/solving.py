@@ -66,5 +66,9 @@ def solve(M: Operand, b: Operand) -> Node:
 
     Its rules are Python functions of NumPy, which every engine calls. A singular M raises
     ``numpy.linalg.LinAlgError`` when an objective is evaluated.
+
+    >>> M, b = rop.param("M", (2, 2)), np.array([2.0, 3.0])
+    >>> rop.Objective(rop.sum(rop.solve(M, b))).value_and_gradient([2.0, 0.0, 0.0, 1.0])
+    (4.0, array([-0.5, -1.5, -1. , -3. ]))
     """
     return Solve.of(as_node(M), as_node(b))

@@ -108,30 +108,60 @@ class Arctan(Elementwise):
 
 
 def tan(x: Operand) -> Node:
-    """Tangent of x, elementwise."""
+    """Tangent of x, elementwise.
+
+    >>> x = rop.param("x")
+    >>> rop.Objective(rop.tan(x)).value_and_gradient([0.5])
+    (0.5463..., array([1.2984...]))
+    """
     return Tan.of(x)
 
 
 def sinh(x: Operand) -> Node:
-    """Hyperbolic sine of x, elementwise."""
+    """Hyperbolic sine of x, elementwise.
+
+    >>> x = rop.param("x")
+    >>> rop.Objective(rop.sinh(x)).value_and_gradient([0.5])
+    (0.5210..., array([1.1276...]))
+    """
     return Sinh.of(x)
 
 
 def cosh(x: Operand) -> Node:
-    """Hyperbolic cosine of x, elementwise."""
+    """Hyperbolic cosine of x, elementwise.
+
+    >>> x = rop.param("x")
+    >>> rop.Objective(rop.cosh(x)).value_and_gradient([0.5])
+    (1.1276..., array([0.5210...]))
+    """
     return Cosh.of(x)
 
 
 def arcsin(x: Operand) -> Node:
-    """Inverse sine of x in [-1, 1], elementwise."""
+    """Inverse sine of x in [-1, 1], elementwise.
+
+    >>> x = rop.param("x")
+    >>> rop.Objective(rop.arcsin(x)).value_and_gradient([0.5])
+    (0.5235..., array([1.1547...]))
+    """
     return Arcsin.of(x)
 
 
 def arccos(x: Operand) -> Node:
-    """Inverse cosine of x in [-1, 1], elementwise."""
+    """Inverse cosine of x in [-1, 1], elementwise.
+
+    >>> x = rop.param("x")
+    >>> rop.Objective(rop.arccos(x)).value_and_gradient([0.5])
+    (1.0471..., array([-1.1547...]))
+    """
     return Arccos.of(x)
 
 
 def arctan(x: Operand) -> Node:
-    """Inverse tangent of x, elementwise."""
+    """Inverse tangent of x, elementwise.
+
+    >>> x = rop.param("x")
+    >>> rop.Objective(rop.arctan(x)).value_and_gradient([0.5])
+    (0.4636..., array([0.8]))
+    """
     return Arctan.of(x)

@@ -186,7 +186,16 @@ def cuts(
 
     Examples
     --------
-    >>> print(rop.cuts(objective, theta, batch))  # doctest: +SKIP
+    >>> x, z = rop.nets.mlp([2, 1])
+    >>> objective = rop.Objective(z, rop.SquaredError(rop.data("t", 1)))
+    >>> batch = {"x": np.eye(2), "t": [[1.0], [0.0]]}
+    >>> found = rop.cuts(objective, [3.0, 4.0, 0.0], batch)
+    >>> print(found)
+    cuts between F and L, n = 3 (sec. 6)
+      outputs of F      matching  L'' PSD  rank of G  least eigenvalue  largest  G PSD  ‖G - H‖/‖H‖
+      z = add           yes       yes      2          0                 1.5      yes    ...e-16
+      L = SquaredError  no        yes      0          0                 0        yes    1
+      H                                    2          0                 1.5      yes    0
     """
     if not isinstance(objective, Objective):
         raise RopTypeError(f"cuts: expected an Objective, got {type(objective).__name__}")

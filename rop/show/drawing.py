@@ -86,8 +86,11 @@ def draw(
 
     Examples
     --------
-    >>> figure = draw(objective, "objective.svg")  # doctest: +SKIP
-    >>> figure = draw(objective, at=at, v=v, show="Rda", product="hvp")  # doctest: +SKIP
+    >>> x, z = rop.nets.mlp([2, 1])
+    >>> objective = rop.Objective(z, rop.SquaredError(rop.data("t", 1)))
+    >>> at = objective.linearize([3.0, 4.0, 0.0], {"x": np.eye(2), "t": [[1.0], [0.0]]})
+    >>> figure = rop.draw(objective, "graph.svg")
+    >>> figure = rop.draw(objective, at=at, v=[1.0, 0.0, 1.0], show="Rda", product="hvp")
     """
     from rop.show.pictures.figures import save
     from rop.show.pictures.painting import box_size, canvas, paint

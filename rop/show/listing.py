@@ -139,8 +139,12 @@ class Listing(Displayed):
 
         Examples
         --------
-        >>> exec(rop.explain(objective, "ggnvp").numpy())  # doctest: +SKIP
-        >>> ggnvp(theta, batch, v)  # doctest: +SKIP
+        >>> a = rop.param("a", 2)
+        >>> source = rop.explain(rop.Objective(a[0] ** 2 * a[1]), "hvp").numpy()
+        >>> found = {}
+        >>> exec(str(source), found)
+        >>> found["hvp"](np.array([2.0, 3.0]), {}, np.array([1.0, 2.0]))
+        array([14.,  4.])
         """
         from rop.show.source.module import numpy_source
 
@@ -281,6 +285,23 @@ def explain(objective: Objective | Recipe, product: str = "ggnvp") -> Listing | 
         If it is neither an objective nor a recipe.
     RopValueError
         If there is no such product.
+
+    Examples
+    --------
+    >>> x, z = rop.nets.mlp([2, 1])
+    >>> objective = rop.Objective(z, rop.SquaredError(rop.data("t", 1)))
+    >>> print(rop.explain(objective, "ggnvp"))
+    G v = Jᵀ L'' J v (algorithm 5)
+    <BLANKLINE>
+      once for each θ and batch
+        z = W1 x + b1      N × 1   value of matvec a1, value of add
+        dz = z/N - t/N     N × 1   loss
+    <BLANKLINE>
+      for each product
+        Rz = RW1 x + Rb1   N × 1   R rule of matvec a1, R rule of add
+        Rdz = Rz/N         N × 1   loss
+        Rdb1 = Σ Rdz           1   reverse rule of add
+        RdW1 = Σ Rdz xᵀ    1 × 2   reverse rule of matvec a1
     """
     if isinstance(objective, Recipe):
         return recipe_listing(objective)

@@ -299,8 +299,17 @@ def step(
 
     Examples
     --------
-    >>> for step in rop.step(at, "ggnvp", v):  # doctest: +SKIP
-    ...     print(step, step.check())
+    >>> x, z = rop.nets.mlp([2, 1])
+    >>> objective = rop.Objective(z, rop.SquaredError(rop.data("t", 1)))
+    >>> at = objective.linearize([3.0, 4.0, 0.0], {"x": np.eye(2), "t": [[1.0], [0.0]]})
+    >>> steps = list(rop.step(at, "ggnvp", [1.0, 0.0, 1.0]))
+    >>> print(steps[4])
+       5  Rz = RW1 x    R rule of matvec a1, product rule (eq. 5), ...
+          RW1 : 1 0   (1 × 2)
+          x : 1 0   (N × 2)
+          Rz = 1   (N × 1)
+    >>> print(steps[4].check())
+    PASS, relative error ...e-13: differences of matvec along R of its operands
     """
     if not isinstance(at, Linearization):
         raise RopTypeError(

@@ -18,10 +18,16 @@ EXHIBITS: tuple[Exhibit, ...] = (
     *training.EXHIBITS,
     *teaching.EXHIBITS,
 )
+"""All exhibits: print one to see what is wrong, the code, and the report that catches it."""
 
 
 def exhibit(name: str) -> Exhibit:
-    """The exhibit of that name; raises RopValueError, with the names, if there is none."""
+    """The exhibit of that name; raises RopValueError, with the names, if there is none.
+
+    >>> found = rop.museum.exhibit("algorithm 4 as printed")
+    >>> found.check, len(rop.museum.EXHIBITS) > 30
+    ('hvp', True)
+    """
     for one in EXHIBITS:
         if one.name == name:
             return one

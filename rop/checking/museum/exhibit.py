@@ -28,6 +28,12 @@ class Exhibit:
         The code with the mistake and without, to be read.
     run : callable
         How it is checked: code -> `Report`.
+
+    Examples
+    --------
+    >>> found = rop.museum.exhibit("algorithm 4 as printed")
+    >>> found.run(found.broken).verdict, found.run(found.right).verdict
+    ('fail', 'pass')
     """
 
     name: str
@@ -58,7 +64,12 @@ class Exhibit:
 
 
 def caught(report: Report) -> set[str]:
-    """The products and identities that fail in a report."""
+    """The products and identities that fail in a report.
+
+    >>> found = rop.museum.exhibit("algorithm 4 as printed")
+    >>> rop.museum.caught(found.run(found.broken))
+    {'hvp'}
+    """
     products = {name for name, product in report.products.items() if product.verdict == "fail"}
     return products | {
         identity.name for identity in report.identities if identity.verdict == "fail"

@@ -104,7 +104,10 @@ def play(
 
     Examples
     --------
-    >>> rop.play(at, "ggnvp", v, path="player.html")  # doctest: +SKIP
+    >>> x, z = rop.nets.mlp([2, 1])
+    >>> objective = rop.Objective(z, rop.SquaredError(rop.data("t", 1)))
+    >>> at = objective.linearize([3.0, 4.0, 0.0], {"x": np.eye(2), "t": [[1.0], [0.0]]})
+    >>> player = rop.play(at, "ggnvp", [1.0, 0.0, 1.0], path="player.html")
     """
     if not isinstance(at, Linearization):
         raise RopTypeError(

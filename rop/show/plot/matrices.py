@@ -39,6 +39,10 @@ def spectrum(matrix: ArrayLike, path: str | Path | None = None) -> Figure:
         If the matrix is not an array of real numbers.
     RopValueError
         If it is not square, finite and symmetric, or the path has another suffix.
+
+    Examples
+    --------
+    >>> figure = rop.plot.spectrum(np.diag([3.0, 1.0, -2.0]), path="spectrum.png")
     """
     from rop.show.pictures.figures import (
         BLUE,
@@ -103,6 +107,14 @@ def cuts(found: Cuts, path: str | Path | None = None) -> Figure:
         If it is something else.
     RopValueError
         If the path has another suffix.
+
+    Examples
+    --------
+    >>> x, z = rop.nets.mlp([2, 1])
+    >>> objective = rop.Objective(z, rop.SquaredError(rop.data("t", 1)))
+    >>> batch = {"x": np.eye(2), "t": [[1.0], [0.0]]}
+    >>> found = rop.cuts(objective, [3.0, 4.0, 0.0], batch)
+    >>> figure = rop.plot.cuts(found, path="cuts.png")
     """
     from rop.show.pictures.figures import BLUE, GREY, VERMILLION, Picture, label, save
 

@@ -42,6 +42,13 @@ def iteration(
     ------
     RopValueError
         If the run has no iterations, or the path has another suffix.
+
+    Examples
+    --------
+    >>> a = rop.param("a", 2)
+    >>> f = rop.Objective((1 - a[0]) ** 2 + 100 * (a[1] - a[0] ** 2) ** 2)
+    >>> run = rop.hf.minimize(f, [-1.2, 1.0], {}, iterations=5)
+    >>> figure = rop.plot.iteration(run.records[3], path="model.png")
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -126,6 +133,13 @@ def run(records: Result | Iterable[Iteration], path: str | Path | None = None) -
     ------
     RopValueError
         If there are no iterations, or the path has another suffix.
+
+    Examples
+    --------
+    >>> a = rop.param("a", 2)
+    >>> f = rop.Objective((1 - a[0]) ** 2 + 100 * (a[1] - a[0] ** 2) ** 2)
+    >>> run = rop.hf.minimize(f, [-1.2, 1.0], {}, iterations=5)
+    >>> figure = rop.plot.run(run, path="run.png")
     """
     from matplotlib.ticker import MaxNLocator
 
