@@ -111,8 +111,8 @@ else:
 
 
 def __dir__() -> list[str]:
-    # What completion offers: the public names alone.
-    return __all__
+    # What completion offers: the public names alone, and what is loaded when it is first used.
+    return [*__all__, "sklearn"]
 
 
 __version__ = version("rop")

@@ -18,6 +18,7 @@ from rop.ops.kernels import Array, Call, Loops, Map, einsum, product, scaled, vi
 from rop.ops.rules import Emit, State, Target, Value
 from rop.programs.loss import Loss
 from rop.programs.sweeps import descendants, r_forward, r_reverse, reverse
+from rop.support.arguments import named
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -39,6 +40,7 @@ class TableLoss(Loss):
         If t or the weight is not a node or an array of numbers.
     """
 
+    @named
     def __init__(self, t: Operand, weight: Operand | None = None) -> None:
         self.t = as_node(t)
         self.weight = None if weight is None else as_node(weight)
@@ -355,6 +357,7 @@ class LossGraph(Loss):
     <Objective: LossGraph of (), 5 parameters in w>
     """
 
+    @named
     def __init__(self, node: Node, convexify: Literal["shift", "eigen"] | None = None) -> None:
         if convexify not in (None, "shift", "eigen"):
             raise RopValueError(

@@ -294,3 +294,11 @@ def _steps(at: int | Iterable[int], T: int) -> list[int]:
             f"at must hold indices of the {T} steps, from 0 or from -1 backwards; got {at!r}"
         )
     return [i % T for i in indices]
+
+
+__all__ = ["autoencoder", "lenet", "mlp", "rnn"]
+
+
+def __dir__() -> list[str]:
+    # What completion offers: the public names alone.
+    return __all__

@@ -16,7 +16,7 @@ from rop.errors import RopValueError
 from rop.graph import ancestors, data
 from rop.losses import SigmoidCrossEntropy, SoftmaxCrossEntropy, SquaredError, TableLoss
 from rop.objective.objective import Objective
-from rop.support.arguments import check
+from rop.support.arguments import check, named
 from rop.support.constraints import Count, NotNegative, Real
 
 try:
@@ -39,6 +39,12 @@ except ModuleNotFoundError as error:
 
 __all__ = ["HFClassifier", "HFRegressor"]
 
+
+def __dir__() -> list[str]:
+    # What completion offers: the public names alone.
+    return __all__
+
+
 Cases: TypeAlias = dict[str, NDArray[Any]]
 
 # What is not checked where it is used.
@@ -53,6 +59,7 @@ _WANTED = {
 class HFEstimator(BaseEstimator):  # type: ignore[misc]
     """A feedforward net trained by HF; a subclass knows what its targets are."""
 
+    @named
     def __init__(
         self,
         hidden_layer_sizes: int | Sequence[int] = (50,),

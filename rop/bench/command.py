@@ -11,6 +11,7 @@ from rop.bench import machine, report, startup
 from rop.bench.contestants import PEERS
 from rop.bench.processes import ask
 from rop.bench.workloads import WORKLOADS
+from rop.support.words import counted
 
 STARTUP = "startup"
 _RESULTS = Path(__file__).with_name("results")
@@ -84,11 +85,12 @@ def print_stored() -> None:
         results = json.loads(path.read_text())
         on = results["machine"]
         versions = ", ".join(f"{name} {of}" for name, of in on["versions"].items() if of)
-        print(f"{path.stem}: {on['processor']}, {on['cores']} cores; {versions}\n")
+        print(f"{path.stem}: {on['processor']}, {counted(on['cores'], 'core')}; {versions}\n")
         for name, result in results["workloads"].items():
             print(report.workload_table(name, result), end="\n\n")
         if "startup" in results:
             print(report.startup_table(results["startup"]), end="\n\n")
+    print(report.LEGEND)
 
 
 def exit_code(results: dict[str, Any]) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 
 from rop.bench.bars import BARS
 from rop.bench.timing import quartiles
+from rop.support.words import counted
 
 
 def summary(
@@ -107,9 +108,19 @@ def workload_table(name: str, result: dict[str, Any]) -> str:
                     f"{product}: {c} differs from {first} by {difference:.1e} "
                     f"(allowed {found['tolerance']:.1e}); not timed"
                 )
-    cores = "1 core" if result["cores"] == 1 else f"{result['cores']} cores"
+    cores = counted(result["cores"], "core")
     title = f"{name}  {result['description']}; {cores}; * best peer"
     return "\n".join([title, _columns(rows), *notes])
+
+
+LEGEND = """\
+Times are medians over the rounds, for one product.
+limit: the bare matrix products (GEMM) that it needs when all activations are cached.
+rop/limit, rop/JAX, rop/best*: time of rop's first engine over that of the limit, of JAX linearize
+and of the best peer, which has the *; below 1 rop is faster.
+required, aim: what rop/best* must not exceed, and what it is to reach.
+verdict: aim met, met (what is required), missed, no bar (nothing is required), not compared
+(no peer), disagree (results differ)."""
 
 
 def startup_table(result: dict[str, Any]) -> str:

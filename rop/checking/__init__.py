@@ -20,3 +20,8 @@ __all__ = [
     "jax_functions",
     "torch_functions",
 ]
+
+
+def __dir__() -> list[str]:
+    # What completion offers: the public names alone.
+    return __all__

@@ -44,7 +44,7 @@ def name_blocks(n: int, blocks: Blocks | None) -> dict[str, slice]:
     for name, where in blocks.items():
         if not isinstance(where, slice):
             raise RopValueError(
-                f"blocks[{name!r}] must be a slice of theta, came {type(where).__name__}; "
+                f"blocks[{name!r}] must be a slice of theta, got {type(where).__name__}; "
                 "give for example slice(0, 30)"
             )
         start, stop, step = where.indices(n)

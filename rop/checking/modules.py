@@ -65,7 +65,7 @@ def torch_functions(
 
     if not isinstance(module, torch.nn.Module):
         raise RopTypeError(
-            f"module must be a torch.nn.Module, came {type(module).__name__}; give tensors and "
+            f"module must be a torch.nn.Module, got {type(module).__name__}; give tensors and "
             "functions of your own to rop.check_products as they are"
         )
     theta = {name: p.detach().clone() for name, p in module.named_parameters() if p.requires_grad}
@@ -159,7 +159,7 @@ class Transforms:
 
     def __init__(self, library: Any, mode: str) -> None:
         if mode not in MODES:
-            raise RopValueError(f"mode must be one of {', '.join(MODES)}, came {mode!r}")
+            raise RopValueError(f"mode must be one of {', '.join(MODES)}, got {mode!r}")
         self.library, self.mode = library, mode
 
     def of_value(self, f: Function) -> dict[str, Function]:

@@ -235,14 +235,14 @@ def as_vector(name: str, array: npt.ArrayLike) -> Array:
         vector = np.array(array)
     except ValueError as error:
         raise RopValueError(
-            f"{name} must be one vector (n,), came arrays of different lengths; "
+            f"{name} must be one vector (n,), got arrays of different lengths; "
             "flatten and concatenate the parameters"
         ) from error
     if vector.dtype.kind not in "fiu":
-        raise RopTypeError(f"{name} must be real numbers, came dtype {vector.dtype}")
+        raise RopTypeError(f"{name} must be real numbers, got dtype {vector.dtype}")
     if vector.ndim != 1 or vector.size == 0:
         raise RopValueError(
-            f"{name} must be one non-empty vector (n,), came shape {vector.shape}; "
+            f"{name} must be one non-empty vector (n,), got shape {vector.shape}; "
             "flatten and concatenate the parameters"
         )
     if not np.isfinite(vector).all():
@@ -275,7 +275,7 @@ def _as_directions(array: npt.ArrayLike, n: int) -> list[Direction]:
         columns = columns[:, None]
     if columns.ndim != 2 or columns.shape[0] != n:
         raise RopValueError(
-            f"directions must have shape ({n}, K), one direction a column, came {columns.shape}"
+            f"directions must have shape ({n}, K), one direction a column, got {columns.shape}"
         )
     useless = np.flatnonzero(~columns.any(axis=0) | ~np.isfinite(columns).all(axis=0))
     if useless.size or not columns.size:
@@ -295,7 +295,7 @@ def _as_function(name: str, product: Any, recorded: list[Direction] | None) -> F
         return function
     if recorded is None or name not in RECORDABLE:
         raise RopTypeError(
-            f"{name} must be a function of NumPy arrays, came {type(product).__name__}; "
+            f"{name} must be a function of NumPy arrays, got {type(product).__name__}; "
             f"recorded arrays go with directions= and only as {', '.join(RECORDABLE)}"
         )
     array = np.asarray(product)

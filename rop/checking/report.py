@@ -15,6 +15,7 @@ from rop.checking.lines import Array
 from rop.checking.policy import Verdict
 from rop.support import display
 from rop.support.display import Displayed
+from rop.support.words import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -218,7 +219,7 @@ class Report(Displayed):
     def __str__(self) -> str:
         lines = [
             f"rop.check  {self.verdict.upper()}  n = {self.n:,}, "
-            f"{sum(self.calls.values()):,} calls in {self.seconds:.2f} s"
+            f"{counted(sum(self.calls.values()), 'call')} in {self.seconds:.2f} s"
         ]
         # Where something is wrong, it comes first.
         rank = {"fail": 0, "inconclusive": 1, "pass": 2}

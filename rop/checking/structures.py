@@ -329,7 +329,7 @@ def _leaf(name: str, path: str, node: Any) -> Leaf:
         )
     if array.dtype.kind != "f":
         raise RopTypeError(
-            f"{where} must be real numbers, came dtype {array.dtype}; what is no parameter belongs "
+            f"{where} must be real numbers, got dtype {array.dtype}; what is no parameter belongs "
             f"into the functions, not into {name}"
         )
     x64 = is_jax(node) and array.dtype == np.float64

@@ -12,9 +12,10 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from rop.cli.encoding import write_in_any_encoding
 from rop.errors import RopError
@@ -49,12 +50,28 @@ class Parser(argparse.ArgumentParser):
         """Parse, and let the command itself refuse what it does not know."""
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:
-            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+            own = [option for option in self._option_string_actions if option.startswith("--")]
+            near = _near(unknown[0].partition("=")[0], own)
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{near}")
         return found, unknown
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            known = ", ".join(map(repr, action.choices))
+            near = _near(str(value), [*map(str, action.choices)])
+            message = f"invalid choice: {value!r} (choose from {known}){near}"
+            raise argparse.ArgumentError(action, message)
 
     def error(self, message: str) -> NoReturn:
         """Raise an error that names the command and where its options are listed."""
-        raise UsageError(f"{self.prog}: {message}; {self.prog} --help lists what there is")
+        end = "" if message.endswith("?") else ";"
+        raise UsageError(f"{self.prog}: {message}{end} {self.prog} --help lists what there is")
+
+
+def _near(text: str, known: list[str]) -> str:
+    """A hint at what a mistyped word was meant to be; "" if nothing is like it."""
+    near = get_close_matches(text, known, 1)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

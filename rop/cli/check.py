@@ -12,6 +12,7 @@ from typing import Any
 from rop.checking import check, check_products
 from rop.checking.report import Report
 from rop.cli import arguments, loading
+from rop.cli.options import add_seed
 from rop.cli.recorded import recorded
 from rop.errors import RopTypeError, RopValueError
 from rop.show.waiting import waiting
@@ -28,9 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--power", action="store_true", help="count the injected bugs that the check would see"
     )
-    parser.add_argument(
-        "--seed", type=arguments.seed, default=0, help="seed of the directions (default: 0)"
-    )
+    add_seed(parser, "the directions")
     parser.add_argument(
         "--npz",
         type=Path,

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from rop.cli import FAIL, PASS, arguments
+from rop.cli.options import add_seed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,9 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=Path("rop-demo"),
         help="folder of the pictures (default: rop-demo)",
     )
-    parser.add_argument(
-        "--seed", type=arguments.seed, default=0, help="seed of θ and of the batches (default: 0)"
-    )
+    add_seed(parser, "θ and of the batches")
     parser.set_defaults(run=_run)
 
 

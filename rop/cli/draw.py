@@ -8,6 +8,7 @@ from typing import get_args
 
 from rop import draw
 from rop.cli import PASS, arguments, loading
+from rop.cli.options import add_seed
 from rop.objective.objective import Objective
 from rop.objective.recording import VECTORS
 from rop.show.pictures.values import Show
@@ -36,9 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the product whose values or multiplications are shown (default: gradient for a and "
         "da, ggnvp for the others)",
     )
-    parser.add_argument(
-        "--seed", type=arguments.seed, default=0, help="seed of the product's vector (default: 0)"
-    )
+    add_seed(parser, "the product's vector")
     parser.set_defaults(run=_run)
 
 

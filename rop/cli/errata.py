@@ -12,7 +12,7 @@ from rop.experiments.errata.page import markdown, table, whole
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `rop errata`."""
-    parser.add_argument("number", nargs="?", help='one erratum, such as "M21"; default: all')
+    parser.add_argument("number", nargs="?", help="one erratum, such as M21; default: all")
     parser.add_argument(
         "--markdown",
         nargs="?",

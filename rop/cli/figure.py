@@ -6,11 +6,12 @@ import argparse
 from pathlib import Path
 
 from rop.cli import PASS, arguments
-from rop.cli.options import add_options, listing
+from rop.cli.options import add_options, add_seed, listing
 from rop.experiments import STUDIES
 from rop.experiments.saving import save_findings, save_rows
 from rop.experiments.watching import watching
 from rop.show.waiting import waiting
+from rop.support.words import counted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,9 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             default=study.seconds,
             help=f"time for all runs together (default: {study.seconds:g})",
         )
-        one.add_argument(
-            "--seed", type=arguments.seed, default=0, help="seed of θ and of the data drawn"
-        )
+        add_seed(one, "θ and of the data drawn")
         one.add_argument(
             "--out",
             type=arguments.output_folder,
@@ -60,7 +59,7 @@ def _figure(given: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             if watch.runs:
                 file = save_rows(watch, folder)
-                print(f"{len(watch.runs)} runs, the last of them cut short: {file}")
+                print(f"{counted(len(watch.runs), 'run')}, the last of them cut short: {file}")
             raise
     print(findings.text)
     for file in save_findings(findings, folder):

@@ -8,6 +8,7 @@ from typing import Any
 
 from rop.bench.machine import describe
 from rop.cli import PASS
+from rop.support.words import counted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +27,7 @@ def _text(found: dict[str, Any]) -> str:
     versions = found["versions"]
     installed = {name: of for name, of in versions.items() if of and name != "rop"}
     missing = [name for name, of in versions.items() if not of]
-    cores = f"{found['cores']} core{'s' * (found['cores'] != 1)}"
+    cores = counted(found["cores"], "core")
     load = "" if found["load"] is None else f", load {found['load']:.1f}"
     lines = {
         "rop": versions["rop"] or "not installed as a package",

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
+from rop.cli import arguments
 from rop.engines import DEFAULT_ENGINE
 
 
@@ -27,6 +28,19 @@ def add_options(parser: argparse.ArgumentParser, options: Mapping[str, Any]) -> 
             parser.add_argument(flag, dest=name, action=action, default=default, help=what)
         else:
             parser.add_argument(flag, dest=name, type=type(default), default=default, help=what)
+
+
+def add_seed(parser: argparse.ArgumentParser, of: str) -> None:
+    """Add ``--seed``, by default 0.
+
+    Parameters
+    ----------
+    parser : ArgumentParser
+        A command's parser.
+    of : str
+        What is drawn from it.
+    """
+    parser.add_argument("--seed", type=arguments.seed, default=0, help=f"seed of {of} (default: 0)")
 
 
 def add_engine(parser: argparse.ArgumentParser) -> None:

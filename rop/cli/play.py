@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from rop.cli import PASS, arguments, loading
+from rop.cli.options import add_seed
 from rop.objective.recording import VECTORS
 from rop.show.player.playing import play
 
@@ -19,9 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="ggnvp",
         help="the product that the page opens with (default: ggnvp)",
     )
-    parser.add_argument(
-        "--seed", type=arguments.seed, default=0, help="seed of the vector (default: 0)"
-    )
+    add_seed(parser, "the vector")
     parser.add_argument(
         "--out",
         type=arguments.output_file,

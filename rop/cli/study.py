@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from rop.cli import PASS, arguments
-from rop.cli.options import add_engine
+from rop.cli.options import add_engine, add_seed
 from rop.experiments.adaptive_study import Plan, study_adaptive_hf
 from rop.experiments.adaptive_trials import METHODS, PROBLEMS
 from rop.experiments.saving import save_findings
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         one.add_argument(
             f"--{name}", type=arguments.count, default=default, help=f"{said} (default: {default})"
         )
-    one.add_argument("--seed", type=arguments.seed, default=0, help="seed of θ and of the trials")
+    add_seed(one, "θ and of the trials")
     add_engine(one)
     one.add_argument(
         "--out",

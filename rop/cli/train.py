@@ -6,12 +6,13 @@ import argparse
 from pathlib import Path
 
 from rop.cli import FAIL, INTERRUPTED, PASS, arguments
-from rop.cli.options import add_engine, add_options, listing
+from rop.cli.options import add_engine, add_options, add_seed, listing
 from rop.errors import RopValueError
 from rop.experiments import EXPERIMENTS
 from rop.experiments.training import Order, train
 from rop.hf.log import LOG
 from rop.hf.recipes import MAKERS
+from rop.support.words import counted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,9 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             choices=["own", *MAKERS],
             help="settings of HF: the experiment's own, the default, or the papers' by name",
         )
-        one.add_argument(
-            "--seed", type=arguments.seed, default=0, help="seed of θ and of the data drawn"
-        )
+        add_seed(one, "θ and of the data drawn")
         one.add_argument(
             "--iterations",
             type=arguments.count,
@@ -91,7 +90,7 @@ def _train(given: argparse.Namespace) -> int:
         patience=given.patience,
         resume=given.resume,
     )
-    print(f"{result.message}: {result.nit} iterations, f = {result.fun:.6g}")
+    print(f"{result.message}: {counted(result.nit, 'iteration')}, f = {result.fun:.6g}")
     print((folder / "summary.json").read_text(encoding="utf-8"), end="")
     print(f"results: {folder}")
     if result.reason == "interrupted":

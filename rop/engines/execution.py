@@ -21,6 +21,7 @@ from rop.ops.kernels import Array
 from rop.ops.rules import Value
 from rop.programs.algorithms import Algorithms
 from rop.programs.steps import Program, Step
+from rop.support.words import counted
 
 if TYPE_CHECKING:
     from rop.engines.cuda.cg import ConjugateGradient
@@ -173,7 +174,7 @@ class Execution(ABC):
         predicted = self.predicted()
         refuse_if_too_large(
             {"cached activations": predicted["cached"], "temporaries": predicted["work"]},
-            f"linearize with {self.cases} cases",
+            f"linearize with {counted(self.cases, 'case')}",
             "use fewer cases at a time, checkpoints='sqrt', or float32",
         )
 

@@ -27,6 +27,7 @@ from rop.objective.objective import Objective
 from rop.show import plot
 from rop.show.pictures.figures import save
 from rop.show.waiting import waiting
+from rop.support.words import counted
 
 _L2, _MOMENTUM, _RATES, _CASES = 1e-4, 0.9, (0.1, 0.03, 0.01), 100
 _HIDDEN: dict[str, list[int]] = {"digits": [100, 50], "fashion-mnist": [100]}
@@ -132,7 +133,7 @@ def _classify(
         run = hf.minimize(
             objective, theta, images.train, iterations=1000, seconds=seconds, progress=True
         )
-        work = f"{run.nit} updates, {run.nhev:,} products"
+        work = f"{counted(run.nit, 'update')}, {counted(run.nhev, 'product')}"
         enter(objective, run.theta, _HF, run.seconds, work)
         if run.records:
             plot.run(run, path=out / "hf_trace.png")
@@ -188,7 +189,7 @@ def _logistic(images: Dataset, seconds: float) -> tuple[Objective, NDArray[Any],
         options={"maxiter": 10_000},
         **functions,
     )
-    work = f"{found.nit} iterations"
+    work = counted(found.nit, "iteration")
     return objective, found.x, time.perf_counter() - began, work
 
 

@@ -143,7 +143,7 @@ def _place(policy: Policy, name: str, value: Any) -> str:
         near = get_close_matches(name, map(_last, places), 1)
         raise RopValueError(
             f"replace: {type(policy).__name__} has no field {name!r}"
-            + (f', did you mean "{near[0]}"?' if near else "")
+            + (f", did you mean {near[0]!r}?" if near else "")
             + f"; there are {', '.join(places)}"
         )
     wanted = {place: misfit(places[place], _last(place), value) for place in named}

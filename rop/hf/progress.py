@@ -6,7 +6,7 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from math import isfinite, log
 from time import perf_counter
 from typing import Any
@@ -15,6 +15,7 @@ from rop.errors import RopValueError
 from rop.hf.record import ORDINARY, Iteration
 from rop.hf.result import Records
 from rop.support import display
+from rop.support.words import counted
 
 _REDRAW = 2.0  # seconds between two pictures
 _SELDOM = 10.0  # seconds between two lines in a file
@@ -47,7 +48,10 @@ def watching(*watchers: Progress | Live) -> Iterator[Callable[[Iteration], None]
 
 
 class Progress:
-    """A line that says how near a run is to its end, and events as they come.
+    """A line that says how near a run is to its end, and events as they come, on standard error.
+
+    On a terminal and in a notebook the line has a bar and is written over. In a file or a pipe it
+    is a plain line every ten seconds.
 
     The line counts what will end the run first: iterations, time, or the fall of f to its target.
     An event is written when it comes for the first time, unless it is an ordinary one; at the end
@@ -68,30 +72,18 @@ class Progress:
     def __init__(
         self, iterations: int, done: int, seconds: float | None, target: float | None
     ) -> None:
-        with warnings.catch_warnings():
-            # Without ipywidgets a notebook gets the line of a terminal, which will do.
-            warnings.simplefilter("ignore")
-            from tqdm.auto import tqdm  # takes a while to import
-
         self._iterations, self._seconds, self._target = iterations, seconds, target
         self._events: Counter[str] = Counter()
         self._first: float | None = None
         self._began = perf_counter()
-        # In a file each line stays.
-        rewritten = _in_notebook() or sys.stderr.isatty()
-        self._bar = tqdm(
-            total=1.0,
-            bar_format="HF {percentage:3.0f}%|{bar:20}| {desc}",
-            mininterval=0.0 if rewritten else _SELDOM,
-            miniters=0,
-        )
-        self._bar.set_description_str(self._count(done))
+        rewritten = _in_notebook() or (sys.stderr is not None and sys.stderr.isatty())
+        self._line = _Bar(self._count(done)) if rewritten else _Lines()
 
     def close(self) -> None:
         """End the line, and count the events."""
-        self._bar.close()
+        self._line.close()
         for event, times in self._events.items():
-            self._bar.write(f"{times} time{'s' * (times > 1)}: {event}")
+            self._line.write(f"{counted(times, 'time')}: {event}")
 
     def __call__(self, it: Iteration) -> None:
         """Show an iteration.
@@ -103,11 +95,11 @@ class Progress:
         """
         for event in it.events:
             if event not in self._events and not event.startswith(ORDINARY):
-                self._bar.write(f"iteration {it.number}: {event}")
+                self._line.write(f"iteration {it.number}: {event}")
             self._events[event] += 1
         used = perf_counter() - self._began
-        self._bar.set_description_str(", ".join(self._words(it, used)), refresh=False)
-        self._bar.update(min(1.0, max(self._parts(it, used))) - self._bar.n)
+        part = min(1.0, max(self._parts(it, used)))
+        self._line.show(part, ", ".join(self._words(it, used)))
 
     def _parts(self, it: Iteration, used: float) -> list[float]:
         """The part that is done of each of the things that may end the run."""
@@ -123,7 +115,9 @@ class Progress:
 
     def _count(self, done: int) -> str:
         # With a limit of time, the number of iterations is hardly what ends the run.
-        return f"{done}{f' of {self._iterations}' if self._seconds is None else ''} iterations"
+        if self._seconds is None:
+            return f"{done} of {self._iterations} iterations"
+        return counted(done, "iteration")
 
     def _words(self, it: Iteration, used: float) -> list[str]:
         time = "" if self._seconds is None else f" of {self._seconds:g}"
@@ -139,6 +133,53 @@ class Progress:
             f"CG {it.chosen}/{it.cg.steps}",
             f"alpha {it.step.alpha:.2g}",
         ]
+
+
+class _Bar:
+    """A line with a bar, written over and over."""
+
+    def __init__(self, words: str) -> None:
+        with warnings.catch_warnings():
+            # Without ipywidgets a notebook gets the line of a terminal, which will do.
+            warnings.simplefilter("ignore")
+            from tqdm.auto import tqdm  # takes a while to import
+
+        layout = "HF {percentage:3.0f}%|{bar:20}| {desc}"
+        self._bar = tqdm(total=1.0, bar_format=layout, mininterval=0.0, miniters=0)
+        self._bar.set_description_str(words)
+
+    def show(self, part: float, words: str) -> None:
+        self._bar.set_description_str(words, refresh=False)
+        self._bar.update(part - self._bar.n)
+
+    def write(self, text: str) -> None:
+        self._bar.write(text, file=sys.stderr)
+
+    def close(self) -> None:
+        self._bar.close()
+
+
+class _Lines:
+    """Lines that stay: one now and then, and the last."""
+
+    def __init__(self) -> None:
+        self._written, self._last = perf_counter(), ""
+
+    def show(self, part: float, words: str) -> None:
+        self._last = f"HF {100 * part:.0f} %, {words}"
+        if perf_counter() - self._written >= _SELDOM:
+            self.close()
+
+    def write(self, text: str) -> None:
+        # A stream that is closed or full is no reason to stop.
+        with suppress(OSError, ValueError, AttributeError):
+            sys.stderr.write(f"{text}\n")
+            sys.stderr.flush()
+
+    def close(self) -> None:
+        if self._last:
+            self.write(self._last)
+        self._written, self._last = perf_counter(), ""
 
 
 class Live:

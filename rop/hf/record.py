@@ -20,6 +20,7 @@ from rop.hf.solution import Reason, Solution
 from rop.hf.state import State
 from rop.support import display
 from rop.support.arguments import shown
+from rop.support.words import counted
 
 ORDINARY = "f is higher at the full update"
 """The event that belongs to HF's everyday: the line search and λ are there for it."""
@@ -358,11 +359,13 @@ def _events(
             )
     if solution.reason == "negative curvature":
         said.append(
-            f"{solver} met a direction without positive curvature after {solution.steps} steps"
+            f"{solver} met a direction without positive curvature after "
+            f"{counted(solution.steps, 'step')}"
         )
     if solution.reason == "not finite":
         said.append(
-            f"a product with the curvature was not finite after {solution.steps} {solver} steps"
+            "a product with the curvature was not finite after "
+            f"{counted(solution.steps, f'{solver} step')}"
         )
     if not solution.usable:
         said.append(

@@ -6,6 +6,7 @@ from rop.hf.recipes import Recipe
 from rop.hf.record import Iteration
 from rop.hf.vectors import Vector
 from rop.support.display import Displayed
+from rop.support.words import counted
 
 MESSAGES = {
     "target": (True, "f reached the target"),
@@ -35,7 +36,7 @@ class Records(list[Iteration], Displayed):
     """The iterations of a run, in their order; a notebook shows them as a table."""
 
     def __repr__(self) -> str:
-        return f"<Records: {len(self)} iterations>"
+        return f"<Records: {counted(len(self), 'iteration')}>"
 
 
 @dataclass(frozen=True)

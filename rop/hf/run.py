@@ -27,6 +27,7 @@ from rop.hf.vectors import Vector
 from rop.objective.objective import Objective
 from rop.support.arguments import checked
 from rop.support.constraints import Count, Natural, NotNegative
+from rop.support.words import counted
 
 _LANCZOS_STEPS, _SMALL = 20, 10_000
 
@@ -239,7 +240,10 @@ def _so_far(records: list[Iteration]) -> str:
     """Say how far from its end a run was that a limit ended."""
     rejected = sum(it.step.alpha == 0 for it in records)
     told = f"; the norm of the gradient was {records[-1].gradient_norm:.3g} at the last iteration"
-    return told + (f"; {rejected} of {len(records)} updates were rejected" if rejected else "")
+    if not rejected:
+        return told
+    were = "was" if len(records) == 1 else "were"
+    return f"{told}; {rejected} of {counted(len(records), 'update')} {were} rejected"
 
 
 def _f_at_best(state: State, records: list[Iteration]) -> float:

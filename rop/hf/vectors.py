@@ -33,7 +33,7 @@ def finite_vector(owner: str, name: str, value: npt.ArrayLike) -> Vector:
     owner, name : str
         The function and its argument, for the message.
     value : array_like, shape (n,)
-        What came; integers become float64.
+        The array; integers become float64.
 
     Returns
     -------

@@ -24,8 +24,9 @@ from rop.programs.algorithms import Algorithms
 from rop.programs.checkpointing import Checkpoints
 from rop.programs.loss import Loss
 from rop.programs.sweeps import descendants
-from rop.support.arguments import check
+from rop.support.arguments import check, named
 from rop.support.display import Displayed
+from rop.support.words import counted
 
 _NAMED = 20  # parameters that repr names
 
@@ -45,6 +46,7 @@ class Definition(ParameterSpace, Displayed):
         l2 as the diagonal that it adds to G and H: one number, or one for each element of θ.
     """
 
+    @named
     def __init__(
         self,
         z: Node,
@@ -153,7 +155,8 @@ class Definition(ParameterSpace, Displayed):
         names = [*self.shapes]
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         of = "a scalar" if self.by_itself else f"{self.loss.name} of {self.output_shape}"
-        return f"<Objective: {of}, {self.n} parameters in {', '.join(names[:_NAMED])}{more}>"
+        which = f"{counted(self.n, 'parameter')} in {', '.join(names[:_NAMED])}{more}"
+        return f"<Objective: {of}, {which}>"
 
     def _refuse_hidden(self, nodes: list[Node]) -> None:
         """Raise RopValueError if structural damping makes no sense at one of the hidden nodes."""

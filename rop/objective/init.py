@@ -331,3 +331,11 @@ def _check_positive(rng: np.random.Generator, **options: float) -> None:
     check("init", "rng", rng, np.random.Generator)
     for name, value in options.items():
         check("init", name, value, Count if name == "connections" else Positive)
+
+
+__all__ = ["glorot", "initialize", "normal", "recurrent", "sparse", "spectral"]
+
+
+def __dir__() -> list[str]:
+    # What completion offers: the public names alone.
+    return __all__

@@ -70,7 +70,7 @@ def flat(theta: ArrayLike, n: int) -> Array:
     Parameters
     ----------
     theta : array_like
-        What came for θ.
+        What is given for θ.
     n : int
         Its length, for the message.
 

@@ -21,6 +21,7 @@ from rop.ops.kernels import Array
 from rop.programs.checkpointing import Checkpoints
 from rop.support.arguments import check
 from rop.support.display import Displayed
+from rop.support.words import counted
 
 
 class Linearization(Displayed):
@@ -80,8 +81,8 @@ class Linearization(Displayed):
 
     def __repr__(self) -> str:
         return (
-            f"<Linearization of {self.objective!r} at {self.cases} cases, {self.dtype}, engine "
-            f"{self.engine}>"
+            f"<Linearization of {self.objective!r} at {counted(self.cases, 'case')}, {self.dtype}, "
+            f"engine {self.engine}>"
         )
 
     def __reduce__(self) -> Any:

@@ -17,6 +17,7 @@ from rop.objective.definition import Definition
 from rop.objective.products import Products
 from rop.ops.rules import Value
 from rop.programs.steps import Step
+from rop.support.words import counted
 
 VECTORS: dict[str, tuple[str, Space] | None] = {
     "gradient": None,
@@ -121,7 +122,8 @@ class Trace(Mapping[str | Node, NDArray[Any]]):
         return len(self._values)
 
     def __repr__(self) -> str:
-        return f"<Trace of {self.product}: {len(self.moments)} steps, {len(self)} values>"
+        steps, values = counted(len(self.moments), "step"), counted(len(self), "value")
+        return f"<Trace of {self.product}: {steps}, {values}>"
 
     def of(self, node: Node, kind: str = "a") -> NDArray[Any] | None:
         """One of the four values of a node.
@@ -183,7 +185,7 @@ class Trace(Mapping[str | Node, NDArray[Any]]):
         )
         refuse_if_too_large(
             {"values of all steps": elements * self.theta.itemsize},
-            f"trace of {self.product} with {self.cases} cases",
+            f"trace of {self.product} with {counted(self.cases, 'case')}",
             "use fewer cases",
         )
         to_outputs = self.product in ("jvp", "loss_hvp")

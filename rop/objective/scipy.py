@@ -67,7 +67,7 @@ class ScipyFunctions:
         engine: str = DEFAULT_ENGINE,
     ) -> None:
         if curvature not in ("hessian", "ggn"):
-            raise RopValueError(f'curvature must be "hessian" or "ggn", got {curvature!r}')
+            raise RopValueError(f"curvature must be 'hessian' or 'ggn', got {curvature!r}")
         self._objective, self._batch, self._engine = objective, batch, engine
         self._product = curvature
         self._at: Linearization | None = None

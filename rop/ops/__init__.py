@@ -193,3 +193,8 @@ __all__ = [
 ]
 
 CATALOGUE.update(__all__)
+
+
+def __dir__() -> list[str]:
+    # What completion offers: the public names alone.
+    return __all__

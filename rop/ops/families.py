@@ -45,10 +45,10 @@ class Op(ABC):
     _made_of: tuple[type[Op], tuple[Shape, ...], dict[str, Any]] | None = None
 
     def __init__(self, *shapes: Shape) -> None:
-        if any(isinstance(shape, Node) for shape in shapes):
-            name = type(self).__name__
+        if not shapes or any(isinstance(shape, Node) for shape in shapes):
+            name, got = type(self).__name__, "a node" if shapes else "nothing"
             raise RopTypeError(
-                f"{name}: expected shapes, got a node; to apply the op write {name}.of(...) "
+                f"{name}: expected shapes, got {got}; to apply the op write {name}.of(...) "
                 f"({user_line()})"
             )
         self.shape = self.output_shape(*shapes)

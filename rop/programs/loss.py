@@ -28,6 +28,10 @@ class Loss(ABC):
     given: tuple[Node, ...]
     convexify: Literal["shift", "eigen"] | None = None
 
+    def __repr__(self) -> str:
+        given = (node.name or (node.op.name if node.op else node.kind) for node in self.given)
+        return f"<{self.name} of {', '.join(given)}>"
+
     @property
     def name(self) -> str:
         """The loss's name in listings and errors."""

@@ -28,7 +28,7 @@ _SAME = 1e-12
 
 @dataclass(frozen=True)
 class Difference:
-    """What came of comparing a step with a finite difference.
+    """The comparison of a step with a finite difference.
 
     Attributes
     ----------

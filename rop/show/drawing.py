@@ -14,6 +14,7 @@ from rop.objective.objective import Objective
 from rop.show.pictures.boxes import Box, boxes_of, folded
 from rop.show.pictures.layout import layered
 from rop.show.pictures.values import Show, said_of
+from rop.support.words import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -189,7 +190,7 @@ def _caption(what: Objective | Node, boxes: list[Box], shown: list[Box], show: S
         mean = "mean over cases of " if what.data_shapes else ""
         strengths = {"θ": what.l2} if isinstance(what.l2, float) else what.l2
         penalty = "".join(f" + ½ {l2:g} |{name}|²" for name, l2 in strengths.items() if l2)
-        said = [f"f(θ) = {mean}{f}{penalty}", f"{what.n:,} parameters"]
+        said = [f"f(θ) = {mean}{f}{penalty}", f"{counted(what.n, 'parameter')}"]
         if show == "flops":
             said.append("multiplications for a case")
         elif show != "shape":
@@ -198,7 +199,7 @@ def _caption(what: Objective | Node, boxes: list[Box], shown: list[Box], show: S
         said = [f"{boxes[-1].name} and all that it depends on"]
     hidden = len(boxes) - sum(box.kind != "folded" for box in shown)
     if hidden:
-        said.append(f"{hidden:,} nodes not shown")
+        said.append(f"{counted(hidden, 'node')} not shown")
     return "   ·   ".join(said)
 
 

@@ -27,6 +27,7 @@ from rop.show.drawing import draw
 from rop.show.recipe import RecipeListing
 from rop.show.stepping import Snapshot, Stepping
 from rop.support import display
+from rop.support.words import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,7 +54,7 @@ def _objective(objective: Objective) -> str:
     penalty = "".join(f", l2 = {l2:g} for {name}" for name, l2 in strengths.items() if l2)
     return (
         f"<p>{_text(objective.loss.name)} of {objective.output_shape}{penalty}, "
-        f"{objective.n:,} parameters</p>{_svg(draw(objective))}"
+        f"{counted(objective.n, 'parameter')}</p>{_svg(draw(objective))}"
         + _table(("parameter", "shape", "elements"), rows)
     )
 
@@ -121,8 +122,9 @@ def _records(records: Records) -> str:
 @display.html.register
 def _result(result: Result) -> str:
     said = (
-        f"<p>{_text(result.message)}: f = {result.fun:.6g} after {result.nit} iterations, "
-        f"{result.nhev:,} products and {result.seconds:.1f} s</p>"
+        f"<p>{_text(result.message)}: f = {result.fun:.6g} after "
+        f"{counted(result.nit, 'iteration')}, {counted(result.nhev, 'product')} and "
+        f"{result.seconds:.1f} s</p>"
     )
     if not result.records:
         return said

@@ -1,1 +1,1 @@
-"""What classes of every layer share: checks of arguments, and displays in notebooks."""
+"""What classes of every layer share: checks of arguments, words, and displays in notebooks."""

@@ -14,7 +14,7 @@ A function takes a decorator, a dataclass one line in ``__post_init__``::
             check_fields(self)
 
     shrink(v, float("nan"))   # shrink: factor must be a finite number > 0, got nan
-    Armijo(by="F")            # Armijo: by must be "f" or "model", got 'F'; did you mean "f"?
+    Armijo(by="F")            # Armijo: by must be 'f' or 'model', got 'F'; did you mean 'f'?
 
 The annotation says what is checked:
 
@@ -52,6 +52,40 @@ from rop.support.constraints import Constraint, constraint
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+def named(function: Callable[P, R]) -> Callable[P, R]:
+    """Refuse calls of a constructor with too few or unknown arguments; a decorator.
+
+    Python itself would name the base class that has the constructor.
+
+    Parameters
+    ----------
+    function : callable
+        An ``__init__``.
+
+    Returns
+    -------
+    callable
+        The function; it raises a RopTypeError that names the class of the object.
+    """
+    parameters = [*signature(function).parameters.values()][1:]
+    names = [p.name for p in parameters]
+    positional = [p.name for p in parameters if p.kind != Parameter.KEYWORD_ONLY]
+    needed = [p.name for p in parameters if p.default is Parameter.empty]
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        owner, given = type(args[0]).__name__, positional[: len(args) - 1]
+        for name in kwargs:
+            if name not in names:
+                raise RopTypeError(_no_argument(owner, name, names))
+        for name in needed:
+            if name not in given and name not in kwargs:
+                raise RopTypeError(f"{owner}: {name} is missing; it takes {', '.join(names)}")
+        return function(*args, **kwargs)
+
+    return call
 
 
 def checked(function: Callable[P, R]) -> Callable[P, R]:
@@ -140,7 +174,7 @@ def check(owner: str, name: str, value: Any, hint: Any) -> None:
     owner, name : str
         The function or class and its argument, for the message.
     value : object
-        What came.
+        The value.
     hint : type
         What would be the annotation, such as ``Positive`` or ``int | None``.
     """
@@ -154,18 +188,18 @@ def _check(
 ) -> None:
     fault = wanted.fault(value)
     if fault is not None:
-        came, remedy = shown(value), wanted.remedy(value)
+        got, remedy = shown(value), wanted.remedy(value)
         if fault is RopTypeError and value is not None:
-            came += f" ({type(value).__name__})"
+            got += f" ({type(value).__name__})"
         if value is None and default is not Parameter.empty:
             remedy = "leave it out for the default"
         fix = f"; {remedy}" if remedy else ""
-        raise fault(f"{owner}: {name} must be {wanted}, got {came}{fix}")
+        raise fault(f"{owner}: {name} must be {wanted}, got {got}{fix}")
 
 
 def _no_argument(owner: str, name: str, known: list[str]) -> str:
     near = get_close_matches(name, known, 1)
-    remedy = f'did you mean "{near[0]}"?' if near else f"there are {', '.join(known)}"
+    remedy = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
     if not near and "recipe" in known:
         remedy += f"; settings of HF are the recipe's: recipe=rop.hf.Recipe().replace({name}=...)"
     return f"{owner}: no argument is called {name!r}; {remedy}"

@@ -27,6 +27,7 @@ from typing import (
 import numpy as np
 
 from rop.errors import RopTypeError, RopValueError
+from rop.support.words import counted
 
 Fault: TypeAlias = type[RopValueError] | type[RopTypeError]
 
@@ -114,10 +115,10 @@ class OneOf(Constraint):
     def remedy(self, value: Any) -> str:  # noqa: D102
         names = {each.lower(): each for each in self.values if isinstance(each, str)}
         near = get_close_matches(value.lower(), names, 1) if isinstance(value, str) else []
-        return f'did you mean "{names[near[0]]}"?' if near else ""
+        return f"did you mean {names[near[0]]!r}?" if near else ""
 
     def __str__(self) -> str:
-        return _or(f'"{each}"' if isinstance(each, str) else repr(each) for each in self.values)
+        return _or(map(repr, self.values))
 
 
 @dataclass(frozen=True)
@@ -199,7 +200,7 @@ class Function(Constraint):
 
     def __str__(self) -> str:
         n = self.arguments
-        return "a function" if n is None else f"a function of {n} argument{'s' * (n != 1)}"
+        return "a function" if n is None else f"a function of {counted(n, 'argument')}"
 
 
 @dataclass(frozen=True)

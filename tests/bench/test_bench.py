@@ -386,6 +386,9 @@ def test_what_was_measured_for_this_version_is_printed_without_measuring(monkeyp
         assert f"{path.stem}: {results['machine']['processor']}" in printed
         measured |= results["workloads"].keys()
     assert measured == WORKLOADS.keys()
+    heads = ("limit", "rop/limit", "rop/JAX", "rop/best*", "required", "aim", "verdict")
+    legend = printed[printed.rindex("\nTimes are medians") :]
+    assert all(head in legend for head in heads)
     assert all(f"\n{name}  " in printed for name in WORKLOADS)
 
 

@@ -165,7 +165,7 @@ def test_recorded_products(check, tmp_path):
         ("invalid", (), "model.py:invalid raises RopValueError: "),
         ("needs_more", (), "missing 1 required positional argument: 'n'"),
         ("number", (), r"must return (objective, theta, batch), or a dict of arguments, got int"),
-        ("misspelt", (), "no argument is called 'gradeint'; did you mean \"gradient\"?"),
+        ("misspelt", (), "no argument is called 'gradeint'; did you mean 'gradient'?"),
         ("neither", (), "neither 'objective' nor 'theta', but 'value'"),
         ("nothing", (), "model.py has no function 'nothing'"),
         ("right", ("--power",), "--power puts wrong rules into a graph"),

@@ -96,5 +96,5 @@ def test_the_best_of_all_iterates(values, chosen):
 
 def test_best_goes_by_f_or_by_the_model():
     assert (Best().by, Best(by="model").by) == ("f", "model")
-    with pytest.raises(rop.RopError, match='by must be "f" or "model"'):
+    with pytest.raises(rop.RopError, match="by must be 'f' or 'model'"):
         Best(by="M")

@@ -186,7 +186,7 @@ def test_cases_outside_the_curvatures_are_outside(gradient, curvature):
 def test_there_must_be_cases_outside():
     with pytest.raises(rop.RopError, match="needs cases outside the curvature's, which are all 50"):
         Batches(selection_from="outside").draw(0, 50)
-    with pytest.raises(rop.RopError, match='must be "gradient", "curvature" or "outside"'):
+    with pytest.raises(rop.RopError, match="must be 'gradient', 'curvature' or 'outside'"):
         Batches(selection_from="elsewhere")
     with pytest.raises(rop.RopError, match="Batches: gradient must be a number of cases"):
         Batches(gradient=Ramp(10, 0, 0, 5))

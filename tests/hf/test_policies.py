@@ -300,7 +300,7 @@ def test_the_damped_model_gives_the_smaller_ratio_and_the_rule_says_which_counts
                 # The damped q promises less, so what came true is the larger share of it.
                 assert it.rho < it.rho_damped
     assert recipes.martens2010().damping.rule.lowest < 1.9e-18
-    with pytest.raises(rop.RopError, match='model must be "undamped" or "damped"'):
+    with pytest.raises(rop.RopError, match="model must be 'undamped' or 'damped'"):
         LevenbergMarquardt(model="neither")
 
 

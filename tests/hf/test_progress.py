@@ -27,21 +27,21 @@ def record():
 
 
 def last_line(text):
-    return re.split(r"[\r\n]+", text.strip())[-1]
+    return [line for line in text.splitlines() if line.startswith("HF ")][-1]
 
 
 @pytest.mark.parametrize(
     "options, part, words",
     [
         ({"iterations": 4}, 100, "4 of 4 iterations"),
-        ({"iterations": 1000, "seconds": 0.0}, 100, "| 1 iterations, "),
+        ({"iterations": 1000, "seconds": 0.0}, 100, "%, 1 iteration, "),
         ({"iterations": 1000, "target": 5.0}, 100, "(target 5)"),
     ],
 )
 def test_the_line_is_full_where_the_run_ends(options, part, words, capsys):
     trained(progress=True, **options)
     line = last_line(capsys.readouterr().err)
-    assert line.startswith(f"HF {part}%|")
+    assert line.startswith(f"HF {part} %, ")
     assert words in line and "rho" in line and "CG" in line
 
 
@@ -110,11 +110,23 @@ def test_live_redraws_the_plot_in_a_notebook(monkeypatch):
     monkeypatch.setattr("rop.hf.progress._REDRAW", 0.0)
     trained(iterations=3, live=True)
     said = [picture.get_suptitle() for picture in pictures]
-    assert ["in 1 iterations" in said[0], "in 3 iterations" in said[-1], len(said)] == [
+    assert ["in 1 iteration" in said[0], "in 3 iterations" in said[-1], len(said)] == [
         True,
         True,
         4,
     ]
+
+
+def test_in_a_file_there_are_plain_lines_and_on_standard_error_alone(capsys, monkeypatch):
+    monkeypatch.setattr("rop.hf.progress._SELDOM", 0.0)
+    trained(progress=True, iterations=3, recipe=basic())
+    out, err = capsys.readouterr()
+    assert out == "" and "\r" not in err and "█" not in err
+    assert [line.split(",")[0] for line in err.splitlines() if line.startswith("HF")] == [
+        "HF 33 %", "HF 67 %", "HF 100 %"
+    ]  # fmt: skip
+    monkeypatch.setattr("sys.stderr", None)
+    trained(progress=True, iterations=1)
 
 
 def test_the_line_is_rewritten_in_a_notebook_and_seldom_in_a_file(monkeypatch, capsys):

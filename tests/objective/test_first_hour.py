@@ -246,7 +246,7 @@ def test_what_is_no_loss_is_refused_with_what_to_write():
     [
         ({"lam": 3}, "recipe=rop.hf.Recipe().replace(lam=...)"),
         ({"max_iter": 3}, "no argument is called 'max_iter'; there are objective, theta, data, re"),
-        ({"iteration": 3}, 'did you mean "iterations"?'),
+        ({"iteration": 3}, "did you mean 'iterations'?"),
     ],
 )
 def test_an_argument_that_minimize_does_not_have(settings, message):

@@ -7,18 +7,22 @@
 """
 
 from rop.checking.museum import libraries, paper, peers, solvers, teaching, training
-from rop.checking.museum.exhibit import Exhibit, caught
+from rop.checking.museum.exhibit import Exhibit, Exhibits, caught
 from rop.errors import RopValueError
 
-EXHIBITS: tuple[Exhibit, ...] = (
-    *paper.EXHIBITS,
-    *peers.EXHIBITS,
-    *libraries.EXHIBITS,
-    *solvers.EXHIBITS,
-    *training.EXHIBITS,
-    *teaching.EXHIBITS,
+EXHIBITS = Exhibits(
+    (
+        *paper.EXHIBITS,
+        *peers.EXHIBITS,
+        *libraries.EXHIBITS,
+        *solvers.EXHIBITS,
+        *training.EXHIBITS,
+        *teaching.EXHIBITS,
+    )
 )
-"""All exhibits: print one to see what is wrong, the code, and the report that catches it."""
+"""All exhibits: print them to see their names; print one to see what is wrong, the code, and the
+report that catches it.
+"""
 
 
 def exhibit(name: str) -> Exhibit:
@@ -36,3 +40,8 @@ def exhibit(name: str) -> Exhibit:
 
 
 __all__ = ["EXHIBITS", "Exhibit", "caught", "exhibit"]
+
+
+def __dir__() -> list[str]:
+    # What completion offers: the public names alone.
+    return __all__

@@ -3,13 +3,13 @@
 import inspect
 import textwrap
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from rop.checking import Report
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Exhibit:
     """A mistake that somebody made, as a small broken function beside the right one.
 
@@ -41,9 +41,9 @@ class Exhibit:
     mistake: str
     check: str
     says: str
-    broken: Callable[..., Any] = field(repr=False)
-    right: Callable[..., Any] = field(repr=False)
-    run: Callable[[Any], Report] = field(repr=False)
+    broken: Callable[..., Any]
+    right: Callable[..., Any]
+    run: Callable[[Any], Report]
 
     def report(self) -> Report:
         """Check the broken code."""
@@ -61,6 +61,22 @@ class Exhibit:
     def __str__(self) -> str:
         mistake = textwrap.fill(self.mistake, 88)
         return f"{self.name}\n  {self.source}\n\n{mistake}\n\n{self.code}\n{self.report()}"
+
+    def __repr__(self) -> str:
+        return f"<Exhibit {self.name!r}: {self.source}; caught by {self.check}>"
+
+
+class Exhibits(tuple[Exhibit, ...]):
+    """Exhibits that are listed by their names."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        wide = max(len(one.name) for one in self)
+        return "\n".join(f"{one.name:<{wide}}  {one.source}" for one in self)
+
+    def __repr__(self) -> str:
+        return f"<Exhibits: {len(self)}; print them>"
 
 
 def caught(report: Report) -> set[str]:

@@ -14,6 +14,7 @@ from rop.errors import RopTypeError
 from rop.objective.linearization import Linearization
 from rop.objective.recording import Trace
 from rop.show.player.data import companions, data_of, encoded
+from rop.support.words import counted
 
 _SCRIPTS = ("numbers.js", "graph.js", "listing.js", "cuts.js", "player.js")
 
@@ -65,8 +66,9 @@ class Player:
         )
 
     def __repr__(self) -> str:
-        steps = sum(len(product["steps"]) for product in self.data["products"])
-        return f"<Player of {self.product}: {steps} steps of {len(self.data['products'])} products>"
+        products = self.data["products"]
+        steps = counted(sum(len(product["steps"]) for product in products), "step")
+        return f"<Player of {self.product}: {steps} of {counted(len(products), 'product')}>"
 
 
 def play(

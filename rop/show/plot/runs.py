@@ -12,6 +12,7 @@ from rop.errors import RopTypeError, RopValueError
 from rop.hf.record import Iteration, only_iterations
 from rop.hf.result import Result
 from rop.support.arguments import shown
+from rop.support.words import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -104,7 +105,7 @@ def iteration(
     label(
         ax,
         f"Iteration {record.number}: the update is CG's iterate after {record.chosen} of "
-        f"{record.cg.steps} steps (stop: {record.cg.reason})\n"
+        f"{counted(record.cg.steps, 'step')} (stop: {record.cg.reason})\n"
         f"λ = {record.lam_before:.3g}   ρ = {record.rho:.3g}   α = {record.step.alpha:.3g}",
         "CG step j",
         "change from θ (units of f)",
@@ -167,9 +168,8 @@ def run(records: Result | Iterable[Iteration], path: str | Path | None = None) -
     figure = Picture(9.0, 2.4 * rows)
     panels = figure.subplots(rows, 2, sharex=True)
     (of_f, of_gradient), (of_lam, of_rho), (of_steps, of_alpha) = panels[:3]
-    figure.suptitle(
-        f"HF: f went from {f[0]:.4g} to {f[-1]:.4g} in {len(history)} iterations", fontsize=11
-    )
+    taken = counted(len(history), "iteration")
+    figure.suptitle(f"HF: f went from {f[0]:.4g} to {f[-1]:.4g} in {taken}", fontsize=11)
     for points, color, marker, name in (
         (held_out, ORANGE, "s", "held-out cases"),
         (validated, VERMILLION, "^", "validation data"),
@@ -338,4 +338,4 @@ def _start(record: Iteration) -> tuple[float, str]:
         return record.f_before, ""
     if cases.selection == cases.curvature:
         return record.f_selection, " on the curvature's cases"
-    return record.f_selection, f" on {cases.selection.size:,} cases"
+    return record.f_selection, f" on {counted(cases.selection.size, 'case')}"
