@@ -2,6 +2,7 @@
 
 import re
 import runpy
+import sys
 from pathlib import Path
 
 import jupytext
@@ -53,6 +54,19 @@ def test_runs_and_its_exercises_have_solutions(source, tmp_path, monkeypatch, ca
     for solution in solutions(source):
         assert '== "solved"' in solution
         exec(solution, dict(names))
+
+
+@pytest.mark.ci
+def test_the_one_on_verifying_does_without_torch_and_jax(monkeypatch, capsys):
+    for library in ("torch", "jax"):
+        monkeypatch.setitem(sys.modules, library, None)
+    plt.switch_backend("Agg")
+    try:
+        runpy.run_path(str(TUTORIALS / "06_verify_your_products.py"), run_name="__main__")
+    finally:
+        plt.close("all")
+    said = capsys.readouterr().out
+    assert "torch is not installed" in said and "jax is not installed" in said
 
 
 @sources
