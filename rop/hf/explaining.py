@@ -46,6 +46,9 @@ def _damping(it: Iteration) -> str:
         if it.radius_after is not None and it.radius_before is not None:
             return f"ρ = {rho}, so the radius goes {it.radius_before:.3g} → {it.radius_after:.3g}."
         return f"ρ = {rho}; λ = {it.lam_before:.3g} is not adapted."
+    if it.rho_judged == inf:
+        why = "The predicted gain is below f's rounding error, as λ exceeds the curvature along δ"
+        return f"{why}: λ falls from {it.lam_before:.3g} to {it.lam_after:.3g}."
     if it.rho_judged > good:
         compared, factor = f"> {_fraction(good)}", it.thresholds["damping.rule.lower_by"]
     elif not it.rho_judged >= poor:

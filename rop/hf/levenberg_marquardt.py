@@ -10,6 +10,9 @@ from rop.errors import RopValueError
 from rop.hf.policy import Policy
 from rop.support.constraints import Fraction, NotNegative, Real
 
+# Multiples of the curvature along the update.
+_LEAST, _MOST = 1e-10, 1e6
+
 
 def reduction_ratio(f_before: float, f_after: float, q: float) -> float:
     """Return ρ = Δf / q(δ), the reduction of f over the predicted one (sec. 8.5, erratum M1).
@@ -50,7 +53,8 @@ class LevenbergMarquardt(Policy):
     raise_by, lower_by : float
         The factors; the paper lowers by 2/3, which keeps λ higher for longer.
     lowest, highest : float
-        λ stays within these bounds.
+        λ stays within these bounds. It also stays between 1e-10 and 1e6 times the curvature along
+        the update, δᵀBδ / δᵀDδ: below them it has no effect, above them θ hardly moves.
     model : str
         The denominator of ρ: the "undamped" q of equation 10, or the "damped" one, which favours
         slightly lower λ.
@@ -66,8 +70,8 @@ class LevenbergMarquardt(Policy):
     good: float = 3 / 4
     raise_by: Annotated[float, Real(at_least=1)] = 3 / 2
     lower_by: Fraction = 1 / 3
-    lowest: NotNegative = 1e-10
-    highest: Annotated[float, Real(at_least=0, infinite=True)] = 1e10
+    lowest: NotNegative = 0.0
+    highest: Annotated[float, Real(at_least=0, infinite=True)] = 1e30
     model: Literal["undamped", "damped"] = "undamped"
 
     def __post_init__(self) -> None:
@@ -84,4 +88,23 @@ class LevenbergMarquardt(Policy):
             lam *= self.lower_by
         elif not rho >= self.poor:
             lam *= self.raise_by
+        return min(max(lam, self.lowest), self.highest)
+
+    def bounded(self, lam: float, curvature: float) -> float:
+        """Return λ within its bounds, those by the curvature along the update included.
+
+        Parameters
+        ----------
+        lam : float
+            λ.
+        curvature : float
+            δᵀBδ / δᵀDδ; what is not positive bounds nothing.
+
+        Returns
+        -------
+        float
+            λ.
+        """
+        if 0 < curvature < inf:
+            lam = min(max(lam, _LEAST * curvature), _MOST * curvature)
         return min(max(lam, self.lowest), self.highest)

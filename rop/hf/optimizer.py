@@ -307,7 +307,17 @@ class HessianFree(Iterator[Iteration]):
         if recipe.reduction == "step":
             rho_judged = reduction_ratio(f, step.f, chosen.q if damped else q)
         rho_judged = rho_judged if alpha else -inf
+        # λδᵀDδ, and δᵀBδ, a difference of numbers of about the size of bᵀδ.
+        held, bent = 2 * D.penalty(delta, lam), 2 * (q + dot(b, delta))
+        noise = 10 * float(np.finfo(theta.dtype).eps) * abs(dot(b, delta))
+        overdamped = self._below_rounding(q, f, solution.reason) and held > bent
+        if overdamped:
+            # ρ is rounding errors, and the model has more to gain with a lower λ.
+            rho_judged = inf
         lam, mu = recipe.damping.adapt(lam, mu, rho_judged)
+        if rule is not None and region is None and held > 0 and bent > -noise:
+            lam = rule.bounded(lam, state.lam * max(bent, noise) / held)
+        overdamped = overdamped and lam < state.lam
         boundary = solution.reason == "boundary"
         radius = None if region is None else region.adapt(problem.radius, rho_judged, boundary)
 
@@ -322,14 +332,14 @@ class HessianFree(Iterator[Iteration]):
             recipe.next_start(
                 state.iteration, solution, delta, partial(along.after, cases.curvature)
             ),
-            0 if alpha else state.rejected + 1,
+            0 if alpha or overdamped else state.rejected + 1,
             step.f,
             state.best,
             state.f_best,
             state.best_iteration,
             averages,
         )
-        self.ended = self._stalled(f, step, q, solution.reason)
+        self.ended = None if overdamped else self._stalled(f, step, q, solution.reason)
         f_validation = None
         if self.validation is not None:
             self.state, f_validation = self.validation.judge(self.state)
@@ -366,12 +376,17 @@ class HessianFree(Iterator[Iteration]):
         return "gradient" if size <= self.gradient_norm else None
 
     def _stalled(self, f_before: float, step: Step, q: float, reason: str) -> Ended | None:
-        rounding = float(np.finfo(self.theta.dtype).eps) * abs(f_before)
-        # If CG was cut off, its gain says little about what there is to gain.
-        cut_off = reason in ("steps", "f rose") or step.outcome == "unchecked"
-        if not cut_off and -q <= rounding and f_before - step.f < -q / 4:
+        unchecked = step.outcome == "unchecked"
+        below = not unchecked and self._below_rounding(q, f_before, reason)
+        if below and f_before - step.f < -q / 4:
             return "precision"
         return "rejected" if self.state.rejected >= _MOST_REJECTED else None
+
+    def _below_rounding(self, q: float, f: float, reason: str) -> bool:
+        """Whether the predicted gain is below f's rounding error."""
+        # If CG was cut off, its gain says little about what there is to gain.
+        cut_off = reason in ("steps", "f rose")
+        return not cut_off and -q <= float(np.finfo(self.theta.dtype).eps) * abs(f)
 
 
 def _convex(loss: Loss) -> bool:

@@ -127,7 +127,7 @@ class DiagonalPower(Policy):
         damping: Vector | float,
         objective: Objective | None = None,
         /,
-    ) -> Operator:
+    ) -> Operator | None:
         """Return r ↦ P⁻¹r, which reuses one buffer; see `Preconditioner`.
 
         Raises
@@ -137,7 +137,8 @@ class DiagonalPower(Policy):
         RopValueError
             If ``scale`` names no parameter.
         """
-        assert diagonal is not None
+        if diagonal is None:
+            return None
         d = diagonal + damping
         kappa = self.kappa + self.relative_kappa * float(d.mean(dtype=np.float64))
         P = d + kappa * self._scale(d.size, objective)
@@ -169,16 +170,17 @@ class EmpiricalFisher(DiagonalPower):
     """diag(B) from the empirical Fisher: (1/N) Σ sq(∇f_i) + l2 (alg. 6, erratum M59).
 
     On the gradient's cases it comes with the gradient at almost no cost, and no entry is 0 where
-    the gradient is not. It ignores structural damping. The parameters are those of `DiagonalPower`.
+    the gradient is not. It ignores structural damping. Without data there is one case, which tells
+    nothing about diag(B): then P is I. The parameters are those of `DiagonalPower`.
 
     >>> recipe = rop.hf.Recipe(preconditioner=rop.hf.EmpiricalFisher(exponent=1.0))
     >>> print(rop.hf.Recipe().diff(recipe))
     preconditioner.exponent: 0.75 -> 1.0
     """
 
-    def diagonal(self, at: Linearization, seed: int = 0, mu: float = 0.0, /) -> Vector:
-        """Return diag(F) + l2; see `Preconditioner`."""
-        return at.diagonal("empirical-fisher")
+    def diagonal(self, at: Linearization, seed: int = 0, mu: float = 0.0, /) -> Vector | None:
+        """Return diag(F) + l2, or None without data; see `Preconditioner`."""
+        return at.diagonal("empirical-fisher") if at.objective.data_shapes else None
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,8 @@ class Iteration:
         The same with the damped q(δ), which is ``cg.q[chosen]``, as the denominator (sec. 8.5).
     rho_judged : float
         The ratio that adapted λ, μ and the radius: ``rho``, ``rho_damped``, that of the step if
-        ``Recipe.reduction`` says so, or -inf after a rejected update.
+        ``Recipe.reduction`` says so, or -inf after a rejected update. It is inf where damping alone
+        keeps the predicted gain below f's rounding error: there λ falls, whatever ρ is.
     f_reduction : tuple of (float, float)
         f before and after the full δ on the cases that ``Recipe.reduction`` names: ρ's numerator.
     f_curvature : tuple of (float, float)
@@ -312,7 +313,7 @@ class Iteration:
             settings=settings,
             thresholds=recipe.thresholds(),
             events=_events(
-                solution, recipe, settings, rho, f_reduction, after.lam, f, step, held_out
+                solution, recipe, settings, rhos, f_reduction, after.lam, f, step, held_out
             ),
             seconds=clock.seconds,
             work=clock.work,
@@ -337,7 +338,7 @@ def _events(
     solution: Solution,
     recipe: Recipe,
     settings: Settings,
-    rho: float,
+    rhos: tuple[float, float, float],
     f_reduction: tuple[float, float],
     lam: float,
     f: float,
@@ -371,7 +372,10 @@ def _events(
         said.append(
             f"{solver} found nothing better than an update of 0: its next run starts from 0"
         )
-    if rho == -inf:
+    rho, _, judged = rhos
+    if judged == inf:
+        said.append("damping keeps the predicted gain below the rounding error of f: lam falls")
+    elif rho == -inf:
         before, full = f_reduction
         what = ORDINARY if isfinite(full) else "f is not a number at the full update"
         what = "the model predicts no change of f" if full <= before else what

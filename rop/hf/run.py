@@ -192,6 +192,8 @@ def minimize(
         state = run.state
         exhausted = "iterations" if state.iteration >= iterations else "data"
         reason = reason or run.ended or exhausted
+        if reason == "rejected" and _vanished(records, run.theta.dtype):
+            reason = "precision"
     except StopIteration:
         reason = "callback"
     except KeyboardInterrupt:
@@ -234,6 +236,11 @@ def minimize(
         eigenvalue=None if found is None else found[0],
         direction=None if found is None else found[1],
     )
+
+
+def _vanished(records: list[Iteration], dtype: npt.DTypeLike) -> bool:
+    """Whether f has become 0 beside its first value, but for rounding errors."""
+    return abs(records[-1].f_after) <= float(np.finfo(dtype).eps) * abs(records[0].f_before)
 
 
 def _so_far(records: list[Iteration]) -> str:

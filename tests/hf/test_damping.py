@@ -116,7 +116,7 @@ def test_a_rule_that_cannot_work_is_refused(settings):
         LevenbergMarquardt(**settings)
 
 
-@pytest.mark.parametrize("lam", [-1.0, 1e11, nan])
+@pytest.mark.parametrize("lam", [-1.0, 1e31, nan])
 def test_a_lam_out_of_bounds_is_refused(lam):
     with pytest.raises(rop.RopError, match="Tikhonov: lam.* must (lie within|be a finite number)"):
         Tikhonov(lam)

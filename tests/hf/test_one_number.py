@@ -75,7 +75,7 @@ def test_the_classes_defaults_are_the_default_recipes():
         ({"rise": None}, "cg.rise: ObjectiveRise() -> None"),
         ({"l2": 0.0, "restart": 3}, "restart: None -> 3\nl2: None -> 0.0"),
         ({"lam": 1e-12, "lowest": 1e-15},
-         "damping.lam: 1.0 -> 1e-12\ndamping.rule.lowest: 1e-10 -> 1e-15"),
+         "damping.lam: 1.0 -> 1e-12\ndamping.rule.lowest: 0.0 -> 1e-15"),
         ({"damping": Structural(), "mu": 0.5, "lam": 3.0},
          "damping: Tikhonov() -> Structural(mu=0.5, damping=Tikhonov(lam=3.0))"),
     ],

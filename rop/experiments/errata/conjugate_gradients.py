@@ -101,6 +101,7 @@ def m58() -> Errors:
     D = np.arange(1.0, n + 1)
     policy = GivenDiagonal(exponent=1.0, estimate=np.asarray)
     inverse = policy.inverse(np.diag(B), DiagonalMatrix(D).diagonal(3.0))
+    assert inverse is not None
     truth = np.diag(B + 3 * np.diag(D))
     return attempt(lambda: np.diag(B) + 3 * np.diag(D), truth), off(1 / inverse(np.ones(n)), truth)
 
