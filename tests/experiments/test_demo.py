@@ -19,7 +19,7 @@ def test_the_demo_tells_the_whole_story(tmp_path, capsys):
         assert f"\n{heading}. " in out
     for said in ("algorithm 5", "rop.check  PASS", "SGD, momentum 0.9", "L-BFGS", "Adam", "wrong"):
         assert said in out
-    assert "HF 100%" in err
+    assert "HF 100 %" in err
     names = {"graph", "hf_trace", "quadratic_model", "recall", "verification"}
     assert {file.stem for file in tmp_path.glob("*.png")} == names
 
@@ -52,7 +52,7 @@ def test_ctrl_c_while_hf_trains_ends_the_demo(quick, monkeypatch, tmp_path, caps
     monkeypatch.setattr(demo, "_for", None)  # no baseline begins
     assert main(["demo", "--out", str(tmp_path)]) == 130
     out, err = capsys.readouterr()
-    assert "Hessian-free" in out and "1 updates" in out
+    assert "Hessian-free" in out and "1 update," in out
     assert "SGD" not in out and "equal time" not in out
     assert err.endswith("rop demo: interrupted\n")
 
