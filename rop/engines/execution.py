@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rop.engines.cuda.cg import ConjugateGradient
 
 Space = Literal["theta", "outputs"]
-Purpose = Literal["value", "gradient", "products"]
+Purpose = Literal["outputs", "value", "gradient", "products"]
 Refuse: TypeAlias = Callable[[Mapping[str, NDArray[Any]]], None]
 
 # So much room for temporaries decides how many directions run at once.
@@ -47,7 +47,7 @@ class Execution(ABC):
         Name of the engine.
     dtype : dtype
         float32 or float64.
-    purpose : {"value", "gradient", "products"}
+    purpose : {"outputs", "value", "gradient", "products"}
         What is wanted, which decides how many activations are kept.
 
     Attributes
@@ -193,7 +193,7 @@ class NumpyExecution(Execution):
         self._done: set[str] = set()
         self._work = 0
         self._measured: set[tuple[str, int]] = set()
-        if self._purpose != "value":
+        if self._purpose not in ("outputs", "value"):
             self.refuse_what_does_not_fit()
 
     @property

@@ -261,7 +261,7 @@ class ShardedExecution(Execution):
         return {"cached": kept * size, "work": work * size}
 
     def _refuse_what_does_not_fit(self) -> None:
-        if self._purpose != "value":
+        if self._purpose not in ("outputs", "value"):
             self.refuse_what_does_not_fit()
 
     def _split(self) -> list[Shard]:

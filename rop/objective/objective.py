@@ -268,7 +268,7 @@ class Objective(Definition):
             rows = slice(start, min(start + _AT_ONCE, cases))
             piece = {name: array[rows] for name, array in arrays.items()}
             cases_here = rows.stop - start
-            execution = engine_named(engine)(algorithms, cases_here, engine, kind, "value")
+            execution = engine_named(engine)(algorithms, cases_here, engine, kind, "outputs")
             try:
                 execution.load(values, piece, algorithms.outputs_program, self._refuse_not_finite)
                 pieces.append(execution.values(algorithms.a[self.z]))

@@ -124,6 +124,18 @@ def test_outputs_need_no_targets(rng, engine, N):
     np.testing.assert_allclose(at.outputs, outputs, rtol=1e-14)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_values_after_outputs_of_as_many_cases(rng, engine):
+    objective = classifier()
+    theta = rng.normal(size=objective.n)
+    X, T = rng.normal(size=(8, 5)), np.eye(3)[rng.integers(0, 3, 8)]
+    objective.outputs(theta, {"x": X}, engine)
+    f = objective.value(theta, {"x": X, "t": T}, engine)
+    for cases in range(1, 8):  # memory for so many numbers of cases is not kept
+        objective.value(theta, {"x": X[:cases], "t": T[:cases]}, engine)
+    assert objective.value(theta, {"x": X, "t": T}, engine) == f
+
+
 def test_each_loss_predicts(rng):
     x = rop.data("x", 2)
     W = rop.param("W", (2, 2))

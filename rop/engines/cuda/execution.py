@@ -252,7 +252,7 @@ class DeviceExecution(ShardedExecution):
         return elements * self._dtype.itemsize + _RESERVE
 
     def _work(self, cases: int) -> list[int]:
-        names = [] if self._purpose == "value" else ["gradient"]
+        names = [] if self._purpose in ("outputs", "value") else ["gradient"]
         if self._purpose == "products":
             names += ["ggnvp"] if self._algorithms.segments else ["ggnvp", "hvp"]
         programs = [*self._stages(), *map(self._algorithms.product, names)]
@@ -260,6 +260,8 @@ class DeviceExecution(ShardedExecution):
 
     def _stages(self) -> list[Program]:
         a = self._algorithms
+        if self._purpose == "outputs":
+            return [a.outputs_program]
         if self._purpose == "value":
             return [a.value_program]
         if self._purpose == "gradient":
