@@ -68,7 +68,7 @@ for lam, colour in [(0.0, "C3"), (0.1, "C1"), (0.4, "C0")]:
     ax.plot(2 + delta, f(2 + delta), "o", color=colour)
 ax.plot(2, f(2), "ko")
 ax.set(xlabel="θ", ylabel="f", ylim=(-6, 13), title="Three models at θ = 2, and where they lead")
-ax.legend(loc="upper center")
+ax.legend(loc="lower right")
 
 assert f(2 - g / (B + 0.4)) < 0.1 < f(2) < f(2 - g / (B + 0.1))
 
