@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from rop.checking.survey import Survey, survey, worse
@@ -11,6 +10,7 @@ from rop.checking.survey.checks import MODES
 from rop.checking.survey.run import DTYPES
 from rop.checking.survey.table import findings, page, table
 from rop.cli import arguments
+from rop.show.waiting import waiting
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,16 +79,22 @@ def run(given: argparse.Namespace) -> int:
         If a catalogue or a file cannot be read.
     """
     before = None if given.against is None else Survey.load(given.against)
-    found = survey(
-        given.sources,
-        given.json,
-        dtypes=given.dtype or DTYPES,
-        modes=given.mode or tuple(MODES),
-        only=given.only,
-        processes=given.processes,
-        limit=given.limit,
-        progress=_progress if sys.stderr.isatty() else None,
-    )
+    said = [""]
+
+    def progress(found: Survey, expected: int) -> None:
+        said[0] = f"{len(found.outcomes)} of {expected}"
+
+    with waiting(f"rop survey {' '.join(given.sources)}", detail=lambda: said[0]):
+        found = survey(
+            given.sources,
+            given.json,
+            dtypes=given.dtype or DTYPES,
+            modes=given.mode or tuple(MODES),
+            only=given.only,
+            processes=given.processes,
+            limit=given.limit,
+            progress=progress,
+        )
     print(table(found))
     if findings(found):
         print(f"\n{findings(found)}")
@@ -102,9 +108,3 @@ def run(given: argparse.Namespace) -> int:
         print(f"WORSE  {where}: {old.verdict}, now {new.verdict}")
     print(f"{len(pairs)} got worse than in {given.against}")
     return int(bool(pairs))
-
-
-def _progress(found: Survey, expected: int) -> None:
-    print(f"\r{len(found.outcomes)} of {expected}", end="", file=sys.stderr, flush=True)
-    if len(found.outcomes) == expected:
-        print(file=sys.stderr)

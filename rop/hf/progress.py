@@ -18,7 +18,7 @@ from rop.support import display
 from rop.support.words import counted
 
 _REDRAW = 2.0  # seconds between two pictures
-_SELDOM = 10.0  # seconds between two lines in a file
+_SELDOM, _SHARE = 10.0, 0.1  # seconds between two lines in a file, and of the time so far
 
 
 @contextmanager
@@ -51,7 +51,7 @@ class Progress:
     """A line that says how near a run is to its end, and events as they come, on standard error.
 
     On a terminal and in a notebook the line has a bar and is written over. In a file or a pipe it
-    is a plain line every ten seconds.
+    is a plain line, every ten seconds at first and ever more rarely.
 
     The line counts what will end the run first: iterations, time, or the fall of f to its target.
     An event is written when it comes for the first time, unless it is an ordinary one; at the end
@@ -116,7 +116,7 @@ class Progress:
     def _count(self, done: int) -> str:
         # With a limit of time, the number of iterations is hardly what ends the run.
         if self._seconds is None:
-            return f"{done} of {self._iterations} iterations"
+            return f"{done} of {counted(self._iterations, 'iteration')}"
         return counted(done, "iteration")
 
     def _words(self, it: Iteration, used: float) -> list[str]:
@@ -163,11 +163,12 @@ class _Lines:
     """Lines that stay: one now and then, and the last."""
 
     def __init__(self) -> None:
-        self._written, self._last = perf_counter(), ""
+        self._began = self._written = perf_counter()
+        self._last = ""
 
     def show(self, part: float, words: str) -> None:
-        self._last = f"HF {100 * part:.0f} %, {words}"
-        if perf_counter() - self._written >= _SELDOM:
+        self._last, now = f"HF {100 * part:.0f} %, {words}", perf_counter()
+        if now - self._written >= max(_SELDOM, _SHARE * (now - self._began)):
             self.close()
 
     def write(self, text: str) -> None:

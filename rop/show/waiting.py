@@ -11,6 +11,7 @@ from time import perf_counter
 
 _PATIENCE = 1.0  # seconds before there is a line
 _OFTEN, _SELDOM = 0.25, 10.0  # seconds between lines: on a terminal, and in a file
+_SHARE = 0.1  # of the time so far, between lines in a file
 
 
 @contextmanager
@@ -18,6 +19,8 @@ def waiting(
     what: str, seconds: float | None = None, detail: Callable[[], str] | None = None
 ) -> Iterator[None]:
     """Say what is going on, and for how long; on a terminal in one line that disappears.
+
+    In a file or a pipe there are plain lines, every ten seconds at first and ever more rarely.
 
     Parameters
     ----------
@@ -45,7 +48,8 @@ def waiting(
             if terminal:
                 line = line[: get_terminal_size().columns - 1]  # a wrapped line would stay
             _write("\r" + line.ljust(wide) if terminal else line + "\n")
-            wide, pause = (len(line), _OFTEN) if terminal else (0, _SELDOM)
+            rarely = max(_SELDOM, _SHARE * (perf_counter() - began))
+            wide, pause = (len(line), _OFTEN) if terminal else (0, rarely)
         _write("\r" + " " * wide + "\r" if wide else "")
 
     thread = threading.Thread(target=tell, daemon=True)

@@ -22,6 +22,10 @@ PROGRAM = [sys.executable, "-m", "rop.cli"]
     "given, words",
     [
         (["nothing"], "rop: argument COMMAND: invalid choice: 'nothing' (choose from"),
+        (["chekc"], "; did you mean 'check'? rop --help lists what there is"),
+        (["train", "digit"], "; did you mean 'digits'? rop train --help lists"),
+        (["train", "digits", "--itertions", "3"], "did you mean '--iterations'?"),
+        (["train", "digits", "--recipe", "martens"], "did you mean 'martens2010'?"),
         (["--nothing"], "rop: unrecognized arguments: --nothing"),
         (["check"], "rop check: the following arguments are required: MODULE:FACTORY"),
         (["check", "m.py:build", "--seed", "-1"], "rop check: argument --seed: expected a whole"),

@@ -158,6 +158,54 @@ def test_log_axes_have_numbers_that_can_be_read(low, high, shown):
         assert not any(one.overlaps(other) for other in inside[:i])
 
 
+def test_scales_with_both_signs_have_the_same_numbers():
+    from rop.show.pictures.figures import Picture, symlogarithmic
+
+    figure = Picture(5.0, 3.0)
+    ax = figure.subplots()
+    ax.plot([0, 1], [-200.0, 3e6])
+    symlogarithmic(ax, 0.1)
+    figure.canvas.draw()
+    written = {label.get_text() for label in ax.get_yticklabels()}
+    assert {"0", "−1", "100", "$10^{6}$"} <= written
+
+
+@pytest.mark.parametrize(
+    "x, whole", [([0, 1, 2, 3], True), ([1.0, 2.0], True), ([0.0, 0.5, 2.0], False)]
+)
+def test_an_axis_of_whole_numbers_has_ticks_at_whole_numbers(x, whole):
+    from rop.show.pictures.figures import Picture, label
+
+    figure = Picture(5.0, 3.0)
+    ax = figure.subplots()
+    ax.plot(x, x)
+    ax.axhline(0.0)
+    label(ax, "title", "iteration", "f")
+    figure.canvas.draw()
+    ticks = ax.get_xticks()
+    assert np.array_equal(ticks, np.round(ticks)) == whole
+
+
+def test_the_ranks_of_a_small_spectrum_are_whole_numbers():
+    figure = rop.plot.spectrum(np.diag([3.0, 2.0]))
+    figure.canvas.draw()
+    ticks = figure.axes[0].get_xticks()
+    assert np.array_equal(ticks, np.round(ticks))
+
+
+@pytest.mark.parametrize("q_0, marker", [(0.5, "o"), (1e6, "^")])
+def test_a_warm_start_above_zero_is_marked_with_its_q(records, q_0, marker):
+    record = replace(records[2], cg=replace(records[2].cg, q=(q_0, -1.0, -2.0)))
+    ax = rop.plot.iteration(record).axes[0]
+    (mark,) = [line for line in ax.lines if line.get_label().startswith("warm start")]
+    assert mark.get_label() == f"warm start: q(x$_0$) = {q_0:.3g}, above 0"
+    assert mark.get_marker() == marker
+    assert mark.get_ydata()[0] == min(q_0, ax.get_ylim()[1])
+    below = replace(record, cg=replace(record.cg, q=(-0.1, -1.0)))
+    labels = [line.get_label() for line in rop.plot.iteration(below).axes[0].lines]
+    assert not any(label.startswith("warm start") for label in labels)
+
+
 def test_all_that_is_below_zero_is_seen_and_what_is_far_above_is_marked(records):
     record = records[2]
     steps = [3, 7, 11]

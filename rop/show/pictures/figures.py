@@ -11,10 +11,12 @@ from math import floor, isfinite, log10
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import Formatter, LogLocator
+from matplotlib.ticker import AutoLocator, Formatter, FuncFormatter, LogLocator, MaxNLocator
 
 from rop.errors import RopValueError
 
@@ -79,7 +81,7 @@ def save(figure: Figure, path: str | Path | None, dpi: float = 150.0) -> Figure:
 
 
 def label(ax: Axes, title: str, x: str, y: str) -> None:
-    """Give axes a title, labels and a quiet look.
+    """Give axes a title, labels and a quiet look; whole numbers where the lines' x are whole.
 
     Parameters
     ----------
@@ -97,6 +99,21 @@ def label(ax: Axes, title: str, x: str, y: str) -> None:
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(True, color="#DDDDDD", linewidth=0.6)
     ax.set_axisbelow(True)
+    along = [np.asarray(line.get_xdata(), dtype=float) for line in ax.lines]
+    own = type(ax.xaxis.get_major_locator()) is AutoLocator
+    if own and along and all(np.array_equal(x, np.round(x)) for x in along):
+        whole(ax.xaxis)
+
+
+def whole(axis: Axis) -> None:
+    """Give an axis ticks at whole numbers alone.
+
+    Parameters
+    ----------
+    axis : matplotlib Axis
+        The axis.
+    """
+    axis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
 
 
 def series(
@@ -126,7 +143,7 @@ def series(
     sizes = sorted(map(abs, finite)) or [0.0]
     middle = sizes[len(sizes) // 2]
     if finite and min(finite) < 0 and sizes[-1] > _FLATTENS * middle > 0:
-        ax.set_yscale("symlog", linthresh=middle)
+        symlogarithmic(ax, middle)
 
 
 def marks(points: Sequence[float], marker: str = "o") -> dict[str, Any]:
@@ -166,6 +183,38 @@ def logarithmic(ax: Axes, axes: str) -> None:
     ax.tick_params(which="minor", labelsize=7, colors=INK)
 
 
+def symlogarithmic(ax: Axes, linear: float, size: float = 1.0) -> None:
+    """Give the y axis a log scale on both sides of 0, with the numbers of `logarithmic`.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+        The axes.
+    linear : float
+        The scale is linear up to this size.
+    size : float
+        Decades that the linear part is as long as, on each side.
+    """
+    ax.set_yscale("symlog", linthresh=linear, linscale=size)
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: _signed(y)))
+
+
+def _signed(number: float) -> str:
+    if not number:
+        return "0"
+    exponent = floor(log10(abs(number)) + 1e-9)
+    return ("\N{MINUS SIGN}" if number < 0 else "") + _power(abs(number), exponent)
+
+
+def _power(number: float, exponent: int) -> str:
+    """A number as tick labels have it; its power of ten is given."""
+    if 1e-3 <= number < 1e5:
+        return f"{number:g}"
+    digits = number / 10**exponent
+    first = round(digits, 6)
+    return f"$10^{{{exponent}}}$" if first == 1 else f"${digits:g}·10^{{{exponent}}}$"
+
+
 class _LogNumbers(Formatter):
     """Writes powers of ten, and if these are few also 2 and 5."""
 
@@ -175,14 +224,11 @@ class _LogNumbers(Formatter):
         if not 0 < low < high or x <= 0:
             return ""
         exponent = floor(log10(x) + 1e-9)
-        digits = x / 10**exponent
         decades = log10(high / low)
-        first = round(digits, 6)
+        first = round(x / 10**exponent, 6)
         if first not in (1.0, 2.0, 5.0)[: 1 if decades > 2.5 else 3] and decades > 0.8:
             return ""
-        if 1e-3 <= x < 1e5:
-            return f"{x:g}"
-        return f"$10^{{{exponent}}}$" if first == 1 else f"${digits:g}·10^{{{exponent}}}$"
+        return _power(x, exponent)
 
 
 def limits(values: Sequence[float]) -> tuple[float, float]:

@@ -116,7 +116,15 @@ def cuts(found: Cuts, path: str | Path | None = None) -> Figure:
     >>> found = rop.cuts(objective, [3.0, 4.0, 0.0], batch)
     >>> figure = rop.plot.cuts(found, path="cuts.png")
     """
-    from rop.show.pictures.figures import BLUE, GREY, VERMILLION, Picture, label, save
+    from rop.show.pictures.figures import (
+        BLUE,
+        GREY,
+        VERMILLION,
+        Picture,
+        label,
+        save,
+        symlogarithmic,
+    )
 
     if not isinstance(found, Cuts):
         raise RopTypeError(f"found: expected what rop.cuts returns, got {shown(found)}")
@@ -131,7 +139,7 @@ def cuts(found: Cuts, path: str | Path | None = None) -> Figure:
     ax.axhline(0.0, color=GREY, linewidth=0.8)
     every = np.concatenate([eigenvalues for _, eigenvalues in columns])
     scale = float(np.abs(every).max()) or 1.0
-    ax.set_yscale("symlog", linthresh=1e-4 * scale, linscale=0.5)
+    symlogarithmic(ax, 1e-4 * scale, 0.5)
     ax.set_ylim(min(2.0 * every.min(), -1e-4 * scale), 2.0 * scale)
     # The numbers beside 0 would be written across it.
     ax.set_yticks([y for y in ax.get_yticks() if not 0.0 < abs(y) < 2e-4 * scale])

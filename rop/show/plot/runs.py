@@ -51,8 +51,6 @@ def iteration(
     >>> run = rop.hf.minimize(f, [-1.2, 1.0], {}, iterations=5)
     >>> figure = rop.plot.iteration(run.records[3], path="model.png")
     """
-    from matplotlib.ticker import MaxNLocator
-
     from rop.show.pictures.figures import (
         BLUE,
         GREY,
@@ -85,6 +83,14 @@ def iteration(
     ax.axhline(0.0, color=GREY, linewidth=0.8)
     ax.axvline(record.chosen, color=GREY, linewidth=0.8, linestyle=":")
     ax.plot(record.cg.q, color=BLUE, label="q(x$_j$), with damping")
+    if record.cg.q[0] > 0:
+        ax.plot(
+            0,
+            min(record.cg.q[0], top),
+            "^" if record.cg.q[0] > top else "o",
+            color=BLUE,
+            label=f"warm start: q(x$_0$) = {record.cg.q[0]:.3g}, above 0",
+        )
     ax.plot(record.chosen, record.q, "D", color=BLUE, mfc="none", label="q(δ), undamped")
     for name, (colour, changes) in series.items():
         if changes:
@@ -100,7 +106,6 @@ def iteration(
             outside, [top] * len(outside), "^", color=VERMILLION, label="f above, or not a number"
         )
     ax.set_ylim(bottom, top)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(fontsize=8, frameon=False)
     label(
         ax,
@@ -142,8 +147,6 @@ def run(records: Result | Iterable[Iteration], path: str | Path | None = None) -
     >>> run = rop.hf.minimize(f, [-1.2, 1.0], {}, iterations=5)
     >>> figure = rop.plot.run(run, path="run.png")
     """
-    from matplotlib.ticker import MaxNLocator
-
     from rop.show.pictures.figures import (
         BLUE,
         ORANGE,
@@ -153,6 +156,7 @@ def run(records: Result | Iterable[Iteration], path: str | Path | None = None) -
         marks,
         save,
         series,
+        whole,
     )
 
     history = _history(records)
@@ -219,7 +223,7 @@ def run(records: Result | Iterable[Iteration], path: str | Path | None = None) -
         **marks(number, "s"),
     )
     of_steps.set_ylim(bottom=0)
-    of_steps.yaxis.set_major_locator(MaxNLocator(integer=True))
+    whole(of_steps.yaxis)
     of_steps.legend(fontsize=8, frameon=False)
     label(of_steps, "conjugate gradient", "iteration", "CG steps")
     of_alpha.plot(number, [it.step.alpha for it in history], color=BLUE, lw=1, **marks(number))
@@ -232,7 +236,6 @@ def run(records: Result | Iterable[Iteration], path: str | Path | None = None) -
     else:
         of_alpha.set_ylim(-0.05, 1.1)
     label(of_alpha, f"line search (updates rejected: {len(rejected)})", "iteration", "α")
-    of_steps.xaxis.set_major_locator(MaxNLocator(integer=True))
     return save(figure, path)
 
 
