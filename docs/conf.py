@@ -62,7 +62,6 @@ smartquotes = False
 default_role = "py:obj"
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
-maximum_signature_line_length = 88
 
 html_theme = "pydata_sphinx_theme"
 html_title = "rop"

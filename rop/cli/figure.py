@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from rop.cli import PASS, arguments
 from rop.cli.options import add_options, add_seed, listing
 from rop.experiments import STUDIES
-from rop.experiments.saving import save_findings, save_rows
+from rop.experiments.registry import Study
+from rop.experiments.saving import save_findings, save_rows, save_slides
 from rop.experiments.watching import watching
 from rop.show.waiting import waiting
 from rop.support.words import counted
@@ -21,24 +24,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name in _sorted():
         study = STUDIES[name]
         one = names.add_parser(name, help=study.summary, description=study.summary)
-        one.add_argument(
-            "--seconds",
-            type=arguments.seconds,
-            default=study.seconds,
-            help=f"time for all runs together (default: {study.seconds:g})",
-        )
-        add_seed(one, "θ and of the data drawn")
-        one.add_argument(
-            "--out",
-            type=arguments.output_folder,
-            help="folder of results (default: rop-figures/NAME)",
-        )
+        _add_common(one, study.seconds, "rop-figures/NAME")
         add_options(one, study.options)
         one.set_defaults(run=_figure)
+    summary = "All of them, one after the other, each in a folder of its own."
+    every = names.add_parser("all", help=summary, description=summary)
+    _add_common(every, sum(study.seconds for study in STUDIES.values()), "rop-figures")
+    every.set_defaults(run=_all)
+
+
+def _add_common(parser: argparse.ArgumentParser, seconds: float, folder: str) -> None:
+    parser.add_argument(
+        "--seconds",
+        type=arguments.seconds,
+        default=seconds,
+        help=f"time for all runs together (default: {seconds:g})",
+    )
+    add_seed(parser, "θ and of the data drawn")
+    parser.add_argument(
+        "--out", type=arguments.output_folder, help=f"folder of results (default: {folder})"
+    )
+    parser.add_argument(
+        "--slides",
+        choices=("light", "dark"),
+        help="also write each picture as a slide, PNG and SVG, with a caption",
+    )
 
 
 def _list(given: argparse.Namespace) -> int:
-    print("rop figure NAME runs one of these; NAME --help lists its options.\n")
+    print(
+        "rop figure NAME runs one of these, rop figure all runs all; NAME --help lists options.\n"
+    )
     print(listing({n: f"{STUDIES[n].summary} ({STUDIES[n].seconds:g} s)" for n in _sorted()}))
     return PASS
 
@@ -52,16 +68,38 @@ def _figure(given: argparse.Namespace) -> int:
     study = STUDIES[given.study]
     options = {name: getattr(given, name) for name in study.options}
     folder = given.out or Path("rop-figures", given.study)
+    _run(study, given.seconds, given, folder, options)
+    return PASS
+
+
+def _all(given: argparse.Namespace) -> int:
+    share = given.seconds / sum(study.seconds for study in STUDIES.values())
+    for name in _sorted():
+        study = STUDIES[name]
+        folder = (given.out or Path("rop-figures")) / name
+        _run(study, share * study.seconds, given, folder, study.options)
+    return PASS
+
+
+def _run(
+    study: Study,
+    seconds: float,
+    given: argparse.Namespace,
+    folder: Path,
+    options: Mapping[str, Any],
+) -> None:
     with watching() as watch:
         try:
-            with waiting(f"rop figure {given.study}", given.seconds, watch.line):
-                findings = study.run(given.seconds, given.seed, **options)
+            with waiting(f"rop figure {study.name}", seconds, watch.line):
+                findings = study.run(seconds, given.seed, **options)
         except KeyboardInterrupt:
             if watch.runs:
                 file = save_rows(watch, folder)
                 print(f"{counted(len(watch.runs), 'run')}, the last of them cut short: {file}")
             raise
     print(findings.text)
-    for file in save_findings(findings, folder):
+    files = save_findings(findings, folder)
+    if given.slides:
+        files += save_slides(findings, folder, study, dark=given.slides == "dark")
+    for file in files:
         print(f"  {file}")
-    return PASS

@@ -1,13 +1,14 @@
-"""Findings of a study as files: pictures, tables and text."""
+"""Findings of a study as files: pictures, slides, tables and text."""
 
 from __future__ import annotations
 
 import csv
 import json
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 
-from rop.experiments.registry import Findings, Row
+from rop.experiments.registry import Findings, Row, Study
 from rop.experiments.watching import Watch
 
 
@@ -36,6 +37,39 @@ def save_findings(findings: Findings, folder: Path) -> list[Path]:
     files.append(folder / "numbers.json")
     numbers = {"text": findings.text, **findings.tables}
     files[-1].write_text(json.dumps(numbers, indent=1, ensure_ascii=False), encoding="utf-8")
+    return files
+
+
+def save_slides(findings: Findings, folder: Path, study: Study, *, dark: bool) -> list[Path]:
+    """Turn the pictures into slides, and write each as PNG and SVG.
+
+    Parameters
+    ----------
+    findings : Findings
+        The findings; their pictures are changed.
+    folder : Path
+        Where to; made if it does not exist.
+    study : Study
+        The study, whose summary is the caption.
+    dark : bool
+        Whether they are for a dark background.
+
+    Returns
+    -------
+    list of Path
+        The files.
+    """
+    from rop.show.pictures.figures import save
+    from rop.show.pictures.slides import DPI, slide
+
+    folder.mkdir(parents=True, exist_ok=True)
+    source = f"rop {version('rop')}, MIT licence: rop figure {study.name}"
+    files = []
+    for name, picture in findings.pictures.items():
+        slide(picture, study.summary, source, dark=dark)
+        for suffix in ("png", "svg"):
+            files.append(folder / f"{name}-slide.{suffix}")
+            save(picture, files[-1], DPI)
     return files
 
 
