@@ -138,7 +138,7 @@ def _nothing() -> None:
 
 
 @cache
-def stretches(n: int, parts: int) -> list[slice]:
+def ranges(n: int, parts: int) -> list[slice]:
     """Cut n elements into parts of about the same size."""
     return [slice(n * i // parts, n * (i + 1) // parts) for i in range(parts)]
 

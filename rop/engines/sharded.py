@@ -16,7 +16,7 @@ from rop.engines.memory import Layouts, Shard, Spares
 from rop.engines.numba import binding
 from rop.engines.numba.tape import collect
 from rop.engines.numba.vectors import dot
-from rop.engines.parallel import run_all, stretches
+from rop.engines.parallel import ranges, run_all
 from rop.errors import RopValueError
 from rop.ops.kernels import Array
 from rop.ops.rules import Value
@@ -205,7 +205,7 @@ class ShardedExecution(Execution):
                     mine = to_check = self._cut(given, self.shards[i])
                 else:
                     # All shards need all of it; each looks at its share.
-                    mine, to_check = given, given[stretches(len(given), len(runs))[i]]
+                    mine, to_check = given, given[ranges(len(given), len(runs))[i]]
                 finite[i] = isfinite(dot(to_check, to_check)) or is_finite(to_check)
                 if not finite[i]:
                     return
@@ -313,11 +313,11 @@ class ShardedExecution(Execution):
 
 
 def _collect(output: Array, parts: Array, plus: tuple[float, Array] | None) -> None:
-    """Add the other shards' parts to the first's, in a fixed order, each thread its own stretch."""
+    """Add the other shards' parts to the first's, in a fixed order, each thread its own range."""
     factor, vector = (0.0, output) if plus is None else plus
     run_all(
         [
             partial(collect, output[at], parts[:, at], output.dtype.type(factor), vector[at])
-            for at in stretches(len(output), len(parts) + 1)
+            for at in ranges(len(output), len(parts) + 1)
         ]
     )

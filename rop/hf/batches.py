@@ -52,13 +52,13 @@ class Cases:
         """Split into computational minibatches of at most ``most`` cases, in order (sec. 7.1)."""
         cases = self.unordered()
         for offset in range(0, self.size, most):
-            yield cases.stretch(offset, min(most, self.size - offset))
+            yield cases.part(offset, min(most, self.size - offset))
 
     def unordered(self) -> Cases:
         """Return all cases in the data's own order, which needs no copies, if these are all."""
         return replace(self, start=0, seed=None) if self.size == self.total else self
 
-    def stretch(self, offset: int, size: int) -> Cases:
+    def part(self, offset: int, size: int) -> Cases:
         """Return ``size`` cases, beginning ``offset`` cases after the first of these."""
         return replace(self, start=(self.start + offset) % self.total, size=size)
 
@@ -163,7 +163,7 @@ class Batches(Policy):
         part = _size(self.curvature, size, iteration, fewest)
         parts = -(-size // part)
         # The last part ends with the gradient's cases, sharing some with the part before it.
-        curvature = gradient.stretch(min(seen // total % parts * part, size - part), part)
+        curvature = gradient.part(min(seen // total % parts * part, size - part), part)
         chosen = _size(self.selection, size, iteration, fewest)
         if self.selection_from == "outside":
             if part == total:
@@ -171,15 +171,15 @@ class Batches(Policy):
                     "Batches: selection_from='outside' needs cases outside the curvature's, which "
                     f"are all {total}; make curvature or gradient smaller"
                 )
-            selection = curvature.stretch(part, min(chosen, total - part))
+            selection = curvature.part(part, min(chosen, total - part))
         elif self.selection_from == "curvature":
-            selection = curvature.stretch(0, min(chosen, part))
+            selection = curvature.part(0, min(chosen, part))
         else:
-            selection = gradient.stretch(0, chosen)
+            selection = gradient.part(0, chosen)
         held_out = None
         if self.held_out is not None and size < total:
             beside = min(_size(self.held_out, total, iteration), total - size)
-            held_out = gradient.stretch(size, beside)
+            held_out = gradient.part(size, beside)
         return Draw(gradient, curvature, selection, held_out)
 
     def _seen(self, iteration: int, total: int) -> int:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rop.engines import WHY_NOT_NUMBA
-from rop.engines.parallel import run_all, stretches, threads
+from rop.engines.parallel import ranges, run_all, threads
 from rop.errors import RopTypeError, RopValueError
 from rop.support.arguments import shown
 
@@ -74,7 +74,7 @@ def finite_vector(owner: str, name: str, value: npt.ArrayLike) -> Vector:
 
 def dot(a: Vector, b: Vector) -> float:
     """Return aᵀb, summed in float64."""
-    return _by_stretches(_loops().dot, a, b)
+    return _by_ranges(_loops().dot, a, b)
 
 
 def norm(a: Vector) -> float:
@@ -84,17 +84,17 @@ def norm(a: Vector) -> float:
 
 def axpy(scalar: float, x: Vector, y: Vector) -> None:
     """Add scalar · x to y in place."""
-    _by_stretches(partial(_loops().axpy, y.dtype.type(scalar)), x, y)
+    _by_ranges(partial(_loops().axpy, y.dtype.type(scalar)), x, y)
 
 
 def descend(alpha: float, p: Vector, Ap: Vector, x: Vector, r: Vector) -> float:
     """Add αp to x and αAp to the residual r in place; return the new rᵀr."""
-    return _by_stretches(partial(_loops().descend, x.dtype.type(alpha)), p, Ap, x, r)
+    return _by_ranges(partial(_loops().descend, x.dtype.type(alpha)), p, Ap, x, r)
 
 
 def turn(beta: float, y: Vector, p: Vector) -> None:
     """Set p to βp - y in place, CG's next direction."""
-    _by_stretches(partial(_loops().turn, p.dtype.type(beta)), y, p)
+    _by_ranges(partial(_loops().turn, p.dtype.type(beta)), y, p)
 
 
 @cache
@@ -108,7 +108,7 @@ def _loops() -> ModuleType:
     return vectors
 
 
-def _by_stretches(function: Callable[..., float | None], *vectors: Vector) -> float:
+def _by_ranges(function: Callable[..., float | None], *vectors: Vector) -> float:
     """Run a function on parts of the vectors in parallel; return the sum of its results."""
     n = vectors[0].size
     shape = (n,)
@@ -118,7 +118,7 @@ def _by_stretches(function: Callable[..., float | None], *vectors: Vector) -> fl
             raise RopValueError(f"expected vectors of one length, got shapes {listing}")
     if n < _LONG:
         return function(*vectors) or 0.0
-    where = stretches(n, threads())
+    where = ranges(n, threads())
     totals = [0.0] * len(where)
 
     def work(i: int) -> None:

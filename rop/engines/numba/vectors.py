@@ -1,4 +1,4 @@
-"""Compiled updates of parameter vectors, each in one pass over memory, for stretches of them."""
+"""Compiled updates of parameter vectors, each in one pass over memory, for ranges of them."""
 
 # mypy: disable-error-code="untyped-decorator,no-untyped-def"
 
