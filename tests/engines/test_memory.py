@@ -85,7 +85,7 @@ def test_a_plan_that_is_far_too_large_is_refused_before_it_is_tried(engine):
     # A batch of many cases that takes no memory itself.
     X = np.broadcast_to(np.zeros(1000, np.float32), (10_000, 1000))
     theta = np.zeros(objective.n, np.float32)
-    with pytest.raises(rop.RopMemoryError, match="10000 cases"):
+    with pytest.raises(rop.RopMemoryError, match="10,000 cases"):
         objective.linearize(theta, {"x": X}, engine, checkpoints=0)
 
 
