@@ -297,6 +297,16 @@ assert run_backwards([z, r, p, q]) == 9 * 2 + 8
 assert [order[::-1] for order in permutations(PASS) if run_backwards(order) == 42] == right
 
 # %% [markdown]
+# All of this can be watched. The player goes through a program one step at a time, forwards and
+# back, and shows what each step reads and writes: in the graph, in the listing and in numbers. Go
+# to the start, tick *Predict*, and guess each number before you see it. (GitHub does not show the
+# player; Jupyter and the documentation do. With `path="player.html"` it becomes a page for a
+# browser.)
+
+# %%
+rop.play(at, "gradient")
+
+# %% [markdown]
 # ## 2.6 Routes and nodes
 #
 # There is a second way to see 42. Along one route, the slopes multiply. Over all routes, the
