@@ -1,15 +1,15 @@
 # %% [markdown]
 # # 4 Hv two ways, and what the introductory note got wrong
 #
-# Many people meet Hessian-free optimization in a short note with two functions. The first computes
-# $Hv = \nabla(\nabla f^\top v)$ and calls that *Pearlmutter's trick*. The second solves $Hx =
-# -\nabla f$ by conjugate gradients. Twenty lines, and it runs.
+# A short introductory note on Hessian-free optimization has two functions. The first computes $Hv =
+# \nabla(\nabla f^\top v)$ and calls that *Pearlmutter's trick*. The second solves $Hx = -\nabla f$
+# by conjugate gradients. Together they are twenty lines, and they look right.
 #
-# Here we do the same, and measure. There are two ways to $Hv$; they give the same numbers and are
-# not the same computation, and Pearlmutter's is the other one. And the solver has two errors that
-# no run on an easy problem shows: it changes its answer when $f$ changes its unit, and it walks
-# past a saddle without a word. We repair both. You need tutorials 1 and 3, and sections 4 to 6 of
-# Martens & Sutskever (2012) to follow.
+# Here we do the same, and measure. There are two ways to $Hv$. They give the same numbers and are
+# not the same computation, and Pearlmutter's is the other one. The solver has two errors that no
+# run on an easy problem shows: its answer depends on the unit of $f$, and it takes a saddle for a
+# minimum. We repair both. You need tutorials 1 and 3; sections 4 to 6 of Martens & Sutskever (2012)
+# have the theory.
 
 # %%
 import matplotlib.pyplot as plt
@@ -22,10 +22,10 @@ from rop.graph import ancestors
 # %% [markdown]
 # ## 4.1 Nudge a gradient
 #
-# Take $f(x, y) = x^2 y$ again. Its gradient is $(2xy,\ x^2)$; at $\theta = (3, 1)$ that is $(12,
-# 4)$. We nudge $\theta$ in the direction $v = (1, 2)$ and look at the digits.
+# Take $f(x, y) = x^2 y$ again. Its gradient is $(2xy,\ x^2)$; at $\theta = (3, 1)$ that is $(6,
+# 9)$. We nudge $\theta$ in the direction $v = (1, 2)$ and look at the digits.
 #
-# **Predict**: which four digits follow the points?
+# **Predict**: which digits follow the points?
 
 
 # %%
@@ -241,14 +241,15 @@ assert each_layer[1] > 2 * each_layer[0]
 assert all(np.less(forward_over_reverse, reverse_over_reverse)[1:])
 
 # %% [markdown]
-# The multiplications are about the same both ways. The memory is not, and time goes with memory.
-# `at.hvp` is the first way. It keeps the gradient's own values for the next $v$, since conjugate
-# gradients will ask for many.
+# With one layer it makes no difference. Each further layer costs the second way 2.6 times as much
+# memory as the first. The multiplications are about the same. `at.hvp` is the first way; it keeps
+# the gradient's own values for the next $v$, since conjugate gradients will ask for many.
 #
 # ## 4.5 An answer that depends on the unit
 #
 # Now the note's second function. Newton's step solves $Hx = -\nabla f$. Here is its loop in NumPy,
-# letter by letter.
+# letter by letter. (The original stops with a `NameError`: it imports `torch` inside the other
+# function. That is erratum N1, and the smallest.)
 
 
 # %%
@@ -324,10 +325,10 @@ assert errors[as_in_the_note][-1] > 0.99
 
 # %% [markdown]
 # The note's loop is fine as long as $\|\nabla f\|$ is large. At $10^{-4}$ most of the answer is
-# wrong. Below $10^{-6}$ it returns after one step with nothing: `tol` is absolute, and `r` was that
-# small before the loop began. In between, `1e-10` is larger than the $r^\top r$ beside it. The
-# guard was meant to prevent a division by zero. It prevents convergence. This is erratum N2, and it
-# has a proof that runs:
+# wrong. Below $10^{-6}$ it returns after one step, with next to nothing: `tol` is absolute, and the
+# residual was that small before the loop began. In between, `1e-10` is larger than the $r^\top r$
+# beside it. The guard was meant to prevent a division by zero. It prevents convergence. This is
+# erratum N2, and it has a proof that runs:
 
 # %%
 print(ERRATA["N2"].printed, "→", ERRATA["N2"].corrected, sep="\n")
@@ -475,8 +476,8 @@ assert min(curvatures["G"]) > 0
 # Each cell prints "not yet". Repair the code until it prints "solved".
 #
 # **1.** $Hv$ by nudging is a good check if it is done well. This one depends on the *length* of
-# $v$: $H(1000v)$ comes out wrong, though it should be $1000\,Hv$. (Tutorial 1 found a good step of
-# about $10^{-5}$ in float64, for a $v$ whose elements are about 1.)
+# $v$: $H(1000v)$ comes out wrong, though it should be $1000\,Hv$. (Tutorial 1 takes a step of about
+# $10^{-5}$ in float64, for a $v$ whose elements are about 1.)
 
 
 # %%
@@ -554,8 +555,8 @@ print(check_2(SIGMOID))
 #
 # </details>
 #
-# **3.** HF starts each run of conjugate gradients where the last one ended (sec. 10). Somebody has
-# added this to the loop, and forgot a line. It now returns a wrong solution, and is sure of it.
+# **3.** HF starts each run of conjugate gradients near where the last one ended (sec. 10). Somebody
+# has added this to the loop, and forgot a line. It now returns a wrong solution, and is sure of it.
 
 
 # %%
