@@ -7,10 +7,9 @@
 # because $(CBA)^\top = A^\top B^\top C^\top$.
 #
 # We multiply three small matrices by hand, from both ends. Then we transpose the rules one by one,
-# run the twelve lines that follow from them on a network, and find a number that stays the same all
-# the way through. Last comes the bill: why one sweep gives a whole gradient, and what it costs.
-# This is sections 2, 5 and 7.1 of Martens & Sutskever (2012). You need tutorial 1 and matrix
-# products.
+# run a network by them, and find a number that stays the same all the way through. Last comes the
+# bill: why one sweep gives a whole gradient, and what it costs. This is sections 2, 5 and 7.1 of
+# Martens & Sutskever (2012). You need tutorial 1 and matrix products.
 
 # %%
 import matplotlib.pyplot as plt
@@ -268,7 +267,7 @@ assert relative_error(gradient, at.gradient()) < 1e-13
 # %% [markdown]
 # `explain` prints the same sweep for a batch of cases. The parameters' lines begin with $\Sigma$.
 # Where does this sum come from? The model is written for one case, and *every case uses a copy of
-# the same $W$*.
+# the same $W$*. The transpose of copying is adding.
 
 # %%
 rop.explain(objective, "vjp")
@@ -353,9 +352,9 @@ assert relative_error(np.column_stack(by_columns), np.array(by_rows)) < 1e-13
 assert relative_error(at.J.matrix(), np.array(by_rows)) < 1e-13
 
 # %% [markdown]
-# A gradient has one row: one sweep backwards, or 1,930 forwards. This is the bargain of reverse
-# mode, and all of deep learning lives on it. (It works the other way too. $Jv$, one vector for all
-# outputs, is one sweep forwards and would take a sweep backwards for each output.)
+# A gradient has one row: one sweep backwards, or 1,930 forwards. This bargain is what makes
+# training by gradients affordable. (It works the other way too. $Jv$, one vector for all outputs,
+# is one sweep forwards and would take a sweep backwards for each output.)
 #
 # The price is memory. A forward sweep can forget a value once it has been used. Reverse mode comes
 # back for it, so everything is kept until then. A recurrent net over 400 steps shows it, and so

@@ -195,8 +195,8 @@ assert spectra["G"][0] > -1e-12 and positive <= 30 * 9
 # ## 5.4 Table 2
 #
 # $G$ needs $L''$, and the paper's table 2 has it for three losses. All three have $\nabla L = p -
-# t$. The printed table has a minus before it (erratum M29), so let us not believe a table. We nudge
-# every entry.
+# t$. The printed table has a minus before it (erratum M29), so we do not take a table on trust. We
+# nudge every entry.
 
 # %%
 T2 = {
@@ -252,9 +252,10 @@ rop.plot.cuts(rop.cuts(small, theta, batch))
 
 # %% [markdown]
 # - **At L**: what is left of the loss has no curvature, so $G = 0$.
-# - **At p**: $L = -\sum t \log p$ has $L'' = \operatorname{diag}(t/p^2)$, of rank one for each
-#   case. $G$ has rank 12, and is further from $H$ than the zero matrix is. It is the empirical
-#   Fisher matrix, the sum of $\nabla f_i \nabla f_i^\top / N$: it knows gradients and no curvature.
+# - **At p**: $L = -\sum t \log p$ has $L'' = \operatorname{diag}(t/p^2)$, of rank one for each case
+#   if $t$ is one-hot. $G$ has rank 12, and here it is even further from $H$ than the zero matrix.
+#   It is the empirical Fisher matrix, the sum of $\nabla f_i \nabla f_i^\top / N$: it knows
+#   gradients and no curvature.
 # - **At z**: rank 24, and the nearest.
 #
 # This is the paper's rule of thumb: **put as much of $f$ into $L$ as possible**, as long as $L$ is
@@ -276,7 +277,7 @@ assert [cut.rank for cut in cuts] == [24, 12, 0]
 
 # %% [markdown]
 # "As long as $L$ is convex": take $L(z) = \frac12\|\tanh z - t\|^2$, the example of section 6.3.
-# $\tanh$ saturates, so this loss is bounded, and a bounded loss cannot be convex.
+# $\tanh$ saturates, so this loss is bounded, and what is bounded and convex is constant.
 
 # %%
 bounded = rop.Objective(z, rop.LossGraph(0.5 * rop.sum((rop.tanh(z) - t) ** 2)))
@@ -290,10 +291,9 @@ assert not moved["z"].psd
 assert moved[1].what == "tanh" and moved[1].psd
 
 # %% [markdown]
-# With all of $f$ in $L$ the "Gauss-Newton matrix" is indefinite, and the whole point is lost.
-# Section 6.3 has three remedies. Move the $\tanh$ into $F$, as the second line does. Or add $c I$
-# to $L''$, or cut off its negative eigenvalues: `rop.LossGraph(..., convexify="shift")` and
-# `"eigen"`.
+# With all of $f$ in $L$ the "Gauss-Newton matrix" is indefinite, and its advantage is lost. Section
+# 6.3 has three remedies. Move the $\tanh$ into $F$, as the second line does. Or add $c I$ to $L''$,
+# or cut off its negative eigenvalues: `rop.LossGraph(..., convexify="shift")` and `"eigen"`.
 #
 # ## 5.6 When are they equal?
 #

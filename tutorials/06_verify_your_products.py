@@ -268,7 +268,7 @@ assert not table[:6, [columns.index("linear"), columns.index("symmetric")]].any(
 # %% [markdown]
 # Five of nine mistakes pass all three cheap checks: they make another symmetric, positive matrix.
 # It is a fine matrix, only not yours. Differences see every one. Keep the cheap checks as an extra;
-# as a proof they are worthless.
+# passing them proves nothing.
 #
 # ## 6.4 The checker
 #
@@ -442,9 +442,9 @@ assert min(np.interp(1.0, scales, changes) for changes in (changes_Jv, changes_H
 # %% [markdown]
 # At scale 1 both mistakes change the product by half. With tiny weights the mistake in $\tanh''$ is
 # there and cannot be seen. With huge ones the same happens to the slope, since all units are
-# saturated. A check that passes at such a $\theta$ has told you nothing. (At $\theta = 0$, where
-# some like to begin, 51 of 84 mistakes that we put in stayed hidden.) So check where you train, and
-# at random weights besides.
+# saturated. A check that passes at such a $\theta$ tells you little. (At $\theta = 0$, where some
+# like to begin, 51 of 84 mistakes that we put in stayed hidden.) So check where you train, and at
+# random weights besides.
 #
 # `rop` says so when it meets such a $\theta$:
 
