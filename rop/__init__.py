@@ -6,6 +6,7 @@ Gv and Hv, checkers that tell whether such products are right, and a Hessian-fre
 
 from importlib import import_module
 from importlib.metadata import version
+from sys import modules
 from typing import TYPE_CHECKING
 
 from rop import datasets, hf, nets, ops
@@ -107,7 +108,9 @@ else:
         # Only who uses it needs scikit-learn, and waits for its import.
         if name == "sklearn":
             return import_module("rop.sklearn")
-        raise AttributeError(f"module 'rop' has no attribute {name!r}")
+        where = f"; there is rop.hf.{name}" if name in hf.__all__ else ""
+        here = modules[__name__]  # for Python's own hint at a name that is nearly the same
+        raise AttributeError(f"module 'rop' has no attribute {name!r}{where}", name=name, obj=here)
 
 
 def __dir__() -> list[str]:

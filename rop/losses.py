@@ -42,6 +42,12 @@ class TableLoss(Loss):
 
     @named
     def __init__(self, t: Operand, weight: Operand | None = None) -> None:
+        for name, operand in (("t", t), ("weight", weight)):
+            if isinstance(operand, str | type | Loss):
+                raise RopTypeError(
+                    f"{self.name}: {name} must be a node or numbers, got {operand!r}; for data "
+                    f'write rop.data("{name}", ...)'
+                )
         self.t = as_node(t)
         self.weight = None if weight is None else as_node(weight)
         self.given = (self.t,) if self.weight is None else (self.t, self.weight)

@@ -24,6 +24,7 @@ from rop.ops import (
     tanh,
 )
 from rop.support.arguments import check
+from rop.support.words import either, listed
 
 Activation: TypeAlias = str | Callable[[Node], Node]
 
@@ -147,7 +148,7 @@ def lenet(activation: Activation = "relu", pool: str = "max") -> tuple[Node, Nod
     s = _function(activation)
     pools = {"max": max_pool2d, "average": avg_pool2d}
     if not isinstance(pool, str) or pool not in pools:
-        raise RopValueError(f"pool must be one of {', '.join(pools)}; got {pool!r}")
+        raise RopValueError(f"pool must be {either(pools)}; got {pool!r}")
     x = data("x", (1, 28, 28))
     y = x
     for layer, (inputs, outputs) in enumerate(((1, 6), (6, 16)), 1):
@@ -249,8 +250,7 @@ def _function(activation: Activation) -> Callable[[Node], Node]:
         return activation
     if activation not in ACTIVATIONS:
         raise RopValueError(
-            f"activation must be one of {', '.join(ACTIVATIONS)}, or a function of a node; "
-            f"got {activation!r}"
+            f"activation must be {listed(ACTIVATIONS)} or a function of a node; got {activation!r}"
         )
     return ACTIVATIONS[activation]
 

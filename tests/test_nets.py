@@ -136,7 +136,7 @@ def test_sizes_that_do_not_fit_are_named(build, sizes, error):
 
 @pytest.mark.parametrize("build", [mlp, autoencoder])
 def test_unknown_activations_are_named_with_the_known_ones(build):
-    with pytest.raises(RopValueError, match="one of tanh, sigmoid, .* got 'swish'"):
+    with pytest.raises(RopValueError, match="must be 'tanh', 'sigmoid', .* got 'swish'"):
         build([3, 2], "swish")
     with pytest.raises(RopTypeError, match="activation must be a name or a function"):
         build([3, 2], 5)
@@ -167,5 +167,5 @@ def test_lenet(activation, pool):
 
 @pytest.mark.parametrize("pool", ["min", None])
 def test_lenet_refuses(pool):
-    with pytest.raises(RopValueError, match="pool must be one of max, average"):
+    with pytest.raises(RopValueError, match="pool must be 'max' or 'average'"):
         lenet(pool=pool)

@@ -157,10 +157,10 @@ def test_float32_stays_float32(iris):
         ),
         ({"max_iter": 0}, "HFClassifier: max_iter must be an int >= 1, got 0"),
         ({"n_iter_no_change": 1.5}, "HFClassifier: n_iter_no_change must be an int >= 1"),
-        ({"activation": "step"}, "activation must be one of tanh"),
+        ({"activation": "step"}, "activation must be 'tanh'"),
         ({"l2": -1.0}, "l2['W1'] must be a finite number >= 0"),
         ({"hidden_layer_sizes": (5, 0)}, "sizes must be two or more positive integers"),
-        ({"init": "zeros"}, "initialisation must be one of"),
+        ({"init": "zeros"}, "initialisation must be 'sparse'"),
         ({"engine": "abacus"}, "engine: expected 'numba', 'numpy' or 'cuda'"),
     ],
 )

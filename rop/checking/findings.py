@@ -121,7 +121,7 @@ class Comparison:
         return not self.product.any() and not self.truth.any()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ProductReport:
     """The verdict on one of the functions given.
 
@@ -155,6 +155,10 @@ class ProductReport:
     comparisons: tuple[Comparison, ...]
     faults: tuple[Fault, ...]
     diagnosis: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        error = "" if self.worst is None else f", {self.worst.error:.0e} from {self.worst.against}"
+        return f"<ProductReport of {self.name}: {self.verdict}{error}>"
 
     @property
     def symbol(self) -> str:

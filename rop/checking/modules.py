@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from rop.errors import RopTypeError, RopValueError
+from rop.support.words import either
 
 Function = Callable[..., Any]
 MODES = ("forward-reverse", "reverse-reverse", "reverse-forward")
@@ -159,7 +160,7 @@ class Transforms:
 
     def __init__(self, library: Any, mode: str) -> None:
         if mode not in MODES:
-            raise RopValueError(f"mode must be one of {', '.join(MODES)}, got {mode!r}")
+            raise RopValueError(f"mode must be {either(MODES)}, got {mode!r}")
         self.library, self.mode = library, mode
 
     def of_value(self, f: Function) -> dict[str, Function]:

@@ -13,6 +13,7 @@ from rop.bench.processes import available_cores
 from rop.bench.workloads import WORKLOADS
 from rop.cli import PASS, UsageError, arguments
 from rop.show.waiting import waiting
+from rop.support.words import either
 
 _KNOWN = [*WORKLOADS, STARTUP]
 
@@ -68,7 +69,7 @@ def _run(given: argparse.Namespace) -> int:
         return PASS
     for name in given.workloads:
         if name not in _KNOWN:
-            raise UsageError(f"rop bench: WORKLOAD is one of {', '.join(_KNOWN)}, got {name!r}")
+            raise UsageError(f"rop bench: WORKLOAD must be {either(_KNOWN)}, got {name!r}")
     if given.cores > available_cores():
         raise UsageError(f"rop bench: --cores is at most {available_cores()}, got {given.cores}")
     asked = list(PEERS) if given.peers is None else given.peers

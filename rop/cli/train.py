@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from rop.cli import FAIL, INTERRUPTED, PASS, arguments
@@ -94,5 +95,6 @@ def _train(given: argparse.Namespace) -> int:
     print((folder / "summary.json").read_text(encoding="utf-8"), end="")
     print(f"results: {folder}")
     if result.reason == "interrupted":
+        print("rop train: interrupted; the same command with --resume goes on", file=sys.stderr)
         return INTERRUPTED
     return FAIL if result.status == 2 else PASS

@@ -20,6 +20,7 @@ from rop.errors import RopError, RopValueError, file_errors
 from rop.experiments.adaptive_trials import METHODS, PROBLEMS, Range, build, run_trial
 from rop.experiments.registry import Findings
 from rop.show.waiting import waiting
+from rop.support.words import either
 
 if TYPE_CHECKING:
     import optuna
@@ -100,7 +101,7 @@ def study_adaptive_hf(plan: Plan, folder: Path) -> Findings:
         if name not in METHODS:
             raise RopValueError(f"methods must be of {', '.join(METHODS)}; got {name!r}")
     if plan.problem not in PROBLEMS:
-        raise RopValueError(f"problem must be one of {', '.join(PROBLEMS)}; got {plan.problem!r}")
+        raise RopValueError(f"problem must be {either(PROBLEMS)}; got {plan.problem!r}")
     build(plan.problem, plan.seed)  # complains here, not in every process
     with file_errors(f"cannot make the folder {folder}", "give another folder"):
         folder.mkdir(parents=True, exist_ok=True)

@@ -25,6 +25,7 @@ from rop.losses import SoftmaxCrossEntropy
 from rop.objective.objective import Objective
 from rop.support.arguments import checked
 from rop.support.constraints import Count
+from rop.support.words import either
 
 Values: TypeAlias = Mapping[str, Any]
 
@@ -133,7 +134,7 @@ def build(name: str, seed: int) -> Problem:
         If Fashion-MNIST is not here and cannot be downloaded.
     """
     if name not in PROBLEMS:
-        raise RopValueError(f"problem must be one of {', '.join(PROBLEMS)}; got {name!r}")
+        raise RopValueError(f"problem must be {either(PROBLEMS)}; got {name!r}")
     train, test = _images("digits" if name == "digits" else "fashion-mnist")
     if name == "fashion-lenet":
         _, z = nets.lenet()
@@ -213,7 +214,7 @@ def with_method(problem: Problem, method: str, values: Values) -> Problem:
     known = {name: each for name, each in METHODS.items() if each.recipe is not None}
     if method not in known:
         raise RopValueError(
-            f"method must be one of {', '.join(known)}; got {method!r} (sgd and adam run in "
+            f"method must be {either(known)}; got {method!r} (sgd and adam run in "
             "rop study adaptive-hf)"
         )
     released = {"beta2": 1e-8, "epsilon": 1e-3, "sigma": 50.0, "L": 100.0}

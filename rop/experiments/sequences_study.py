@@ -8,6 +8,7 @@ from rop.errors import RopValueError
 from rop.experiments.registry import EXPERIMENTS, Findings, study
 from rop.experiments.sequences import TASKS
 from rop.experiments.sequences_runs import FIRST_ORDER, Attempt, first_order, hessian_free
+from rop.support.words import either
 
 _DAMPING = {"HF, structural damping": 1 / 30, "HF, Tikhonov only": 0.0}
 
@@ -47,7 +48,7 @@ def long_range(
     from rop.experiments.pictures import draw, panels
 
     if problem not in TASKS:
-        raise RopValueError(f"problem must be one of {', '.join(TASKS)}; got {problem!r}")
+        raise RopValueError(f"problem must be {either(TASKS)}; got {problem!r}")
     others = list(FIRST_ORDER) if first_order_too else []
     share = seconds / seeds / (len(_DAMPING) + len(others))
     build = EXPERIMENTS[problem].build

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass, replace
 from difflib import get_close_matches
-from typing import Any, TypeVar
+from inspect import signature
+from typing import Any, Self, TypeVar
 
-from rop.errors import RopValueError
-from rop.support.arguments import check_fields, misfit
+from rop.errors import RopTypeError, RopValueError
+from rop.support.arguments import check_fields, misfit, no_argument
 
 P = TypeVar("P", bound="Policy")
 
@@ -22,6 +23,14 @@ class Policy:
 
     Constraints on its fields are declared in their annotations; see `rop.support.arguments`.
     """
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Refuse arguments that there are not, before Python does in fewer words."""
+        known = [*signature(cls).parameters]
+        for name in kwargs:
+            if name not in known:
+                raise RopTypeError(no_argument(cls.__name__, name, known))
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         check_fields(self)

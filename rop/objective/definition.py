@@ -26,7 +26,7 @@ from rop.programs.loss import Loss
 from rop.programs.sweeps import descendants
 from rop.support.arguments import check, named
 from rop.support.display import Displayed
-from rop.support.words import counted
+from rop.support.words import counted, listed
 
 _NAMED = 20  # parameters that repr names
 
@@ -120,8 +120,8 @@ class Definition(ParameterSpace, Displayed):
         unknown = sorted(l2.keys() - self.shapes.keys())
         if unknown:
             raise RopValueError(
-                f"l2: expected strengths by the names of the parameters {list(self.shapes)}, got "
-                f"{unknown}"
+                f"l2: expected strengths by the names of the parameters {listed(self.shapes)}, got "
+                f"{listed(unknown)}"
             )
         for name, strength in l2.items():
             check("Objective", f"l2[{name!r}]", strength, Strength)

@@ -15,6 +15,7 @@ from rop.objective.per_case import hidden_weights, squares, structural_squares
 from rop.objective.products import Products
 from rop.support.arguments import check
 from rop.support.constraints import Seed
+from rop.support.words import either
 
 # So much of S is formed at once for the exact diagonal.
 _COLUMNS_BYTES = 2**26
@@ -35,7 +36,7 @@ def diagonal(at: Products, method: str, seed: int | np.random.Generator, mu: flo
         "empirical-fisher": lambda: len(at.outputs) * squares(at, at.loss_gradient()[..., None]),
     }
     if method not in methods:
-        raise RopValueError(f"diagonal: expected one of {list(methods)}, got {method!r}")
+        raise RopValueError(f"diagonal: expected {either(methods)}, got {method!r}")
     result: NDArray[Any] = methods[method]() + np.asarray(at.objective.penalty, at.dtype)
     return result
 

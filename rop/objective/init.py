@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from rop.errors import RopTypeError, RopValueError
 from rop.support.arguments import check
 from rop.support.constraints import Count, Positive, Seed
+from rop.support.words import either
 
 Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
 Values: TypeAlias = dict[str, NDArray[np.float64]]
@@ -295,7 +296,7 @@ def initialize(
     check("init", "seed", seed, Seed | np.random.Generator)
     check("init", "shapes", shapes, Mapping)
     if not isinstance(scheme, str) or scheme not in SCHEMES:
-        raise RopValueError(f"initialisation must be one of {', '.join(SCHEMES)}; got {scheme!r}")
+        raise RopValueError(f"initialisation must be {either(SCHEMES)}; got {scheme!r}")
     draw = SCHEMES[scheme]
     _, _, *known = inspect.signature(draw).parameters  # after shapes and rng
     for option in options:

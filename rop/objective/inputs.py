@@ -8,11 +8,13 @@ from typing import Annotated, Any, TypeAlias, TypeGuard
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rop.datasets.dataset import Dataset
 from rop.engines.arrays import on_gpu
 from rop.errors import RopTypeError, RopValueError
 from rop.graph import Shape
 from rop.ops.kernels import Array
 from rop.support.constraints import Real as Bounds
+from rop.support.words import listed, misnamed
 
 LARGEST = 1e30
 """Of penalties and dampings: with it products still fit into float32."""
@@ -124,15 +126,13 @@ def checked_batch(
     """
     if not isinstance(batch, Mapping | None):
         raise RopTypeError(
-            f"batch: expected a mapping of {_names(shapes)} to arrays, got {type(batch).__name__}"
+            f"batch: expected a mapping of {listed(shapes)} to arrays, got {type(batch).__name__}"
+            + ("; give its .train or .test" if isinstance(batch, Dataset) else "")
         )
     given = batch or {}
     if given.keys() != shapes.keys():
-        missing, unknown = sorted(shapes.keys() - given), sorted(given.keys() - shapes.keys())
-        raise RopValueError(
-            f"batch: expected the entries {_names(shapes)}, got {_names(given)}; "
-            f"missing {_names(missing)}, unknown {_names(unknown)}"
-        )
+        wrong = misnamed(shapes, given)
+        raise RopValueError(f"batch: expected the entries {listed(shapes)}; {wrong}")
     arrays: dict[str, NDArray[Any]] = {}
     cases: int | None = None
     for name, shape in shapes.items():
@@ -182,7 +182,3 @@ def _one_hot(name: str, values: ArrayLike, shape: Shape, dtype: np.dtype[Any]) -
     array = np.zeros((*labels.shape, classes), dtype)
     np.put_along_axis(array, labels[..., None], 1.0, axis=-1)
     return array
-
-
-def _names(names: Any) -> str:
-    return ", ".join(repr(name) for name in names) or "none"

@@ -13,6 +13,7 @@ from rop.graph import Node, Shape
 from rop.objective import init
 from rop.objective.inputs import numbers, real
 from rop.ops.kernels import Array
+from rop.support.words import listed, misnamed
 
 
 class ParameterSpace:
@@ -90,13 +91,9 @@ class ParameterSpace:
             raise RopTypeError(
                 f"pack: expected a mapping of names to arrays, got {type(values).__name__}"
             )
-        missing = sorted(self.shapes.keys() - values.keys())
-        unknown = sorted(values.keys() - self.shapes.keys())
-        if missing or unknown:
-            raise RopValueError(
-                f"pack: expected the parameters {list(self.shapes)}; missing {missing}, "
-                f"unknown {unknown}"
-            )
+        if values.keys() != self.shapes.keys():
+            wrong = misnamed(self.shapes, values)
+            raise RopValueError(f"pack: expected the parameters {listed(self.shapes)}; {wrong}")
         theta = np.empty(self.n)
         for name, shape in self.shapes.items():
             array = real(name, values[name], np.dtype(np.float64))

@@ -244,9 +244,8 @@ class Products:
         many: int | None = None
         if array.shape != shape:
             if array.shape[:-1] != shape or array.shape[-1] == 0:
-                raise RopValueError(
-                    f"{what}: expected shape {shape} or {(*shape, 'K')}, got {array.shape}"
-                )
+                block = f"({', '.join(map(str, shape))}, K)"
+                raise RopValueError(f"{what}: expected shape {shape} or {block}, got {array.shape}")
             many = array.shape[-1]
         return array, many
 

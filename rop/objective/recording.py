@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from rop.objective.definition import Definition
 from rop.objective.products import Products
 from rop.ops.rules import Value
 from rop.programs.steps import Step
-from rop.support.words import counted
+from rop.support.words import counted, either, listed
 
 VECTORS: dict[str, tuple[str, Space] | None] = {
     "gradient": None,
@@ -92,7 +93,7 @@ class Trace(Mapping[str | Node, NDArray[Any]]):
         vector: ArrayLike | None,
     ) -> None:
         if product not in VECTORS:
-            raise RopValueError(f"trace: expected one of {list(VECTORS)}, got {product!r}")
+            raise RopValueError(f"trace: expected {either(VECTORS)}, got {product!r}")
         self.objective, self.product, self.cases = objective, product, cases
         self.theta, self.batch = theta, dict(batch)
         products = Products(objective, theta, batch, cases, "numpy", 0)
@@ -111,8 +112,14 @@ class Trace(Mapping[str | Node, NDArray[Any]]):
         if isinstance(name, Node):
             found = self.of(name)
             if found is None:
-                raise KeyError(f"{name!r}: its value is only a term of another node's value")
+                why = "its value is only a term of another node's value"
+                other = "it is no node of the objective"
+                raise KeyError(f"{name!r}: {why if name in self._names else other}")
             return found
+        if name not in self._values:
+            near = get_close_matches(name, self._values, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {listed(self._values)}"
+            raise KeyError(f"{self.product} has no value {name!r}; {hint}")
         return self._values[name]
 
     def __iter__(self) -> Iterator[str | Node]:
@@ -147,7 +154,7 @@ class Trace(Mapping[str | Node, NDArray[Any]]):
             If there is no such kind.
         """
         if kind not in KINDS:
-            raise RopValueError(f"kind: expected one of {list(KINDS)}, got {kind!r}")
+            raise RopValueError(f"kind: expected {either(KINDS)}, got {kind!r}")
         if node not in self._names:
             return None
         return self._values.get(self._names.of(node, KINDS[kind]))
@@ -173,7 +180,7 @@ class Trace(Mapping[str | Node, NDArray[Any]]):
             If there is no such kind.
         """
         if kind not in KINDS:
-            raise RopValueError(f"kind: expected one of {list(KINDS)}, got {kind!r}")
+            raise RopValueError(f"kind: expected {either(KINDS)}, got {kind!r}")
         return self._targets.get((node, kind))
 
     def _run(self, products: Products) -> NDArray[Any]:

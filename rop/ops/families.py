@@ -58,6 +58,9 @@ class Op(ABC):
         """The op's name in listings and errors."""
         return type(self).__name__.lower()
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: shape {self.shape}>"
+
     def output_shape(self, *shapes: Shape) -> Shape:
         """Shape of the result for one case; raises RopValueError where the operands do not fit."""
         return shapes[0]

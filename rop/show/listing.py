@@ -12,6 +12,7 @@ from typing import overload
 from rop.errors import RopTypeError, RopValueError
 from rop.graph import Node
 from rop.hf.recipe import Recipe
+from rop.hf.recipes import named
 from rop.objective.definition import Definition, programs_of
 from rop.objective.objective import Objective
 from rop.ops.families import Bilinear, Elementwise
@@ -25,6 +26,7 @@ from rop.show.folding import Loop, folded
 from rop.show.recipe import RecipeListing, recipe_listing
 from rop.show.tables import markdown_table
 from rop.support.display import Displayed
+from rop.support.words import either
 
 TITLES = {
     "gradient": "∇f = Jᵀ ∇L by reverse mode (algorithm 1)",
@@ -259,18 +261,18 @@ def explain(objective: Objective, product: str = "ggnvp") -> Listing: ...
 
 
 @overload
-def explain(objective: Recipe) -> RecipeListing: ...
+def explain(objective: Recipe | str) -> RecipeListing: ...
 
 
-def explain(objective: Objective | Recipe, product: str = "ggnvp") -> Listing | RecipeListing:
+def explain(objective: Objective | Recipe | str, product: str = "ggnvp") -> Listing | RecipeListing:
     """List the program that computes a product: the paper's algorithm for this very graph.
 
     Of a recipe of HF, list algorithm 3 with its choices and constants.
 
     Parameters
     ----------
-    objective : Objective or Recipe
-        The objective, or a recipe such as ``rop.hf.recipes.martens2010()``.
+    objective : Objective or Recipe or str
+        The objective, or a recipe, by its name too: "martens2010".
     product : str
         "gradient", "jvp", "vjp", "loss_hvp", "ggnvp" or "hvp".
 
@@ -284,7 +286,7 @@ def explain(objective: Objective | Recipe, product: str = "ggnvp") -> Listing | 
     RopTypeError
         If it is neither an objective nor a recipe.
     RopValueError
-        If there is no such product.
+        If there is no such product, or no recipe of that name.
 
     Examples
     --------
@@ -303,14 +305,14 @@ def explain(objective: Objective | Recipe, product: str = "ggnvp") -> Listing | 
         Rdb1 = Σ Rdz           1   reverse rule of add
         RdW1 = Σ Rdz xᵀ    1 × 2   reverse rule of matvec a1
     """
-    if isinstance(objective, Recipe):
-        return recipe_listing(objective)
+    if isinstance(objective, Recipe | str):
+        return recipe_listing(named(objective))
     if not isinstance(objective, Objective):
         raise RopTypeError(
             f"explain: expected an Objective or a Recipe, got {type(objective).__name__}"
         )
     if product not in TITLES:
-        raise RopValueError(f"explain: expected one of {list(TITLES)}, got {product!r}")
+        raise RopValueError(f"explain: expected {either(TITLES)}, got {product!r}")
     algorithms = programs_of(objective)
     within = without_value(algorithms)
     stages = algorithms.stages(product)

@@ -79,7 +79,7 @@ def named(function: Callable[P, R]) -> Callable[P, R]:
         owner, given = type(args[0]).__name__, positional[: len(args) - 1]
         for name in kwargs:
             if name not in names:
-                raise RopTypeError(_no_argument(owner, name, names))
+                raise RopTypeError(no_argument(owner, name, names))
         for name in needed:
             if name not in given and name not in kwargs:
                 raise RopTypeError(f"{owner}: {name} is missing; it takes {', '.join(names)}")
@@ -122,7 +122,7 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
         positional, constraints, defaults = rules()
         for name in () if open_ended else kwargs:
             if name not in defaults:
-                raise RopTypeError(_no_argument(owner, name, [*defaults]))
+                raise RopTypeError(no_argument(owner, name, [*defaults]))
         for name, value in (*zip(positional, args, strict=False), *kwargs.items()):
             if name in constraints and value is not defaults[name]:
                 _check(owner, name, value, constraints[name], defaults[name])
@@ -197,11 +197,25 @@ def _check(
         raise fault(f"{owner}: {name} must be {wanted}, got {got}{fix}")
 
 
-def _no_argument(owner: str, name: str, known: list[str]) -> str:
+def no_argument(owner: str, name: str, known: list[str]) -> str:
+    """Say that there is no argument of a name, and which there are.
+
+    Parameters
+    ----------
+    owner, name : str
+        The function or class, and the name.
+    known : list of str
+        Its arguments.
+
+    Returns
+    -------
+    str
+    """
     near = get_close_matches(name, known, 1)
     remedy = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
-    if not near and "recipe" in known:
-        remedy += f"; settings of HF are the recipe's: recipe=rop.hf.Recipe().replace({name}=...)"
+    if not near and ("recipe" in known or owner == "Recipe"):
+        of = "recipe=" if "recipe" in known else ""
+        remedy += f"; settings of HF are the recipe's: {of}rop.hf.Recipe().replace({name}=...)"
     return f"{owner}: no argument is called {name!r}; {remedy}"
 
 

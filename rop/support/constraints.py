@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import types
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -27,7 +27,7 @@ from typing import (
 import numpy as np
 
 from rop.errors import RopTypeError, RopValueError
-from rop.support.words import counted
+from rop.support.words import alternatives, counted, either
 
 Fault: TypeAlias = type[RopValueError] | type[RopTypeError]
 
@@ -118,7 +118,7 @@ class OneOf(Constraint):
         return f"did you mean {names[near[0]]!r}?" if near else ""
 
     def __str__(self) -> str:
-        return _or(map(repr, self.values))
+        return either(self.values)
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class Either(Constraint):
         return next(filter(None, (choice.remedy(value) for choice in self.choices)), "")
 
     def __str__(self) -> str:
-        return _or(map(str, self.choices))
+        return alternatives(map(str, self.choices))
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ class Instance(Constraint):
             return f"{value.__name__} is a class: write {value.__name__}()"
         lacks = [name for name in _members(self.kind) if not hasattr(value, name)]
         almost = 0 < len(lacks) < len(_members(self.kind))
-        return f"it has no {_or(lacks)}" if almost else ""
+        return f"it has no {alternatives(lacks)}" if almost else ""
 
     def __str__(self) -> str:
         name = self.kind.__name__
@@ -297,8 +297,3 @@ def _members(kind: type) -> list[str]:
     protocols = [base for base in kind.__mro__ if vars(base).get("_is_protocol")]
     names = [name for base in protocols for name in (*vars(base), *base.__annotations__)]
     return sorted({name for name in names if name[0] != "_" or name == "__call__"})
-
-
-def _or(words: Iterable[str]) -> str:
-    *first, last = words
-    return f"{', '.join(first)} or {last}" if first else last

@@ -106,7 +106,7 @@ def test_modules_get_several_inputs_and_losses_may_have_no_target(network):
 
 
 def test_what_is_no_module_or_mode_is_named(network):
-    with pytest.raises(RopValueError, match="mode must be one of forward-reverse, .* 'backward'"):
+    with pytest.raises(RopValueError, match="mode must be 'forward-reverse', .* 'backward'"):
         of_network(network, mode="backward")
     with pytest.raises(RopTypeError, match=r"module must be a torch.nn.Module, got function"):
         of_network(lambda x: x)

@@ -89,7 +89,7 @@ def test_one_run_by_rop_train():
     problem = with_method(build("digits", 0), "adaptive-hf-code", {"lam": 3.0})
     assert problem.recipe == rop.hf.recipes.adaptive_hf("released-code", lam=3.0)
     assert recipe_named("own", problem) is problem.recipe
-    with pytest.raises(rop.RopError, match="method must be one of hf, .*sgd and adam run in"):
+    with pytest.raises(rop.RopError, match="method must be 'hf', .*sgd and adam run in"):
         with_method(problem, "adam", {})
     options = EXPERIMENTS["fashion-lenet"].options
     assert options == {"method": "adaptive-hf", "lam": 10.0, "alpha": 0.1, "cases": 1000}
@@ -186,7 +186,7 @@ def test_means_have_their_standard_errors():
 @pytest.mark.parametrize(
     "change, message",
     [({"methods": ("hf", "newton")}, "methods must be of hf, .*; got 'newton'"),
-     ({"problem": "mnist"}, "problem must be one of fashion-lenet, .*; got 'mnist'")],
+     ({"problem": "mnist"}, "problem must be 'fashion-lenet', .*; got 'mnist'")],
 )  # fmt: skip
 def test_what_there_is_not_is_refused(change, message, tmp_path):
     with pytest.raises(rop.RopError, match=message):

@@ -174,6 +174,22 @@ def test_recipes_by_name(problem, name):
     assert result.recipe == made == HessianFree(*problem, name).recipe
 
 
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (lambda: Recipe(lam=3), "no argument is called 'lam'; .*Recipe\\(\\).replace\\(lam=...\\)"),
+        (
+            lambda: Recipe(dampin=3),
+            "Recipe: no argument is called 'dampin'; did you mean 'damping'",
+        ),
+        (lambda: ConjugateGradient(maxsteps=3), "ConjugateGradient: .* did you mean 'max_steps'"),
+    ],
+)
+def test_a_field_that_a_policy_does_not_have(make, words):
+    with pytest.raises(rop.RopTypeError, match=words):
+        make()
+
+
 def test_an_unknown_name_is_refused_with_the_known_ones(problem):
     with pytest.raises(rop.RopError, match="'martens2010'.*got 'martens'; did you mean 'martens20"):
         minimize(*problem, "martens")

@@ -80,7 +80,7 @@ def test_normal_has_the_standard_deviation():
 
 
 def test_unknown_schemes_and_options_are_named_with_the_known_ones():
-    with pytest.raises(RopValueError, match="one of sparse, glorot, normal, .*; got 'xavier'"):
+    with pytest.raises(RopValueError, match="'sparse', 'glorot', 'normal', .*; got 'xavier'"):
         initialize("xavier", SHAPES)
     with pytest.raises(RopTypeError, match="no option 'scale'; it has connections, std"):
         initialize("sparse", SHAPES, scale=2)

@@ -63,8 +63,8 @@ def test_pack_and_unpack(objective):
 @pytest.mark.parametrize(
     "values, words",
     [
-        ({"W": np.zeros((2, 3))}, ["missing ['b']"]),
-        ({"W": np.zeros((2, 3)), "b": np.zeros(2), "c": 0}, ["unknown ['c']"]),
+        ({"W": np.zeros((2, 3))}, ["missing 'b'"]),
+        ({"W": np.zeros((2, 3)), "b": np.zeros(2), "c": 0}, ["unknown 'c'"]),
         ({"W": np.zeros((3, 2)), "b": np.zeros(2)}, ["W", "(2, 3)", "(3, 2)"]),
         ({"W": np.zeros(6), "b": np.zeros(2)}, ["W", "(2, 3)", "(6,)"]),
         ({"W": 1.0, "b": np.zeros(2)}, ["W", "(2, 3)", "()"]),
@@ -127,7 +127,12 @@ def test_what_is_no_objective(make, words):
         (lambda: rop.Objective(Z, rop.SquaredError(T), params=[W, B, X]), ["params", "x"]),
         (lambda: rop.Objective(Z, rop.SquaredError(T), params=["W", "b"]), ["params", "'W'"]),
         (lambda: rop.Objective(Z, rop.SquaredError), ["loss", "SquaredError"]),
-        (lambda: rop.SquaredError("t"), ["str"]),
+        (lambda: rop.SquaredError("t"), ["SquaredError: t must be a node", 'rop.data("t", ...)']),
+        (lambda: rop.SquaredError(T, weight="w"), ["SquaredError: weight must be a node"]),
+        (lambda: rop.SquaredError(), ["SquaredError: t is missing; it takes t, weight"]),
+        (lambda: rop.SquaredError(target=T), ["SquaredError: no argument is called 'target'"]),
+        (lambda: rop.Objective(), ["Objective: z is missing; it takes z, loss, l2"]),
+        (lambda: rop.LossGraph(), ["LossGraph: node is missing"]),
     ],
 )
 def test_arguments_of_the_wrong_type(make, words):

@@ -141,7 +141,7 @@ def test_it_is_shown():
 @pytest.mark.parametrize(
     ("l2", "error", "message"),
     [
-        ({"W3": 1.0}, rop.RopValueError, "['W1', 'b1', 'W2', 'b2'], got ['W3']"),
+        ({"W3": 1.0}, rop.RopValueError, "'W1', 'b1', 'W2', 'b2', got 'W3'"),
         ({"W1": -1.0}, rop.RopValueError, "l2['W1'] must be a finite number >= 0"),
         ({"W1": "much"}, rop.RopTypeError, "got 'much' (str); give a number, not text"),
         ([1.0], rop.RopTypeError, "l2 must be a finite number >= 0"),

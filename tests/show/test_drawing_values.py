@@ -73,7 +73,7 @@ def test_a_recurrence_of_100_steps_is_drawn_folded_and_soon():
 def test_bad_arguments():
     objective, at, v = small()
     other, _, _ = small()
-    with pytest.raises(RopValueError, match="show: expected one of"):
+    with pytest.raises(RopValueError, match="show: expected 'shape', 'a'"):
         rop.draw(objective, show="b")
     with pytest.raises(RopTypeError, match="needs at"):
         rop.draw(objective, show="a")
@@ -83,5 +83,5 @@ def test_bad_arguments():
         rop.draw(other, at=at, show="a")
     with pytest.raises(RopTypeError, match="needs a vector v"):
         rop.draw(objective, at=at, show="Ra")
-    with pytest.raises(RopValueError, match="product: expected one of"):
+    with pytest.raises(RopValueError, match="product: expected 'gradient'"):
         rop.draw(objective, show="flops", product="Gv")

@@ -1,5 +1,6 @@
 """What notebooks show, and that repr is short."""
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -122,6 +123,20 @@ def test_repr_is_short(shown):
     for thing in (*shown.values(), many, many.linearize(np.zeros(900), engine="numpy")):
         assert 5 < len(repr(thing)) < 1500
         assert repr(thing).startswith(("<", "Result("))
+
+
+def test_what_lies_within_is_short_too(shown):
+    report, objective = shown["report"], shown["objective"]
+    assert re.fullmatch(
+        r"<ProductReport of hvp: pass, \de-\d\d from .*>", repr(report.products["hvp"])
+    )
+    assert repr(objective.loss) == "<SoftmaxCrossEntropy of t>"
+    assert repr(rop.LossGraph(rop.sum(objective.z))) == "<LossGraph of sum>"
+    assert repr(objective.z.op) == "<Add: shape (3,)>"
+    assert repr(rop.museum.EXHIBITS) == f"<Exhibits: {len(rop.museum.EXHIBITS)}; print them>"
+    assert len(str(rop.museum.EXHIBITS).splitlines()) == len(rop.museum.EXHIBITS)
+    for exhibit in rop.museum.EXHIBITS:
+        assert repr(exhibit).startswith("<Exhibit ") and len(repr(exhibit)) < 300
 
 
 def test_records_are_a_list(shown):

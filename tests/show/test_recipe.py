@@ -37,6 +37,12 @@ def test_every_number_of_a_recipe_is_in_its_listing(name):
     assert html.count("<tr>") == 1 + len(listing.lines) and len(repr(listing)) < 100
 
 
+def test_a_recipe_is_explained_by_its_name():
+    assert rop.explain("basic") == rop.explain(rop.hf.recipes.basic())
+    with pytest.raises(rop.RopError, match="did you mean 'martens2010'"):
+        rop.explain("martens")
+
+
 def test_the_listing_follows_the_algorithm():
     listing = rop.explain(rop.hf.recipes.martens2010())
     assert [line.section for line in listing.lines][:4] == ["12", "6", "8.1", "11"]

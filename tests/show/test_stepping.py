@@ -1,6 +1,7 @@
 """Traces hold what products go through; steps play it, and agree with finite differences."""
 
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -112,6 +113,12 @@ def test_no_two_values_of_a_trace_share_a_name():
     trace = at.trace("hvp", np.ones(6))
     assert {"s'(x2)", "s'(x2)_", "p", "p_"} <= set(trace)
     np.testing.assert_array_equal(trace["p"], at.theta[:3])
+    for name, words in (
+        ("Rdx22", "hvp has no value 'Rdx22'; did you mean 'Rdx2'?"),
+        (rop.data("q"), "it is no node of the objective"),
+    ):
+        with pytest.raises(KeyError, match=re.escape(words)):
+            trace[name]
     np.testing.assert_allclose(trace["p_"].sum(axis=1), 1.0)
     assert r"s'(x_{2})' &=" in rop.explain(objective, "hvp").latex()
     assert r"p' &= \mathrm{softmax}(z)" in rop.explain(objective, "hvp").latex()
@@ -238,7 +245,7 @@ def test_bad_arguments():
     at, h, v = network()
     with pytest.raises(RopTypeError, match="step: expected a Linearization"):
         rop.step(at.objective, "ggnvp", v)
-    with pytest.raises(RopValueError, match="trace: expected one of"):
+    with pytest.raises(RopValueError, match="trace: expected 'gradient'"):
         rop.step(at, "Gv", v)
     with pytest.raises(RopTypeError, match="needs a vector v"):
         rop.step(at, "ggnvp")
@@ -255,5 +262,5 @@ def test_bad_arguments():
         steps.position = 1000
     with pytest.raises(RopValueError, match="expected a number below"):
         steps[1000]
-    with pytest.raises(RopValueError, match="kind: expected one of"):
+    with pytest.raises(RopValueError, match="kind: expected 'a'"):
         steps.trace.of(h, "R")

@@ -14,6 +14,7 @@ from rop.objective.linearization import Linearization
 from rop.objective.objective import Objective
 from rop.objective.recording import VECTORS
 from rop.show.numbers import of_first_case
+from rop.support.words import either
 
 Show: TypeAlias = Literal["shape", "a", "Ra", "da", "Rda", "flops"]
 
@@ -45,14 +46,14 @@ def said_of(
         If something is missing, or does not fit.
     """
     if show not in get_args(Show):
-        raise RopValueError(f"show: expected one of {list(get_args(Show))}, got {show!r}")
+        raise RopValueError(f"show: expected {either(get_args(Show))}, got {show!r}")
     if show == "shape":
         return None
     if not isinstance(what, Objective):
         raise RopTypeError(f"draw: show={show!r} needs an Objective, got {type(what).__name__}")
     name = product or ("gradient" if show == "da" else "ggnvp")
     if name not in VECTORS:
-        raise RopValueError(f"product: expected one of {list(VECTORS)}, got {name!r}")
+        raise RopValueError(f"product: expected {either(VECTORS)}, got {name!r}")
     if show == "flops":
         return _work(what, name)
     if at is None:
