@@ -70,6 +70,13 @@ def test_the_one_on_verifying_does_without_torch_and_jax(monkeypatch, capsys):
 
 
 @sources
+def test_no_line_of_the_text_is_a_comment_on_the_site(source):
+    text = [cell.source for cell in jupytext.read(source).cells if cell.cell_type == "markdown"]
+    hidden = [line for cell in text for line in cell.splitlines() if line.startswith("%")]
+    assert not hidden, "MyST takes a line that begins with % for a comment"
+
+
+@sources
 def test_notebook_is_made_of_the_source(source):
     current, made = cells(jupytext.read(source)), cells(notebook_of(source))
     if made != current:

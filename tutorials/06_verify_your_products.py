@@ -368,8 +368,8 @@ if installed("torch"):
         assert mode == "reverse-forward" or report.verdict == "pass"
 
 # %% [markdown]
-# The same module, the same $v$, and PyTorch 2.13 has two answers; one of them is wrong by about 100
-# %, without a warning. The forward rule of the layer norm takes mean and variance for constants
+# The same module, the same $v$, and PyTorch 2.13 has two answers; one of them is wrong by about
+# 100 %, without a warning. The forward rule of the layer norm takes mean and variance for constants
 # when it is differentiated once more. The matrix is not even symmetric. You could write everything
 # correctly, pick this mode, and get nonsense.
 #
