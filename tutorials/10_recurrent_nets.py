@@ -375,8 +375,8 @@ print(check_2(damped_product))
 #
 # **3.** A product needs the states of all steps. For long sequences they do not fit into memory.
 # With `checkpoints=k`, rop keeps only what leads from one of $k$ segments to the next, and computes
-# each segment again when it needs it (sec. 7.1). Which $k$ brings the memory for 100 steps below 36
-# %?
+# each segment again when it needs it (sec. 7.1). Which $k$ brings the memory for 100 steps below
+# 36 %?
 
 # %%
 segments = 2
