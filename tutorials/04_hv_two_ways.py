@@ -328,7 +328,7 @@ assert errors[as_in_the_note][-1] > 0.99
 # wrong. Below $10^{-6}$ it returns after one step, with next to nothing: `tol` is absolute, and the
 # residual was that small before the loop began. In between, `1e-10` is larger than the $r^\top r$
 # beside it. The guard was meant to prevent a division by zero. It prevents convergence. This is
-# erratum N2, and it has a proof that runs:
+# erratum N2. It has a proof that runs, here and with `rop errata N2` in a terminal:
 
 # %%
 print(ERRATA["N2"].printed, "→", ERRATA["N2"].corrected, sep="\n")

@@ -84,6 +84,18 @@ def count(page):
     return text(page, "#count")
 
 
+def test_one_case_and_one_product_are_not_counted(browser, page, tmp_path):
+    assert "Σ over the" in text(page, "#listing .key") and "switch the product" in text(
+        page, "#keys"
+    )
+    w = rop.param("w", 3)
+    at = rop.Objective(rop.sum(w * w)).linearize([1.0, 2.0, 3.0])
+    rop.play(at, "gradient", path=tmp_path / "one.html")
+    opened(browser, tmp_path / "one.html")
+    assert text(browser, "#listing .key") == "* elementwise"
+    assert "switch" not in text(browser, "#keys")
+
+
 def test_it_opens_where_gv_and_hv_differ(page):
     assert text(page, "#formula") == "Rdx2 = s'(x2) * Rdy2"
     assert (

@@ -3,7 +3,7 @@
 function makeListing(product, terms, cases, go) {
   const own = new Map(product.steps.map((step, number) => [step.term, number]));
   const made = document.createDocumentFragment();
-  const said = [`* elementwise, Σ over the ${cases} cases`];
+  const said = ["* elementwise" + (cases > 1 ? `, Σ over the ${cases} cases` : "")];
   if (product.listing.some(([id]) => !own.has(id))) said.unshift(element("span", { class: "out" }, "grey: only in Hv"), " · ");
   if (product.listing.some(([id]) => own.has(id) && terms[id].curvature)) said.unshift(element("span", { class: "curvature" }, "red: curvature rules, not in Gv"), " · ");
   made.append(element("p", { class: "key" }, ...said));

@@ -256,7 +256,8 @@ DATA.products.forEach((product, number) => {
   $("products").append(button);
 });
 
-$("keys").textContent = `Keys: ← → step, space plays, Home and End, 1 to ${DATA.products.length} switch the product, p predicts.`;
+const switching = DATA.products.length > 1 ? `1 to ${DATA.products.length} switch the product, ` : "";
+$("keys").textContent = `Keys: ← → step, space plays, Home and End, ${switching}p predicts.`;
 for (const [id, by] of [["first", -Infinity], ["back", -1], ["next", 1], ["last", Infinity]]) {
   $(id).addEventListener("click", () => { pause(); move(by); });
 }
