@@ -43,7 +43,8 @@ def weigh(session: Session) -> list[str]:
         if sizes.reference == 0 and session.products[name].verdict == "pass"
     ]
     if zero and session.recorded is None:
-        warnings.append(f"{', '.join(zero)} is zero wherever it was evaluated, and rightly so")
+        they = "is zero wherever it was" if len(zero) == 1 else "are zero wherever they were"
+        warnings.append(f"{', '.join(zero)} {they} evaluated, and rightly so")
     for name, product in session.products.items():
         hidden = [block for block, part in product.blocks.items() if part.verdict == "inconclusive"]
         if hidden and product.verdict == "pass":

@@ -199,13 +199,9 @@ def cuts(
     """
     if not isinstance(objective, Objective):
         raise RopTypeError(f"cuts: expected an Objective, got {type(objective).__name__}")
+    _refuse_large("parameters", objective.n, "net")
     at = objective.linearize(np.asarray(theta, dtype=np.float64), batch, engine="numpy")
-    m = at.outputs.size
-    if max(objective.n, m) > LARGEST:
-        raise RopValueError(
-            f"cuts: makes matrices, so n and the outputs of all cases are at most {LARGEST}; got "
-            f"n = {objective.n} and {m} outputs; use a smaller net or fewer cases"
-        )
+    _refuse_large("outputs of all cases", at.outputs.size, "batch")
     loss = objective.loss
     z, end, beyond = objective.z, *_as_graph(loss, objective.z)
     named = {node: type(loss).__name__ for node, name in beyond.items() if name == "L"}
@@ -228,6 +224,13 @@ def cuts(
         matrices = there.J.matrix(), products_of(there).loss_hessians(), there.G.matrix()
         found.append(Cut(names[node], node, what, matching, *matrices, there.H.matrix()))
     return Cuts(tuple(found), objective.n)
+
+
+def _refuse_large(what: str, number: int, of: str) -> None:
+    if number > LARGEST:
+        raise RopValueError(
+            f"cuts: makes matrices of at most {LARGEST} {what}; got {number:,}; use a smaller {of}"
+        )
 
 
 def _as_graph(loss: Loss, z: Node) -> tuple[Node, dict[Node, str]]:

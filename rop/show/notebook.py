@@ -36,6 +36,7 @@ __all__ = ["checks"]  # registers the pictures of reports
 
 _text = partial(escape, quote=False)
 _LAST = 20  # rows of a long table
+_WRAPPED = '<pre style="white-space: pre-wrap">'
 _COSTED = ("gradient", "ggnvp", "hvp")
 
 
@@ -105,8 +106,8 @@ def _report(report: Report) -> str:
     details = _text("\n".join(rest))
     return (
         f"<p><b>{_text(first)}</b></p>"
-        + "".join(f"<pre>{_text(line)}</pre>" for line in wrong[:8])
-        + f"<details><summary>details</summary><pre>{details}</pre></details>"
+        + "".join(f"{_WRAPPED}{_text(line)}</pre>" for line in wrong[:8])
+        + f"<details><summary>details</summary>{_WRAPPED}{details}</pre></details>"
     )
 
 

@@ -91,5 +91,10 @@ def test_bad_arguments():
     with pytest.raises(KeyError, match="no cut 'y'"):
         found["y"]
     large = rop.Objective(rop.param("p", 600), rop.SquaredError(np.zeros(600)))
-    with pytest.raises(rop.RopValueError, match="at most 500; got n = 600"):
+    with pytest.raises(
+        rop.RopValueError, match="at most 500 parameters; got 600; use a smaller net"
+    ):
         rop.cuts(large, np.zeros(600))
+    many = {name: np.tile(array, (50, 1)) for name, array in batch.items()}
+    with pytest.raises(rop.RopValueError, match="500 outputs of all cases; got 600"):
+        rop.cuts(at.objective, at.theta, many)

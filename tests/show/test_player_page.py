@@ -440,7 +440,9 @@ def test_a_net_too_large_for_matrices_says_so_in_place_of_the_cuts(browser, tmp_
     at, v = layers(30, 20, 5)
     rop.play(at, "ggnvp", v, path=tmp_path / "large.html")
     opened(browser, tmp_path / "large.html")
-    assert text(browser, "#cutting").startswith("Not shown: makes matrices, so n and the outputs")
+    assert text(browser, "#cutting").startswith(
+        "Not shown: makes matrices of at most 500 parameters"
+    )
     assert not browser.find_elements("css selector", "#cut button")
     beyond = browser.find_elements("css selector", "#graph .beyond")
     assert {group.get_attribute("data-node") for group in beyond} == {"t", "L"}
