@@ -81,7 +81,7 @@ html_theme_options = {
     "header_links_before_dropdown": 8,
 }
 autosummary_filename_map = {"rop.museum.exhibit": "rop.museum.exhibit_named"}
-html_sidebars = {"docs/index": []}
+html_sidebars = {"docs/index": [], "docs/gallery": []}
 
 
 def formula(translator: Any, node: nodes.math | nodes.math_block) -> None:

@@ -64,3 +64,13 @@ def test_the_gallery_has_the_command_of_every_figure():
     page = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
     shown = set(re.findall(r"^rop figure (\S+)", page, re.MULTILINE))
     assert shown == set(STUDIES)
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_links_to_files_lead_somewhere(name):
+    """Links of the pages in docs/ are followed on the built site."""
+    text = re.sub(r"`[^`]*`", "", (ROOT / name).read_text(encoding="utf-8"))
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", text)
+    files = [link for link in links if not link.startswith("https://")]
+    assert files or name == "CHANGELOG.md"
+    assert [link for link in files if not (ROOT / link).exists()] == []

@@ -37,9 +37,9 @@ def documented():
     for page in PAGES:
         module = None
         for line in page.read_text(encoding="utf-8").splitlines():
-            if match := re.fullmatch(r"\.\. currentmodule:: (\S+)", line):
+            if match := re.fullmatch(r"\.\. (?:current)?module:: (\S+)", line):
                 module = match[1]
-            elif module and re.fullmatch(r"   \w+", line):
+            elif module and page.stem != "index" and re.fullmatch(r"   \w+", line):
                 found.append(f"{module}.{line.strip()}")
     return found
 

@@ -77,7 +77,7 @@ def _all(given: argparse.Namespace) -> int:
     for name in _sorted():
         study = STUDIES[name]
         folder = (given.out or Path("rop-figures")) / name
-        _run(study, share * study.seconds, given, folder, study.options)
+        _run(study, round(share * study.seconds, 1), given, folder, study.options)
     return PASS
 
 
