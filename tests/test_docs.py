@@ -1,9 +1,11 @@
 """The pages of docs/ and the README: their Python runs and prints what they show."""
 
 import doctest
+import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -74,3 +76,26 @@ def test_links_to_files_lead_somewhere(name):
     files = [link for link in links if not link.startswith("https://")]
     assert files or name == "CHANGELOG.md"
     assert [link for link in files if not (ROOT / link).exists()] == []
+
+
+HOMEWORK = """
+import numpy as np
+
+def hvp(theta, v, X, t):
+    y = np.tanh(X @ theta)
+    return X.T @ ((1 - y**2) * (1 - y**2 + 2 * y * (t - y)) * (X @ v)) / {divisor}
+"""
+
+
+@pytest.mark.ci
+@pytest.mark.parametrize("divisor, ending", [("len(t)", 0), ("1", 1)])
+def test_the_homework_of_the_course_checks_itself(divisor, ending, tmp_path):
+    page = (ROOT / "docs" / "teach.md").read_text(encoding="utf-8")
+    (test,) = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    (tmp_path / "test_homework.py").write_text(test, encoding="utf-8")
+    (tmp_path / "homework.py").write_text(HOMEWORK.format(divisor=divisor), encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-p", "rop.checking.pytest_plugin", "-q"]
+    plugins = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=plugins, capture_output=True, text=True)
+    assert done.returncode == ending, done.stdout
+    assert ("20 times the true product" in done.stdout) == bool(ending), done.stdout

@@ -38,10 +38,10 @@ def slide(figure: Figure, caption: str, source: str, *, dark: bool = False) -> N
     """
     figure.set_size_inches(*SIZE)
     panels = len(figure.axes)
-    least = _POINTS if panels <= 2 else 0.8 * _POINTS
+    least = _POINTS * (1.0 if panels <= 2 else 0.8 if panels <= 4 else 0.65)
     for text in figure.findobj(Text):
         assert isinstance(text, Text)
-        text.set_fontsize(max(least, _GROWTH * float(text.get_fontsize())))
+        text.set_fontsize(least if panels > 4 else max(least, _GROWTH * float(text.get_fontsize())))
     for axes in figure.axes:
         axes.tick_params(labelsize=least)
         place = axes.get_subplotspec()
