@@ -157,7 +157,7 @@ class Meter:
         expected = costs[chosen] * seconds
         self.bar = tqdm(
             total=costs[chosen],
-            desc=f"rop.check, about {expected:.0f} s",
+            desc=f"rop.check, about {expected:.0f} s" if expected >= 1 else "rop.check",
             unit="call",
             leave=False,
             disable=None,

@@ -42,6 +42,10 @@ def waiting(
     def tell() -> None:
         wide, pause = 0, _PATIENCE
         while not over.wait(pause):
+            if terminal and _has_bar():
+                _write("\r" + " " * wide + "\r" if wide else "")
+                wide, pause = 0, _OFTEN
+                continue
             line = f"{what}: {perf_counter() - began:.0f}{limit} s"
             more = "" if detail is None else detail()
             line += f", {more}" if more else ""
@@ -59,6 +63,12 @@ def waiting(
     finally:
         over.set()
         thread.join()
+
+
+def _has_bar() -> bool:
+    """Whether tqdm has drawn a bar, such as that of a long check: two lines would take turns."""
+    bars = getattr(sys.modules.get("tqdm"), "tqdm", None)
+    return any(bar.last_print_t > bar.start_t for bar in getattr(bars, "_instances", ()))
 
 
 def _write(text: str) -> None:

@@ -1,10 +1,13 @@
 """What commands write while they run: in a file plain lines, few of them, and no bars."""
 
+import io
 import re
 import sys
+import time
 from importlib.util import find_spec
 
 import pytest
+from tqdm import tqdm
 
 from rop.cli import main
 
@@ -27,7 +30,7 @@ NEEDS = {"survey": "jax", "study": "optuna"}
 @pytest.mark.parametrize(
     "given",
     [
-        ["check", "model.py:build", "--power"],
+        ["check", "model.py:build"],
         pytest.param(["train", "digits", "--seconds", "1", "--out", "run"], marks=pytest.mark.ci),
         pytest.param(["figure", "3", "--seconds", "1", "--out", "out"], marks=pytest.mark.ci),
         pytest.param(
@@ -86,3 +89,33 @@ def test_lines_in_a_file_come_more_and_more_rarely(monkeypatch):
         pass
     assert waits[:3] == [1.0, 10.0, 10.0] and waits == sorted(waits)
     assert 50 < len([line for line in said if line]) < 100
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_on_a_terminal_a_bar_takes_the_place_of_the_line(monkeypatch):
+    from rop.show import waiting as module
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(module, "_PATIENCE", 0.0)
+    monkeypatch.setattr(module, "_OFTEN", 0.01)
+    with module.waiting("rop check model.py:build"):
+        wait_for(lambda: "rop check model.py:build: 0 s" in terminal.getvalue())
+        with tqdm(total=3, file=terminal, ncols=60, mininterval=0.0) as bar:
+            bar.update()
+            wait_for(lambda: terminal.getvalue().endswith("\r"))  # the line is wiped out
+            before = len(terminal.getvalue())
+            time.sleep(0.1)
+            assert "rop check" not in terminal.getvalue()[before:]
+        wait_for(lambda: "rop check" in terminal.getvalue()[before:])
+
+
+def wait_for(condition):
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)
