@@ -139,7 +139,7 @@ def test_a_folder_of_other_files_is_refused(tmp_path, capsys):
     assert [file.name for file in tmp_path.iterdir()] == ["parameters.npz"]
 
 
-def test_ctrl_c_leaves_a_folder_to_go_on_from(tmp_path, monkeypatch):
+def test_ctrl_c_leaves_a_folder_to_go_on_from(tmp_path, monkeypatch, capsys):
     original = training._Curve.__call__
 
     def interrupted(self, it, theta):
@@ -150,6 +150,9 @@ def test_ctrl_c_leaves_a_folder_to_go_on_from(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(training._Curve, "__call__", interrupted)
         assert trained(tmp_path, "--iterations", 4) == 130
+    assert capsys.readouterr().err.endswith(
+        "rop train: interrupted; the same command with --resume goes on\n"
+    )
     assert json.loads((tmp_path / "summary.json").read_text())["iterations"] == 2
     assert trained(tmp_path, "--iterations", 4, "--resume") == 0
 
