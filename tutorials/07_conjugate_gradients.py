@@ -5,8 +5,7 @@
 # quadratic model for a few dozen steps, and takes what CG has by then. So the character of an
 # update is the character of an unfinished run of CG. This tutorial shows what CG does in which
 # order, why that order suits HF, and what a preconditioner changes. It follows sections 4, 8.7, 9
-# and 11 of Martens & Sutskever (2012). You need $Gv$ (tutorial 1) from
-# chapter 7.5 on.
+# and 11 of Martens & Sutskever (2012). You need $Gv$ (tutorial 1) from chapter 7.5 on.
 #
 # Throughout, CG minimises
 #
@@ -66,8 +65,8 @@ assert np.isclose(-slope / curvature, 0.2)
 # %% [markdown]
 # ## 7.2 Two steps by hand
 #
-# Gradient descent would turn downhill again, walk to the bottom of the next parabola, and so on.
-# CG turns a little less. Its next direction is $-r$ plus some of the last direction:
+# Gradient descent would turn downhill again, walk to the bottom of the next parabola, and so on. CG
+# turns a little less. Its next direction is $-r$ plus some of the last direction:
 #
 # $$p_{\text{new}} = -r_{\text{new}} + \beta p, \qquad
 #   \beta = \frac{r_{\text{new}}^\top r_{\text{new}}}{r^\top r} .$$
@@ -309,8 +308,9 @@ assert np.isclose(gap(cg(A, b, 1)[1]), (1 - 1 / nu) ** 2 + (1 - 5 / nu) ** 2)
 # to directions of high curvature first, and to those of low curvature late.
 #
 # Real curvature matrices have eigenvalues over many orders of magnitude. We take $G$ of a small
-# classifier for digits, a little damped, and look at the error in each third of the eigenvectors.
-# **Predict:** how far are the three thirds after 20 steps?
+# classifier for digits, a little damped, and look at the error along its eigenvectors, in four
+# groups by the size of the eigenvalue. **Predict:** how much of the error is left in each group
+# after 20 steps?
 
 # %%
 digits = rop.datasets.digits()
@@ -433,17 +433,18 @@ assert abs(best_of_all.chosen - best) < 5
 assert backtracking.chosen > 50 and best_of_all.f_after < backtracking.f_after - 0.03
 
 # %% [markdown]
-# Backtracking is cheap, since it stops at the first rise. Here a slight rise on the
-# plateau stops it, and it misses the best iterate. Trying all of them costs a few more evaluations
-# of $f$. Tutorial 8 treats the real cause: for this $\theta$, $\lambda = 0.001$ is too small.
+# Backtracking is cheap, since it stops at the first rise. Here a slight rise on the plateau stops
+# it, and it misses the best iterate. Trying all of them costs a few more evaluations of $f$.
+# Tutorial 8 treats the other remedy: with ten times the damping the whole run of CG can be used,
+# and ends at 0.27.
 #
 # ## 7.7 Preconditioning
 #
-# Eigenvalues depend on coordinates, and coordinates are a matter of choice. Write $\delta =
-# C^{-1}\gamma$ and let CG minimise over $\gamma$. The matrix becomes $C^{-\top} A C^{-1}$, with
-# other eigenvalues and another order of convergence. Algorithm 2 does this without ever forming
-# $\gamma$: it needs $P^{-1} r$ for $P = C^\top C$, once a step. Check it: CG in $\gamma$ and
-# preconditioned CG in $\delta$ go through the same points.
+# Eigenvalues depend on coordinates, and coordinates are a matter of choice. Write
+# $\delta = C^{-1}\gamma$ and let CG minimise over $\gamma$. The matrix becomes
+# $C^{-\top} A C^{-1}$, with other eigenvalues and another order of convergence. Algorithm 2 does
+# this without ever forming $\gamma$: it needs $P^{-1} r$ for $P = C^\top C$, once a step. Check it:
+# CG in $\gamma$ and preconditioned CG in $\delta$ go through the same points.
 
 # %%
 n = 20

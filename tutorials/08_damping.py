@@ -3,8 +3,8 @@
 #
 # A quadratic model is right at one point. Its minimum may lie far away, where the model knows
 # nothing. *Damping* is everything that keeps an update where the model can be trusted, and section
-# 8 of Martens & Sutskever (2012) is about little else. Here we damp in four ways, watch a rule find
-# the right strength, and see what scale has to do with it.
+# 8 of Martens & Sutskever (2012) is about little else. Here we damp in several ways, watch a rule
+# find the right strength, and see what scale has to do with it.
 #
 # Throughout, $g = \nabla f(\theta)$, $B$ is the curvature matrix, and
 #
@@ -68,7 +68,7 @@ for lam, colour in [(0.0, "C3"), (0.1, "C1"), (0.4, "C0")]:
     ax.plot(2 + delta, f(2 + delta), "o", color=colour)
 ax.plot(2, f(2), "ko")
 ax.set(xlabel="θ", ylabel="f", ylim=(-6, 13), title="Three models at θ = 2, and where they lead")
-ax.legend(loc="lower right")
+ax.legend(loc="upper right")
 
 assert f(2 - g / (B + 0.4)) < 0.1 < f(2) < f(2 - g / (B + 0.1))
 

@@ -302,7 +302,7 @@ assert last["Adam, rate 0.01"] < last["HF, default recipe"]
 # the result that made HF famous in 2010: it leaves by itself, without being told a rate. But Adam
 # leaves sooner with either rate, and with the better one it ends much lower. Sutskever et al.
 # (2013) found the same for a well-tuned momentum: on feedforward nets HF has no monopoly. Say so
-# when you teach it. (The picture counts multiplications. On a clock HF does better than here, as a
+# when you report it. (The picture counts multiplications. On a clock HF does better than here, as a
 # processor does one large product faster than many small ones.)
 #
 # They also found that the start matters more than the method. Martens' *sparse* start gives each

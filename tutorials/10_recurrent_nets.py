@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 10 Recurrent nets and structural damping
 #
-# A recurrent net applies the same weights again and again. A small change of them is amplified at
-# every step, and far from the present weights a quadratic model is worth nothing. Martens &
+# A recurrent net applies the same weights again and again. A small change of them may be amplified
+# at every step, and far from the present weights a quadratic model is worth nothing. Martens &
 # Sutskever found a damping that knows this: it does not ask how far the weights move, but how far
 # the *hidden states* do. This tutorial watches a nudge travel through time, builds that damping,
 # and trains a net on a problem that first-order methods do not solve in the same time. It follows
@@ -89,9 +89,9 @@ assert norms[0.8][-1] < 1e-6 and 0.1 < norms[1.2][-1] < 2 and norms[1.6][-1] > 2
 #
 # ## 10.2 A problem of memory
 #
-# Now a problem that needs such a net. The net sees five bits, then 15 blanks, the last of which is
-# a trigger. After it, the net must repeat the five bits. All other outputs should be blank. There
-# are 32 sequences, and they are all the data.
+# Now a problem that needs such a net. The net sees five bits, then 14 blanks and a trigger. After
+# the trigger it must repeat the five bits. All other outputs should be blank. There are 32
+# sequences, and they are all the data.
 
 # %%
 T = 15
@@ -255,7 +255,8 @@ assert sum(needed["structural"]) < sum(needed["Tikhonov"]) and max(needed["struc
 # %% [markdown]
 # Both solve it from every start. Structural damping needs about half as many updates, with a
 # smaller $\lambda$. (Its runs of CG are longer, so in seconds the two are about even here. With
-# longer sequences structural damping decides: `docs/recurrent.md` has the runs.)
+# longer sequences structural damping decides: [docs/recurrent.md](../docs/recurrent.md) has the
+# runs.)
 #
 # And first-order methods? HF with structural damping took 410, 410 and 706 products with $G$, for
 # the price of about 550 to 950 gradients. We give Adam 1,000 gradients at its usual rate, from the
@@ -283,9 +284,9 @@ assert max(products) < 1500
 assert not any(map(all_right, ends)) and min(objective.value(e, data) for e in ends) > 1
 
 # %% [markdown]
-# Adam has learned when to be silent, and little more. This is no verdict: with the rates 0.003 and
-# 0.01 and 2,000 gradients it solved one of six runs when this was written. But where tutorial 9
-# ended in a draw, here the curvature decides.
+# At best, Adam has learned when to be silent, and a little more. This is no verdict: with the rates
+# 0.003 and 0.01 and 2,000 gradients it solved one of six runs when this was written. But where Adam
+# was ahead in tutorial 9, here the curvature decides.
 #
 # ## 10.5 Exercises
 #
@@ -376,7 +377,7 @@ print(check_2(damped_product))
 # **3.** A product needs the states of all steps. For long sequences they do not fit into memory.
 # With `checkpoints=k`, rop keeps only what leads from one of $k$ segments to the next, and computes
 # each segment again when it needs it (sec. 7.1). Which $k$ brings the memory for 100 steps below
-# 36 %?
+# 0.36 of what it is without?
 
 # %%
 segments = 2

@@ -4,8 +4,8 @@
 # Motokawa & Tezuka, *Adaptive Hessian-free optimization for training neural networks* (2020), put
 # the moving averages of Adam into HF. The paper has an algorithm, a theorem with a proof, and
 # experiments, and its code is public. That makes it good material for a skill that every researcher
-# needs: to find out what of a paper holds. We do it with small experiments, one for each claim. You
-# need HF (tutorial 9).
+# needs: finding out which claims of a paper hold. We do it with small experiments, one for each
+# claim. You need HF (tutorial 9).
 
 # %%
 import matplotlib.pyplot as plt
@@ -128,7 +128,7 @@ assert np.allclose(ours[-1][0], library.theta, rtol=0, atol=1e-9)
 # "The benefit [...] comes from exploiting curvature information in its past trajectory", says the
 # paper. How far back does the average look? It searched $\epsilon$ between $10^{-5}$ and 0.1,
 # $\sigma$ between 30 and 100, $\beta_2$ between $10^{-10}$ and $10^{-4}$. **Predict** the largest
-# weight that the last $\delta$ can have in $m$. Then look at what the update has become.
+# weight that the previous $\delta$ can have in $m$. Then look at what the update has become.
 
 # %%
 largest = 0.1 / (0.1 + 2 * 30.0)
@@ -274,24 +274,44 @@ assert max(max(values) for values in runs["HF with H"]) > 10
 assert 1 < worst["Adaptive HF, code"] < 2.3 and worst["Adaptive HF, text"] > 2
 
 # %% [markdown]
-# The claim about HF is confirmed: with $H$ it fails from two starts of three. But the cause is not
-# what the paper says. $H$ has negative eigenvalues, CG then walks uphill, and nothing stops it: no
-# line search, no check of $f$. With $G$ in place of $H$ the same HF is by far the best of the four.
-# The remedy was in the paper's own references (Martens 2010).
+# The claim about HF is confirmed: with $H$ it fails from two starts of three. Why? The record of a
+# run knows. We look at the updates just before the first jump of $f$, and at what ended CG.
+
+# %%
+records = rop.hf.minimize(objective, theta_0, digits.train, plain, iterations=12).records
+
+print("update     λ   length of step      f on the batch   CG ended by")
+for it in records[6:]:
+    change = f"{it.f_before:.2f} -> {it.f_after:.2f}"
+    print(f"{it.number:6} {it.lam_before:5.2f} {it.step_norm:16.2f} {change:>19}   {it.cg.reason}")
+
+smooth, wild = records[:8], records[8:]
+assert all(it.cg.reason != "negative curvature" for it in smooth)
+assert any(it.cg.reason == "negative curvature" for it in wild)
+assert max(it.step_norm for it in wild) > 5 * max(it.step_norm for it in smooth)
+
+# %% [markdown]
+# $H$ has negative eigenvalues. As long as $\lambda$ outweighs them all goes well, and the rule
+# lowers $\lambda$. Then a direction appears along which $H + \lambda I$ has next to no curvature,
+# or less than none. The step becomes ten times longer, $f$ jumps, and nothing holds it back: no
+# line search, no check of $f$. So the hyperparameters of HF are not to blame. With $G$ in place of
+# $H$ the same HF is by far the best of the four. The remedy was in the paper's own references
+# (Martens 2010).
 #
 # The claim about Adaptive HF is true of the released code. It is stable, as a step of
 # $0.001 \cdot \operatorname{sign}(\delta)$ must be, and slow. The text's $\hat\alpha$ of about
 # $10^{-4}$ leaves the net where it was.
 #
 # Be fair when you report such a thing. Our net is small, three starts are few, and 60 updates are
-# not 1,450. `docs/adaptive_hf.md` has a study with more of each, and comes to the same findings.
+# not 1,450. [docs/adaptive_hf.md](../docs/adaptive_hf.md) has a study with more of each, and comes
+# to the same findings.
 #
 # ## 11.6 Exercises
 #
 # Change each attempt until its check says "solved".
 #
-# **1.** The text prints equation 3 so that the 4 seems to multiply the first term only. The proof
-# has equation 30, from which it follows with $\xi = 2\sigma$. Which grouping is right?
+# **1.** In the paper's text form the bracket of equation 3 is lost, and the 4 multiplies the first
+# term only. Equation 30 of the proof decides: equation 3 follows from it with $\xi = 2\sigma$.
 
 
 # %%
@@ -314,7 +334,8 @@ print(check_1(alpha_hat))
 # <details>
 # <summary>Solution</summary>
 #
-# The 4 multiplies both (`rop errata H12`): $\xi^2 / (\xi + \sigma) / \sigma^2 = 4 / (3\sigma)$.
+# The 4 multiplies both terms (`rop errata H12`):
+# $\xi^2 / (\xi + \sigma) / \sigma^2 = 4 / (3\sigma)$.
 #
 # ```python
 # def alpha_hat(norm, t, beta1, sigma, L):

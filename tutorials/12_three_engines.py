@@ -112,7 +112,7 @@ assert np.allclose(memory[32:].reshape(5, 3), x @ RW1.T)
 # the two nests visit $W$.
 
 # %%
-W = np.arange(6)  # 2 × 3, and its place in memory
+W = np.arange(6).reshape(2, 3)  # every element is its place in memory
 forward = [3 * z + 1 * h for z in range(2) for h in range(3)]  # Rz[z] = Σ_h W[z, h] Ry[h]
 reverse = [1 * h + 3 * z for h in range(3) for z in range(2)]  # Rdy[h] = Σ_z W[z, h] Rdz[z]
 
@@ -122,7 +122,7 @@ ax.plot(reverse, "s-", label="Wᵀ dz: strides 1 and 3")
 ax.set(xlabel="visit", ylabel="place in memory", title="A 2 × 3 matrix and its transpose")
 ax.legend()
 
-assert forward == [0, 1, 2, 3, 4, 5] and reverse == [0, 3, 1, 4, 2, 5]
+assert forward == W.ravel().tolist() and reverse == W.T.ravel().tolist()
 
 # %% [markdown]
 # Two numbers are exchanged, and nothing is moved. This is why one rule is enough for all
@@ -447,7 +447,7 @@ assert sorted(writers) == list(range(places["RdW2"], places["RdW2"] + 6))
 #
 # ## 12.6 A sum, and barriers
 #
-# One case does not go well with one thread for each element: a sum over 10,000 cases into one
+# One kind of step does not suit one thread for each element: a sum over 10,000 cases into one
 # number. A single thread would do all of it. So several threads share the work and then add up
 # their parts, in pairs, as a tree. Here the order does matter, and barriers keep it.
 #
