@@ -136,7 +136,7 @@ class Guarded:
             self.calls += 1
             self.seconds += time.perf_counter() - start
         for position, (before, after) in enumerate(zip(arguments, given, strict=True)):
-            if not np.array_equal(before, after):
+            if not (before == after).all():
                 message = f"changes its argument {position} in place; it must work on a copy"
                 self.faults["changes its input"] = Fault(self.name, "changes its input", message)
         return self._read(result, shape)
@@ -169,6 +169,13 @@ class Guarded:
 
     def _read(self, result: npt.ArrayLike, shape: tuple[int, ...] | None) -> Array:
         shape = self.shape if shape is None else shape
+        if (
+            type(result) is np.ndarray
+            and result.dtype == np.float64
+            and result.shape == shape != ()
+            and np.isfinite(result).all()
+        ):
+            return result.copy()  # nothing below would find anything, and takes longer
         kind = type(result)
         if hasattr(result, "toarray"):
             raise self._failed("dtype", f"returns a sparse {kind.__name__}; call its toarray()")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import traceback
 from collections.abc import Callable
@@ -71,11 +70,10 @@ class Spaces:
         takes, gives = SPACES[name]
 
         def call(*vectors: Array) -> npt.ArrayLike:
-            with contextlib.ExitStack() as modes:
-                for known in self.known.values():
-                    if known.x64:
-                        modes.enter_context(sys.modules["jax"].enable_x64(True))
-                return self._call(name, function, takes, gives, vectors)
+            if any([known.x64 for known in self.known.values()]):
+                with sys.modules["jax"].enable_x64(True):
+                    return self._call(name, function, takes, gives, vectors)
+            return self._call(name, function, takes, gives, vectors)
 
         return call
 
