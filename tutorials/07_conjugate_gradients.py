@@ -281,9 +281,9 @@ for _ in range(100):  # other roots do worse
 # %% [markdown]
 # ## 7.5 High curvature first
 #
-# Why does CG put its first root at the large eigenvalues? This is the paper's figure 5. Take two
-# eigenvalues, 1 and 5, with equal $\omega$, and one root to place. Fill in the factors
-# $1 - \lambda/\nu$ by hand before you read on:
+# Why does CG put its first root at the large eigenvalues? This is the paper's figure 5, which
+# `rop figure 5` draws. Take two eigenvalues, 1 and 5, with equal $\omega$, and one root to place.
+# Fill in the factors $1 - \lambda/\nu$ by hand before you read on:
 #
 # | root | factor at $\lambda = 1$ | factor at $\lambda = 5$ |
 # |---|---|---|
@@ -381,8 +381,8 @@ assert after_20[0] < 0.1 and after_20[-1] > 0.4
 # ## 7.6 The model falls, the objective does not
 #
 # CG minimises the model $M(\delta) = f(\theta) + q(\delta)$. What we want is a low
-# $f(\theta + \delta)$. We follow both along the run above, as figure 4 of the paper does.
-# **Predict:** after how many of the 80 steps is $f$ lowest?
+# $f(\theta + \delta)$. We follow both along the run above, as figure 4 of the paper does for a deep
+# autoencoder (`rop figure 4`). **Predict:** after how many of the 80 steps is $f$ lowest?
 
 # %%
 steps = [iterate.steps for iterate in run.iterates]

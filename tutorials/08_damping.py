@@ -345,7 +345,7 @@ assert np.linalg.norm(scaled - weights) < 1e-5 * np.linalg.norm(weights - theta)
 #
 # ## 8.5 Why not always diag(B)?
 #
-# Because curvature is not trustworthiness. Here is the paper's figure 3:
+# Because curvature is not trustworthiness. Here is the paper's figure 3 (`rop figure 3`):
 # $B = uu^\top + 15\, vv^\top$ with $u = (-1, 1)$ along a valley and $v = (1, 1)$ across. **Fill
 # in** $\operatorname{diag}(B)$ by hand. Then predict: with which $\lambda$ is the step along the
 # valley halved, for $D = I$, for $D = \operatorname{diag}(B)$ and for $D = B$?

@@ -187,13 +187,25 @@ given = {
     "1/N": np.array(1 / N),
 }
 found = numpy_engine(GV, dict(given))
-truth = objective.linearize(theta, batch, engine="numpy").ggnvp(v)
+at = objective.linearize(theta, batch, engine="numpy")
+truth = at.ggnvp(v)
 
 assert np.allclose(objective.pack({"W1": found["RdW1"], "W2": found["RdW2"]}), truth)
 
 # %% [markdown]
-# It is easy to read, to step through and to trust. But for small arrays a call of NumPy takes
-# longer than its arithmetic.
+# `rop`'s NumPy engine is this loop. `rop.step` stops after each of its steps, shows the numbers,
+# and can compare a step with a finite difference. **Predict** how many steps it makes for each $v$.
+
+# %%
+steps = [step for step in rop.step(at, "ggnvp", v) if not step.once]
+print(steps[0])
+print(steps[0].check())
+
+assert [step.name for step in steps] == [target for target, *_ in GV]
+
+# %% [markdown]
+# The engine is easy to read and to trust. But for small arrays a call of NumPy takes longer than
+# its arithmetic.
 #
 # ## 12.4 The Numba engine: a tape machine
 #

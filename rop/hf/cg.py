@@ -61,7 +61,7 @@ def pcg(
     stops : sequence of callables
         Further stopping rules, called after each step.
     store : container of int
-        The step numbers whose iterates are wanted, such as ``range(10, 250, 10)``.
+        The step numbers, from 1 on, whose iterates are wanted, such as ``range(10, 250, 10)``.
     keep : int, optional
         The largest number of iterates in memory; the earliest are dropped.
     radius : float

@@ -60,7 +60,7 @@ def gltr(
     semidefinite : bool
         Whether A is known to have no negative eigenvalue; this saves the second process.
     store : container of int
-        The step numbers whose iterates are wanted.
+        The step numbers, from 1 on, whose iterates are wanted.
     seed : int
         Of the random vector.
 

@@ -38,7 +38,7 @@ class Subproblem:
     max_steps : int, optional
         The largest number of steps; the solver's own by default.
     store : container of int
-        The step numbers whose iterates are wanted.
+        The step numbers, from 1 on, whose iterates are wanted.
     f : float
         f(θ) on the cases of ``watch``.
     watch : callable, Iterate -> float, optional
