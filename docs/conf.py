@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from functools import partial
 from html import escape
+from inspect import signature
 from os.path import normpath
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from pygments.lexers import PythonLexer
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util import logging
+from sphinx.util.inspect import stringify_signature
 from sphinx.util.osutil import relative_uri
 
 import rop
@@ -125,6 +127,15 @@ def plain(text: str) -> str:
     return re.sub(errata, lambda found: links(found[0]), text)
 
 
+def signature_of(
+    app: Sphinx, what: str, name: str, value: Any, options: Any, arguments: str, returns: str
+) -> tuple[str, str] | None:
+    """Show the signature that Python shows, where a wrapper hides it."""
+    if arguments != "(*args, **kwargs)":
+        return None
+    return stringify_signature(signature(value), show_annotation=False), returns
+
+
 def of_others(
     app: Sphinx, what: str, name: str, value: Any, skip: bool, options: Any
 ) -> bool | None:
@@ -169,6 +180,7 @@ def setup(app: Sphinx) -> None:
     app.connect("source-read", with_targets)
     app.connect("doctree-resolved", link_sources)
     app.connect("autodoc-process-docstring", escaped)
+    app.connect("autodoc-process-signature", signature_of)
     app.connect("autodoc-skip-member", of_others)
     app.connect("build-finished", players)
     app.connect("html-collect-pages", source_pages)
