@@ -274,8 +274,9 @@ assert max(max(values) for values in runs["HF with H"]) > 10
 assert 1 < worst["Adaptive HF, code"] < 2.3 and worst["Adaptive HF, text"] > 2
 
 # %% [markdown]
-# The claim about HF is confirmed: with $H$ it fails from two starts of three. Why? The record of a
-# run knows. We look at the updates just before the first jump of $f$, and at what ended CG.
+# The claim about HF is confirmed: with $H$ it fails from most starts. (From which ones changes with
+# the rounding.) Why? The record of a run knows. We look at the updates just before the first jump
+# of $f$, and at what ended CG.
 
 # %%
 records = rop.hf.minimize(objective, theta_0, digits.train, plain, iterations=12).records
