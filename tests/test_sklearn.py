@@ -31,7 +31,7 @@ REASON = (
 NAMED = {f"check_sample_weight_equivalence_on_{kind}_data": REASON for kind in ("dense", "sparse")}
 # CG to the end, and its last iterate: nothing is decided by a narrow margin.
 EXACT = rop.hf.Recipe(
-    cg=rop.hf.ConjugateGradient(progress=None, residual=1e-10),
+    cg=rop.hf.ConjugateGradient(progress=None, residual=1e-10, rise=None),
     decay=0.0,
     preconditioner=rop.hf.NoPreconditioner(),
     selection=rop.hf.LastIterate(),
