@@ -10,7 +10,8 @@ from typing import Any
 from rop.cli import PASS, arguments
 from rop.cli.options import add_options, add_seed, listing
 from rop.experiments import STUDIES
-from rop.experiments.registry import Study
+from rop.experiments.registry import Findings, Study
+from rop.experiments.repeating import compared, repeated
 from rop.experiments.saving import save_findings, save_rows, save_slides
 from rop.experiments.watching import watching
 from rop.show.waiting import waiting
@@ -25,6 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         study = STUDIES[name]
         one = names.add_parser(name, help=study.summary, description=study.summary)
         _add_common(one, study.seconds, "rop-figures/NAME")
+        one.add_argument(
+            "--against",
+            type=Path,
+            metavar="FILE",
+            help="say which numbers differ from those of an earlier run, its numbers.json",
+        )
         add_options(one, study.options)
         one.set_defaults(run=_figure)
     summary = "All of them, one after the other, each in a folder of its own."
@@ -43,6 +50,12 @@ def _add_common(parser: argparse.ArgumentParser, seconds: float, folder: str) ->
     add_seed(parser, "θ and of the data drawn")
     parser.add_argument(
         "--out", type=arguments.output_folder, help=f"folder of results (default: {folder})"
+    )
+    parser.add_argument(
+        "--repeat",
+        type=arguments.count,
+        default=1,
+        help="run from so many seeds; tables have medians and ranges (default: 1)",
     )
     parser.add_argument(
         "--slides",
@@ -90,16 +103,29 @@ def _run(
 ) -> None:
     with watching() as watch:
         try:
-            with waiting(f"rop figure {study.name}", seconds, watch.line):
-                findings = study.run(seconds, given.seed, **options)
+            with waiting(f"rop figure {study.name}", given.repeat * seconds, watch.line):
+                findings = _findings(study, seconds, given, options)
         except KeyboardInterrupt:
             if watch.runs:
                 file = save_rows(watch, folder)
                 print(f"{counted(len(watch.runs), 'run')}, the last of them cut short: {file}")
             raise
     print(findings.text)
+    if getattr(given, "against", None) is not None:
+        print(compared(findings.tables, given.against))
     files = save_findings(findings, folder)
     if given.slides:
         files += save_slides(findings, folder, study, dark=given.slides == "dark")
     for file in files:
         print(f"  {file}")
+
+
+def _findings(
+    study: Study, seconds: float, given: argparse.Namespace, options: Mapping[str, Any]
+) -> Findings:
+    def run(seed: int) -> Findings:
+        return study.run(seconds, seed, **options)
+
+    if given.repeat == 1:
+        return run(given.seed)
+    return repeated(run, range(given.seed, given.seed + given.repeat))
