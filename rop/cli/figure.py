@@ -113,7 +113,12 @@ def _run(
     print(findings.text)
     if getattr(given, "against", None) is not None:
         print(compared(findings.tables, given.against))
-    files = save_findings(findings, folder)
+    repeat = f" --repeat {given.repeat}" if given.repeat > 1 else ""
+    chosen = "".join(
+        f" --{n.replace('_', '-')} {v}" for n, v in options.items() if v != study.options[n]
+    )
+    command = f"rop figure {study.name} --seconds {seconds:g} --seed {given.seed}{repeat}{chosen}"
+    files = save_findings(findings, folder, command)
     if given.slides:
         files += save_slides(findings, folder, study, dark=given.slides == "dark")
     for file in files:

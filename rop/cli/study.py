@@ -77,6 +77,6 @@ def _study(given: argparse.Namespace) -> int:
         print(f"finished trials are in {given.out}; the same command goes on with the rest")
         raise
     print(findings.text)
-    for file in save_findings(findings, given.out):
+    for file in save_findings(findings, given.out, "rop study adaptive-hf"):
         print(f"  {file}")
     return PASS

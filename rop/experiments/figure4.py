@@ -83,7 +83,8 @@ def figure4(
         + ", ".join(f"{step:g} steps ({name})" for name, step in best.items())
         + f"; the damped model falls until step {solution.steps}."
     )
-    return Findings({"along": rows}, {"figure4": figure}, text)
+    least = [{"cases": name, "steps to the least f": step, "λ": lam} for name, step in best.items()]
+    return Findings({"along": rows, "least": least}, {"figure4": figure}, text)
 
 
 def _all_but_done(rows: list[dict[str, float]], model: str) -> float:

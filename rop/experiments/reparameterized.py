@@ -106,7 +106,11 @@ def reparameterized(seconds: float, seed: int, *, updates: int = 25) -> Findings
             )
         draw(ax, series, f"damping with {damping}", "update", "f (nats)", log="y")
     rows = [
-        {**summary(name, run), "f": run.records[-1].f_after if run.records else float("nan")}
+        {
+            **summary(name, run),
+            "f": run.records[-1].f_after if run.records else float("nan"),
+            "f after two updates": run.records[1].f_after if len(run.records) > 1 else float("nan"),
+        }
         for name, run in runs.items()
     ]
     text = "f after two updates: " + ", ".join(

@@ -12,7 +12,7 @@ from rop.experiments.registry import Findings, Row, Study
 from rop.experiments.watching import Watch
 
 
-def save_findings(findings: Findings, folder: Path) -> list[Path]:
+def save_findings(findings: Findings, folder: Path, command: str) -> list[Path]:
     """Write each picture as PNG, each table as CSV, all tables as JSON, and the text.
 
     Parameters
@@ -21,6 +21,8 @@ def save_findings(findings: Findings, folder: Path) -> list[Path]:
         The findings.
     folder : Path
         Where to; made if it does not exist.
+    command : str
+        The command that made them, which the JSON names beside the version.
 
     Returns
     -------
@@ -35,7 +37,8 @@ def save_findings(findings: Findings, folder: Path) -> list[Path]:
         save(picture, file)
     files += [_write(folder / f"{name}.csv", rows) for name, rows in findings.tables.items()]
     files.append(folder / "numbers.json")
-    numbers = {"text": findings.text, **findings.tables}
+    made = {"rop": version("rop"), "command": command}
+    numbers = {"made by": made, "text": findings.text, **findings.tables}
     files[-1].write_text(json.dumps(numbers, indent=1, ensure_ascii=False), encoding="utf-8")
     return files
 
