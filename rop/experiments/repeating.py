@@ -14,6 +14,8 @@ from rop.experiments.registry import Findings, Row
 LEAST, MOST = " (least)", " (most)"
 """What the columns are called that have the range of another column over the seeds."""
 
+# Longer tables, such as curves, are not in the text.
+_TOLD = 20
 # Without a range, numbers that agree to this share are called equal.
 _SHARE = 0.01
 
@@ -41,7 +43,11 @@ def repeated(run: Callable[[int], Findings], seeds: Sequence[int]) -> Findings:
         name: _summary([one.tables[name] for one in found]) or rows
         for name, rows in found[0].tables.items()
     }
-    summed = [name for name in tables if tables[name] is not found[0].tables[name]]
+    summed = [
+        name
+        for name, rows in tables.items()
+        if rows is not found[0].tables[name] and len(rows) <= _TOLD
+    ]
     text = [f"medians and ranges over {len(seeds)} seeds, {seeds[0]} to {seeds[-1]}:"]
     text += [f"  {line}" for name in summed for line in map(_told, tables[name])]
     return Findings(tables, found[0].pictures, "\n".join(text))
