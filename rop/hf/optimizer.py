@@ -15,6 +15,7 @@ import numpy.typing as npt
 from rop.engines import DEFAULT_ENGINE
 from rop.engines.arrays import finite
 from rop.errors import RopError, RopTypeError, RopValueError
+from rop.hf.damping_matrices import DampingMatrix
 from rop.hf.evaluation import Along, Clock, Evaluator
 from rop.hf.levenberg_marquardt import reduction_ratio
 from rop.hf.line_search import Step
@@ -307,16 +308,16 @@ class HessianFree(Iterator[Iteration]):
         if recipe.reduction == "step":
             rho_judged = reduction_ratio(f, step.f, chosen.q if damped else q)
         rho_judged = rho_judged if alpha else -inf
-        # λδᵀDδ, and δᵀBδ, a difference of numbers of about the size of bᵀδ.
-        held, bent = 2 * D.penalty(delta, lam), 2 * (q + dot(b, delta))
-        noise = 10 * float(np.finfo(theta.dtype).eps) * abs(dot(b, delta))
-        overdamped = self._below_rounding(q, f, solution.reason) and held > bent
+        curvature = (
+            nan if region is not None else _curvature_along(delta, D, lam, q + dot(b, delta))
+        )
+        overdamped = lam > curvature and self._below_rounding(q, f, solution.reason)
         if overdamped:
             # ρ is rounding errors, and the model has more to gain with a lower λ.
             rho_judged = inf
         lam, mu = recipe.damping.adapt(lam, mu, rho_judged)
-        if rule is not None and region is None and held > 0 and bent > -noise:
-            lam = rule.bounded(lam, state.lam * max(bent, noise) / held)
+        if recipe.damping.rule is not None:
+            lam = recipe.damping.rule.bounded(lam, curvature)
         overdamped = overdamped and lam < state.lam
         boundary = solution.reason == "boundary"
         radius = None if region is None else region.adapt(problem.radius, rho_judged, boundary)
@@ -392,6 +393,16 @@ class HessianFree(Iterator[Iteration]):
 def _convex(loss: Loss) -> bool:
     """Whether L'' is known to be positive semidefinite, so that G is."""
     return isinstance(loss, TableLoss) or getattr(loss, "convexify", None) is not None
+
+
+def _curvature_along(delta: Vector, D: DampingMatrix, lam: float, half: float) -> float:
+    """Return δᵀBδ / δᵀDδ, at least its rounding error; NaN if λ is 0 or B's curvature negative.
+
+    `half` is ½δᵀBδ = q(δ) + bᵀδ, a difference of numbers of about the size of the penalty.
+    """
+    penalty = D.penalty(delta, lam)
+    noise = 10 * float(np.finfo(delta.dtype).eps) * penalty
+    return lam * max(half, noise) / penalty if penalty > 0 and half > -noise else nan
 
 
 def scaled(factor: float, x: Vector) -> Vector:
