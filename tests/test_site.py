@@ -11,9 +11,9 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from browsing import chromium, prefer, serious_violations
 
 ROOT = Path(__file__).parents[1]
-BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = [
     pytest.mark.ci,
     pytest.mark.skipif(find_spec("myst_nb") is None, reason="the extra docs is not installed"),
@@ -91,16 +91,7 @@ def test_pages_are_in_a_row(site):
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    if not (BROWSER and DRIVER):
-        pytest.skip("there is no chromium or chromedriver")
-    options = webdriver.ChromeOptions()
-    for option in ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run"):
-        options.add_argument(option)
-    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('profile')}")
-    options.binary_location = BROWSER
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    with webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER)) as driver:
+    with chromium(tmp_path_factory.mktemp("profile")) as driver:
         driver.implicitly_wait(10)
         yield driver
 
@@ -133,18 +124,6 @@ def test_the_player_runs(site, browser):
     ],
 )
 def test_axe_finds_nothing_serious(site, browser, page, scheme):
-    found = find_spec("axe_selenium_python")
-    if found is None:
-        pytest.skip("axe-selenium-python is not installed")
-    axe = Path(found.origin).parent / "node_modules" / "axe-core" / "axe.min.js"
-    feature = {"name": "prefers-color-scheme", "value": scheme}
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+    prefer(browser, scheme)
     browser.get((site / f"{page}.html").as_uri())
-    browser.execute_script(axe.read_text(encoding="utf-8"))
-    result = browser.execute_async_script("axe.run().then(arguments[0])")
-    serious = [
-        (one["id"], one["nodes"][0]["html"], one["nodes"][0]["failureSummary"])
-        for one in result["violations"]
-        if one["impact"] in ("serious", "critical")
-    ]
-    assert serious == []
+    assert serious_violations(browser) == []

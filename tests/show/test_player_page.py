@@ -1,29 +1,13 @@
 """The player's page in headless Chromium: what it shows, and what it does with keys and clicks."""
 
-import shutil
-from importlib.util import find_spec
-from pathlib import Path
-
 import numpy as np
 import pytest
+from browsing import chromium, prefer, serious_violations
 from test_player import kept, layers, two_three_two
 
 import rop
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="no selenium: pip install selenium")
-BROWSER = shutil.which("chromium")
-DRIVER = shutil.which("chromedriver")
-pytestmark = [
-    pytest.mark.ci,
-    pytest.mark.skipif(
-        not (BROWSER and DRIVER),
-        reason="no chromium or chromedriver; Debian: apt-get install chromium chromium-driver",
-    ),
-]
-OPTIONS = [
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update",
-]  # fmt: skip
+pytestmark = pytest.mark.ci
 
 
 @pytest.fixture(scope="module")
@@ -41,14 +25,8 @@ def file(at_and_v, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    options = webdriver.ChromeOptions()
-    for option in [*OPTIONS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"]:
-        options.add_argument(option)
-    options.binary_location = BROWSER
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    yield driver
-    driver.quit()
+    with chromium(tmp_path_factory.mktemp("profile")) as driver:
+        yield driver
 
 
 @pytest.fixture
@@ -473,19 +451,7 @@ def test_nothing_lies_beside_the_page(browser, file, width, height):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(browser, file, scheme):
-    found = find_spec("axe_selenium_python")
-    if found is None:
-        pytest.skip("no axe: pip install axe-selenium-python")
-    axe = Path(found.origin).parent / "node_modules" / "axe-core" / "axe.min.js"
-    feature = {"name": "prefers-color-scheme", "value": scheme}
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+    prefer(browser, scheme)
     for fragment in ("#ggnvp/19/1,1", "#hvp/25/1,1"):
         opened(browser, file, fragment)
-        browser.execute_script(axe.read_text(encoding="utf-8"))
-        result = browser.execute_async_script("axe.run().then(arguments[0])")
-        serious = [
-            (one["id"], one["nodes"][0]["html"], one["nodes"][0]["failureSummary"])
-            for one in result["violations"]
-            if one["impact"] in ("serious", "critical")
-        ]
-        assert serious == []
+        assert serious_violations(browser) == []
