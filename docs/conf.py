@@ -25,6 +25,7 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.ext import autosummary
 from sphinx.util import logging
 from sphinx.util.inspect import stringify_signature
 from sphinx.util.osutil import relative_uri
@@ -82,6 +83,8 @@ html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
     "header_links_before_dropdown": 8,
 }
+# A summary in a table goes on after these.
+autosummary.WELL_KNOWN_ABBREVIATIONS += ("sec.", "secs.", "alg.", "eq.", "fig.")
 autosummary_filename_map = {"rop.museum.exhibit": "rop.museum.exhibit_named"}
 html_sidebars = {"docs/index": [], "docs/gallery": []}
 

@@ -61,7 +61,7 @@ def figure3(seconds: float, seed: int, *, a: float = 15.0) -> Findings:
         right.plot(lams, along, color=colour, lw=1.4, label=f"D = {name}")
     logarithmic(right, "x")
     right.legend(fontsize=7.5, frameon=False)
-    label(right, "step along the valley u, undamped 1", "λ", "uᵀδ / 2")
+    label(right, "step along the valley (undamped: 1)", "λ", "uᵀδ / 2")
     half = {
         name: float(lams[np.argmin([abs(r[f"along the valley, D = {name}"] - 0.5) for r in rows])])
         for name in ("diag(B)", "I", "B")
