@@ -95,6 +95,8 @@ def formula(translator: Any, node: nodes.math | nodes.math_block) -> None:
     # What docutils does not know: \tag{3}, \frac12 and \dots.
     text = re.sub(r"\\tag\{(\w+)\}", r"\\qquad \\text{(\1)}", text)
     text = re.sub(r"frac(\d)(\d)", r"frac{\1}{\2}", text).replace(r"\dots", r"\ldots")
+    # It leaves no space after the name of a function.
+    text = re.sub(r"\\(log|exp|sin|cos|cosh|tanh) (?=[\\\w])", r"\\\1\\,", text)
     try:
         translator.body.append(tex2mathml(text, as_block=isinstance(node, nodes.math_block)))
     except MathError as error:

@@ -372,7 +372,7 @@ assert relative_error(u @ at.hvp(v), v @ at.hvp(u)) < 1e-12
 # built on it then has no minimum to step to. With $f = L \circ F$ the chain rule splits it in two
 # (sec. 6):
 #
-# $$H = \underbrace{J^\top L'' J}_{G} + \sum_i [\nabla L]_i\, [F]_i'' .$$
+# $$H = G + \sum_i [\nabla L]_i\, [F]_i'', \qquad G = J^\top L'' J .$$
 #
 # The first part $G$, the *generalized Gauss-Newton matrix*, keeps the curvature of the loss and
 # treats $F$ as linear. It is positive semidefinite wherever $L$ is convex, because

@@ -54,7 +54,7 @@ assert (H_at_2, G_at_2) == (22, 16)
 #
 # Differentiate $f = L(F(\theta))$ twice:
 #
-# $$f'' = \underbrace{F'\,L''\,F'}_{G} + L'\,F'' .$$
+# $$f'' = G + L'\,F'', \qquad G = F'\,L''\,F' .$$
 #
 # Here $L'' = 1$, $F' = 2\theta$, $F'' = 2$ and $L' = \theta^2 - 1$. So $G = 4\theta^2$, and what it
 # leaves out is $2(\theta^2 - 1)$: the *residual* times the curvature of $F$.
