@@ -39,7 +39,7 @@ def damping_path(seconds: float, seed: int) -> Findings:
     figure, (of_lam, of_rho, of_steps, of_error) = panels(4)
     numbers = {name: [it.number for it in run.records] for name, run in runs.items()}
     for ax, column, title, unit, log in (
-        (of_lam, "lam_before", "damping", "λ (f per unit of θ squared)", "y"),
+        (of_lam, "lam_before", "damping", "λ (f / θ²)", "y"),
         (of_rho, "rho", "reduction ratio, cut at -0.5", "ρ", ""),
         (of_steps, "cg.steps", "length of CG", "CG steps", ""),
     ):

@@ -194,7 +194,7 @@ def run(records: Result | Iterable[Iteration], path: str | Path | None = None) -
         label(of_lam, "trust region", "", "radius")
     else:
         series(of_lam, after, [*(it.lam_before for it in history), history[-1].lam_after], BLUE)
-        label(of_lam, "damping", "", "λ (f per unit of θ squared)")
+        label(of_lam, "damping", "", "λ (f / θ²)")
 
     shown = np.where(np.isnan(rho), -0.5, np.clip(rho, -0.5, 2.0))  # -inf has its place at the edge
     of_rho.axhspan(0.25, 0.75, color="#EEEEEE", label=f"{'radius' if radii else 'λ'} stays")
