@@ -68,5 +68,9 @@ def damping_path(seconds: float, seed: int) -> Findings:
         f"{row['λ']:.2g}, error {row['error']:.3g}"
         for row in rows
     )
+    for ax in (of_rho, of_steps, of_error):
+        legend = ax.get_legend()
+        assert legend is not None
+        legend.remove()  # that of the first panel serves all
     pictures = {"damping": figure, "run": plot.run(runs["λ₀ = 1"].records)}
     return Findings({"runs": rows, "path": path}, pictures, text)

@@ -107,11 +107,12 @@ def iteration(
         )
     ax.set_ylim(bottom, top)
     ax.legend(fontsize=8, frameon=False)
+    where = "" if record.f_reduction == record.f_curvature else " on the gradient's cases"
     label(
         ax,
         f"Iteration {record.number}: the update is CG's iterate after {record.chosen} of "
         f"{counted(record.cg.steps, 'step')} (stop: {record.cg.reason})\n"
-        f"λ = {record.lam_before:.3g}   ρ = {record.rho:.3g}   α = {record.step.alpha:.3g}",
+        f"λ = {record.lam_before:.3g}   ρ = {record.rho:.3g}{where}   α = {record.step.alpha:.3g}",
         "CG step j",
         "change from θ (units of f)",
     )
