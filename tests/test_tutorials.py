@@ -14,9 +14,8 @@ TUTORIALS = Path(__file__).parents[1] / "tutorials"
 COMMAND = "python tutorials/build.py"
 SOLUTION = re.compile(r"<details>.*?```python\n(.*?)```.*?</details>", re.DOTALL)
 
-sources = pytest.mark.parametrize(
-    "source", sorted(TUTORIALS.glob("[0-9][0-9]_*.py")), ids=lambda source: source.stem
-)
+SOURCES = sorted(TUTORIALS.glob("[0-9][0-9]_*.py"))
+sources = pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem)
 
 
 def notebook_of(source):
@@ -37,10 +36,16 @@ def solutions(source):
 
 def test_every_notebook_has_a_source():
     notebooks = {path.stem for path in TUTORIALS.glob("*.ipynb")}
-    assert notebooks == {path.stem for path in TUTORIALS.glob("[0-9][0-9]_*.py")} != set()
+    assert notebooks == {source.stem for source in SOURCES} != set()
 
 
-@sources
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param(source, id=source.stem, marks=[pytest.mark.ci] * (number > 1))
+        for number, source in enumerate(SOURCES)
+    ],
+)
 def test_runs_and_its_exercises_have_solutions(source, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     plt.switch_backend("Agg")
