@@ -304,7 +304,7 @@ def test_states_after_the_last_output_are_not_built():
         (([2, 3, 0], 5), RopValueError, "positive integers"),
         (([2, 3, 1], 0), RopValueError, "steps must be at least 1, got 0"),
         (([2, 3, 1], 2.5), RopTypeError, "steps must be an integer, got 2.5"),
-        (([2, 3, 1], 5, "swish"), RopValueError, "one of tanh"),
+        (([2, 3, 1], 5, "swish"), RopValueError, "activation must be 'tanh', .* got 'swish'"),
     ],
 )
 def test_arguments_that_do_not_fit_are_named(arguments, error, message):
