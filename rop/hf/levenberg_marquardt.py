@@ -53,8 +53,9 @@ class LevenbergMarquardt(Policy):
     raise_by, lower_by : float
         The factors; the paper lowers by 2/3, which keeps λ higher for longer.
     lowest, highest : float
-        λ stays within these bounds. It also stays between 1e-10 and 1e6 times the curvature along
-        the update, δᵀBδ / δᵀDδ: below them it has no effect, above them θ hardly moves.
+        λ stays within these bounds. It also stays below 1e6 times the curvature along the update,
+        δᵀBδ / δᵀDδ, above which θ hardly moves, and, if ``lowest`` is 0, above 1e-10 times it,
+        below which λ has no effect.
     model : str
         The denominator of ρ: the "undamped" q of equation 10, or the "damped" one, which favours
         slightly lower λ.
@@ -106,5 +107,6 @@ class LevenbergMarquardt(Policy):
             λ.
         """
         if 0 < curvature < inf:
-            lam = min(max(lam, _LEAST * curvature), _MOST * curvature)
+            least = 0.0 if self.lowest else _LEAST * curvature
+            lam = min(max(lam, least), _MOST * curvature)
         return min(max(lam, self.lowest), self.highest)

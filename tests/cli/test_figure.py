@@ -22,7 +22,7 @@ def test_slides_have_the_size_and_the_ground_asked_for(scheme, lightness, tmp_pa
     png = tmp_path / "figure3-slide.png"
     assert struct.unpack(">II", png.read_bytes()[16:24]) == (1920, 1080)
     corner = matplotlib.image.imread(png)[5, 5, :3]
-    np.testing.assert_allclose(corner, lightness, atol=0.01)
+    np.testing.assert_allclose(corner, lightness, atol=1 / 255)
     svg = ElementTree.parse(tmp_path / "figure3-slide.svg").getroot()
     assert svg.tag.endswith("svg")
     assert {"figure3.png", "numbers.json"} < {path.name for path in tmp_path.iterdir()}
@@ -53,6 +53,6 @@ def test_all_runs_every_study_for_its_share_of_the_time(tmp_path, monkeypatch, c
     assert main(["figure", "all", "--seconds", str(total / 2), "--out", str(tmp_path)]) == PASS
     assert set(given) == set(STUDIES)
     for name, (seconds, folder, options) in given.items():
-        assert seconds == pytest.approx(STUDIES[name].seconds / 2, abs=0.1)
+        assert seconds == pytest.approx(STUDIES[name].seconds / 2, rel=1e-12)
         assert folder == tmp_path / name
         assert options == STUDIES[name].options

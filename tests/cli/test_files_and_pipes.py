@@ -74,8 +74,7 @@ def test_lines_in_a_file_come_more_and_more_rarely(monkeypatch):
             waits.append(seconds)
             return now[0] > 86_400
 
-        def set(self):
-            pass
+        set = staticmethod(lambda: None)
 
     class AtOnce:
         def __init__(self, target, daemon):
@@ -86,8 +85,7 @@ def test_lines_in_a_file_come_more_and_more_rarely(monkeypatch):
     monkeypatch.setattr(module.threading, "Thread", AtOnce)
     monkeypatch.setattr(module, "_write", said.append)
     with module.waiting("rop study"):
-        pass
-    assert waits[:3] == [1.0, 10.0, 10.0] and waits == sorted(waits)
+        assert waits[:3] == [1.0, 10.0, 10.0] and waits == sorted(waits)
     assert 50 < len([line for line in said if line]) < 100
 
 
