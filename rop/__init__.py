@@ -101,13 +101,14 @@ from rop.show.player.playing import play
 from rop.show.stepping import step
 
 if TYPE_CHECKING:
+    from rop import distributed as distributed
     from rop import sklearn as sklearn
 else:
 
     def __getattr__(name):
-        # Only who uses it needs scikit-learn, and waits for its import.
-        if name == "sklearn":
-            return import_module("rop.sklearn")
+        # Only who uses them needs Dask and scikit-learn, and waits for their import.
+        if name in ("distributed", "sklearn"):
+            return import_module(f"rop.{name}")
         where = f"; there is rop.hf.{name}" if name in hf.__all__ else ""
         here = modules[__name__]  # for Python's own hint at a name that is nearly the same
         raise AttributeError(f"module 'rop' has no attribute {name!r}{where}", name=name, obj=here)
@@ -115,7 +116,7 @@ else:
 
 def __dir__() -> list[str]:
     # What completion offers: the public names alone, and what is loaded when it is first used.
-    return [*__all__, "sklearn"]
+    return [*__all__, "distributed", "sklearn"]
 
 
 __version__ = version("rop")

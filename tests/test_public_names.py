@@ -11,12 +11,14 @@ import pytest
 
 import rop
 import rop.checking
+import rop.distributed
 import rop.sklearn
 
 PAGES = sorted((Path(__file__).parents[1] / "docs" / "api").glob("*.rst"))
 MODULES = {
     "rop": rop,
     "rop.checking": rop.checking,
+    "rop.distributed": rop.distributed,
     "rop.hf.recipes": rop.hf.recipes,
     "rop.sklearn": rop.sklearn,
 } | {f"rop.{name}": getattr(rop, name) for name in rop.__all__ if name in vars(rop)}
@@ -60,7 +62,7 @@ def test_the_pages_list_every_public_name_once():
 
 @pytest.mark.parametrize("module", MODULES.values(), ids=MODULES)
 def test_completion_offers_the_public_names_alone(module):
-    late = {"sklearn"} if module is rop else set()  # loaded when it is first used
+    late = {"distributed", "sklearn"} if module is rop else set()  # loaded when it is first used
     assert dir(module) == sorted({*module.__all__, *late})
     assert all(hasattr(module, name) for name in dir(module))
 

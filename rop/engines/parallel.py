@@ -10,8 +10,9 @@ import ctypes
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from functools import cache
 from queue import SimpleQueue
 from typing import Any
@@ -30,8 +31,30 @@ _CONTROLS = (
 )
 
 
+_given: ContextVar[int | None] = ContextVar("rop threads", default=None)
+
+
+@contextmanager
+def given_threads(count: int) -> Iterator[None]:
+    """Split products among so many threads in the body, whatever cores there are.
+
+    Parameters
+    ----------
+    count : int
+        The number of threads; it decides the number of shards, and so the last bits.
+    """
+    before = _given.set(count)
+    try:
+        yield
+    finally:
+        _given.reset(before)
+
+
 def threads() -> int:
-    """Return the number of cores that this process may use."""
+    """Return the number of threads given, or of cores that this process may use."""
+    given = _given.get()
+    if given is not None:
+        return given
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
+from functools import singledispatch
 from time import perf_counter
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from rop.engines import engine_named
 from rop.errors import RopValueError
 from rop.hf.batches import Cases
 from rop.hf.curvature import Operator
+from rop.hf.identity import Environment, Values
 from rop.hf.preconditioners import Preconditioner
 from rop.hf.solution import Iterate
 from rop.hf.streams import Batch
@@ -88,6 +90,14 @@ class Evaluator:
     def work(self) -> Work:
         """What was computed so far."""
         return Work(self.gradients, self.losses, self.products)
+
+    def identity(self) -> dict[str, Values]:
+        """Return what tells the data from others, by name."""
+        return {name: Values.of(array) for name, array in self.data.items()}
+
+    def environment(self) -> Environment:
+        """Return what else decides the last bits."""
+        return Environment.here()
 
     def value(self, theta: Vector, cases: Cases) -> float:
         """Return f(θ) on some cases.
@@ -185,10 +195,13 @@ class Evaluator:
         if self._last is not None and self._last[0] is theta and self._last[1] == cases:
             return self._last[2]
         self._last = None  # frees its memory before more is taken
-        with self._located(cases):
-            at = self.objective.linearize(theta, self._batch(cases), engine=self.engine)
+        at = self._linearize(theta, cases)
         self._last = theta, cases, at
         return at
+
+    def _linearize(self, theta: Vector, cases: Cases) -> Linearization:
+        with self._located(cases):
+            return self.objective.linearize(theta, self._batch(cases), engine=self.engine)
 
     def product(
         self, theta: Vector, cases: Cases, curvature: Literal["ggn", "hessian"]
@@ -242,6 +255,24 @@ class Evaluator:
                         f"{list(place)}"
                     ) from error
             raise
+
+
+@singledispatch
+def evaluator_of(objective: Objective, data: Batch, *, engine: str, chunk: int) -> Evaluator:
+    """Return what evaluates an objective for HF; an objective of another kind registers its own.
+
+    Parameters
+    ----------
+    objective : Objective
+        f.
+    data, engine, chunk
+        As in `Evaluator`.
+
+    Returns
+    -------
+    Evaluator
+    """
+    return Evaluator(objective, data, engine=engine, chunk=chunk)
 
 
 class Clock:

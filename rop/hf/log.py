@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rop.errors import RopValueError
 from rop.hf.comparison import differences, first_difference
@@ -72,9 +70,9 @@ class Header:
             dtype=run.theta.dtype.name,
             theta_sha256=checksum(run.theta),
             objective=Model.of(objective),
-            data=_identified(run.evaluator.data),
-            environment=Environment.here(),
-            validation=None if held_out is None else _identified(held_out.evaluator.data),
+            data=run.evaluator.identity(),
+            environment=run.evaluator.environment(),
+            validation=None if held_out is None else held_out.evaluator.identity(),
             validate_every=1 if held_out is None else held_out.every,
         )
 
@@ -99,10 +97,6 @@ class Header:
         """Say what differs from the environment of another header; "" if nothing does."""
         before, now = encode(self.environment), encode(here.environment)
         return "; ".join(f"{place} {a}, now {b}" for place, a, b in differences(before, now))
-
-
-def _identified(data: Mapping[str, Any]) -> dict[str, Values]:
-    return {name: Values.of(array) for name, array in data.items()}
 
 
 @dataclass(frozen=True)

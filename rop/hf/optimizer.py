@@ -16,7 +16,7 @@ from rop.engines import DEFAULT_ENGINE
 from rop.engines.arrays import finite
 from rop.errors import RopError, RopTypeError, RopValueError
 from rop.hf.damping_matrices import DampingMatrix
-from rop.hf.evaluation import Along, Clock, Evaluator
+from rop.hf.evaluation import Along, Clock, evaluator_of
 from rop.hf.levenberg_marquardt import reduction_ratio
 from rop.hf.line_search import Step
 from rop.hf.policy import UndefinedError
@@ -149,7 +149,7 @@ class HessianFree(Iterator[Iteration]):
         self.gradient_norm = gradient_norm
         self._stream, self._drawn = data if isinstance(data, Stream) else None, 0
         self._evaluator_of = partial(
-            Evaluator, objective, engine=engine, chunk=self.recipe.batches.chunk
+            evaluator_of, objective, engine=engine, chunk=self.recipe.batches.chunk
         )
         self.evaluator = self._evaluator_of(data.first() if isinstance(data, Stream) else data)
         self.validation: Validation | None = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import sqrt
 from typing import Annotated, Literal, Protocol
 
 import numpy as np
@@ -13,10 +12,9 @@ from rop.errors import RopValueError
 from rop.hf.curvature import Diagonal, Operator
 from rop.hf.policy import Policy, UndefinedError
 from rop.hf.vectors import Vector
-from rop.objective.diagonals import root
-from rop.objective.linearization import Linearization, products_of
+from rop.objective.diagonals import Distribution, IndefiniteError
+from rop.objective.linearization import Linearization
 from rop.objective.objective import Objective
-from rop.objective.per_case import squares
 from rop.support.constraints import Count, NotNegative, Real
 
 
@@ -223,7 +221,7 @@ class ChapelleErhan(DiagonalPower):
     """
 
     probes: Count = 1
-    distribution: Literal["rademacher", "gaussian"] = "rademacher"
+    distribution: Distribution = "rademacher"
 
     def diagonal(self, at: Linearization, seed: int = 0, mu: float = 0.0, /) -> Vector:
         """Return the estimate of diag(G), structural damping included; see `Preconditioner`.
@@ -236,26 +234,17 @@ class ChapelleErhan(DiagonalPower):
             If structural damping is used with Gaussian v's.
         """
         rng = np.random.default_rng(seed)
-        if mu and self.distribution == "gaussian":
-            raise RopValueError(
-                "ChapelleErhan: Gaussian v's do not include structural damping; use "
-                'distribution="rademacher"'
-            )
-        S, signs = root(products_of(at))
-        if (signs < 0).any():
+        try:
+            draws = [
+                at.diagonal("chapelle-erhan", rng, mu, self.distribution)
+                for _ in range(self.probes)
+            ]
+        except IndefiniteError:
             raise UndefinedError(
                 "ChapelleErhan: needs a positive semidefinite L''; use ExactDiagonal(), or give "
                 'the loss convexify="eigen"'
-            )
-        if self.distribution == "rademacher":
-            draws = [at.diagonal("chapelle-erhan", rng, mu) for _ in range(self.probes)]
-            return np.mean(draws, axis=0, dtype=np.float64).astype(at.dtype)
-        shape = (*at.outputs.shape, self.probes)
-        v = (rng.standard_normal(shape) / sqrt(self.probes)).astype(at.dtype)
-        estimate: Vector = squares(products_of(at), S(v)) + np.asarray(
-            at.objective.penalty, at.dtype
-        )
-        return estimate
+            ) from None
+        return np.mean(draws, axis=0, dtype=np.float64).astype(at.dtype)
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,8 @@ def cg_steps(
     iterator of Step, or None
         The start, and then one step after the other without end, unless one has a direction
         without positive curvature. None where products take their vectors from the host: with
-        the engines of the CPU, and where batch or vectors are too large for the GPU.
+        the engines of the CPU, where batch or vectors are too large for the GPU, and where other
+        processes compute.
 
     Raises
     ------
@@ -63,6 +64,8 @@ def cg_steps(
     """
     if mu:
         refuse_strength(at.objective, mu)
+    if not at.local:
+        return None
     products = products_of(at)
     execution, n = products.execution, at.n
     b = _vector(products, "b", b, n)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import prod
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,21 +17,35 @@ from rop.support.arguments import check
 from rop.support.constraints import Seed
 from rop.support.words import either
 
+Distribution: TypeAlias = Literal["rademacher", "gaussian"]
+
 # So much of S is formed at once for the exact diagonal.
 _COLUMNS_BYTES = 2**26
 
 
-def diagonal(at: Products, method: str, seed: int | np.random.Generator, mu: float) -> NDArray[Any]:
+class IndefiniteError(RopValueError):
+    """L'' has negative eigenvalues, and so no real root."""
+
+
+def diagonal(
+    at: Products, method: str, seed: int | np.random.Generator, mu: float, distribution: str
+) -> NDArray[Any]:
     """See `Linearization.diagonal`."""
+    if mu and distribution == "gaussian":
+        raise RopValueError(
+            f"diagonal: Gaussian v's leave structural damping out (mu={mu:g}); use "
+            "distribution='rademacher', or mu=0"
+        )
     if mu and method != "chapelle-erhan":
         raise RopValueError(
             f"diagonal: {method!r} leaves structural damping out (mu={mu:g}); use "
             "'chapelle-erhan', or mu=0"
         )
     check("diagonal", "seed", seed, Seed | np.random.Generator)
+    check("diagonal", "distribution", distribution, Distribution)
     methods: dict[str, Callable[[], NDArray[Any]]] = {
         "exact": lambda: _exact(at),
-        "chapelle-erhan": lambda: _chapelle_erhan(at, np.random.default_rng(seed), mu),
+        "chapelle-erhan": lambda: _chapelle_erhan(at, seed, mu, distribution),
         # ∇L has the 1/N of the mean: (1/N) Σ sq(∇f_i) = N Σ sq(∇f_i / N), erratum M59.
         "empirical-fisher": lambda: len(at.outputs) * squares(at, at.loss_gradient()[..., None]),
     }
@@ -106,20 +120,27 @@ def _exact(at: Products) -> NDArray[Any]:
     return total
 
 
-def _chapelle_erhan(at: Products, rng: np.random.Generator, mu: float) -> NDArray[Any]:
-    """One reverse sweep from S v for random signs v, drawn for each case by itself (alg. 7).
+def _chapelle_erhan(
+    at: Products, seed: int | np.random.Generator, mu: float, distribution: str
+) -> NDArray[Any]:
+    """One reverse sweep from S v for a random v, drawn for each case by itself (alg. 7).
 
     With structural damping the sweep starts from hidden units as well: as their signs are drawn by
     themselves, the mean is the diagonal of the sum.
     """
     S, signs = root(at)
+    rng = np.random.default_rng(seed)
     if (signs < 0).any():
-        raise RopValueError(
+        raise IndefiniteError(
             "diagonal: 'chapelle-erhan' needs a positive semidefinite L''; use 'exact', or "
             "LossGraph(..., convexify='eigen')"
         )
     one = np.array([-1.0, 1.0], at.dtype)
-    v = rng.choice(one, size=(*at.outputs.shape, 1))
+    shape = (*at.outputs.shape, 1)
+    if distribution == "gaussian":
+        v = rng.standard_normal(shape).astype(at.dtype)
+    else:
+        v = rng.choice(one, size=shape)
     if not mu:
         return squares(at, S(v))
     scale = at.dtype.type(np.sqrt(mu / at.cases))

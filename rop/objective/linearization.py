@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rop.errors import RopValueError
 from rop.objective.definition import Definition
-from rop.objective.diagonals import diagonal
+from rop.objective.diagonals import Distribution, diagonal
 from rop.objective.inputs import LARGEST, Strength
 from rop.objective.operators import CurvatureOperator, gauss_newton, hessian, jacobian
 from rop.objective.per_case import rows
@@ -62,6 +62,9 @@ class Linearization(Displayed):
            [0. , 0.5, 0.5],
            [0.5, 0.5, 1. ]])
     """
+
+    local: ClassVar[bool] = True
+    """Whether products are computed in this process, from vectors in its memory."""
 
     def __init__(
         self,
@@ -296,19 +299,22 @@ class Linearization(Displayed):
         method: str = "exact",
         seed: int | np.random.Generator = 0,
         mu: float = 0.0,
+        distribution: Distribution = "rademacher",
     ) -> NDArray[Any]:
         """Diagonal of G, or an estimate of it, l2 included (sec. 11.2-11.4).
 
         Parameters
         ----------
         method : {"exact", "chapelle-erhan", "empirical-fisher"}
-            One reverse sweep for each output; one reverse sweep with random signs, whose mean is
+            One reverse sweep for each output; one reverse sweep with random numbers, whose mean is
             exact (alg. 7); or the mean over cases of the squared per-case gradients (alg. 6,
             erratum M59), which estimates another matrix.
         seed : int or Generator
-            Of the random signs.
+            Of the random numbers.
         mu : float
             Strength of structural damping (see `ggnvp`), which "chapelle-erhan" takes into account.
+        distribution : {"rademacher", "gaussian"}
+            The random numbers of "chapelle-erhan": signs, or numbers from a normal distribution.
 
         Returns
         -------
@@ -322,7 +328,7 @@ class Linearization(Displayed):
         """
         if mu:
             refuse_strength(self.objective, mu)
-        return diagonal(self._products, method, seed, mu)
+        return diagonal(self._products, method, seed, mu, distribution)
 
     @property
     def memory(self) -> dict[str, int]:

@@ -1,0 +1,446 @@
+"""The workers of a cluster: who has which part, tasks on all of them, and what if one is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import uuid
+import weakref
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from time import monotonic, sleep
+from typing import Any, TypeVar
+
+import numpy as np
+from distributed import CancelledError, Client, Future, KilledWorker, wait
+from distributed.comm import CommClosedError
+
+from rop.distributed.errors import ClusterError, NotHere
+from rop.distributed.placing import placed
+from rop.distributed.site import Part, Point, Site, compute, take
+from rop.distributed.sources import Source
+from rop.distributed.sums import TreeSum, in_order, merged
+from rop.objective.objective import Objective
+
+T = TypeVar("T")
+
+# Seconds between two looks at the workers while a task runs, and for a lost worker to come back
+# before its parts go to others.
+_LOOK, _COMES_BACK = 0.5, 5.0
+# So many workers in a row may be lost in one product: then it is what kills them.
+_MOST_LOST = 5
+
+
+class _LostWorker(Exception):
+    """What a worker held is gone; the message says which worker, and why."""
+
+
+class Shared:
+    """A vector that is sent to the workers once, and again when a worker has died with it.
+
+    Parameters
+    ----------
+    vector : ndarray, or list of ndarray
+        The vector, or a block of it for each part; never changed in place.
+    """
+
+    def __init__(self, vector: Any) -> None:
+        self.vector = vector
+        self._sent: tuple[int, Future] | None = None
+
+    def future(self, pool: Pool) -> Future:
+        """Return Dask's future of the vector; Dask carries it from worker to worker."""
+        if self._sent is None or self._sent[0] != pool.losses or self._sent[1].cancelled():
+            self._sent = pool.losses, pool.client.scatter(self.vector, hash=False)
+        return self._sent[1]
+
+
+@dataclass
+class _Watch:
+    """When each worker was last heard of, on the client's clock."""
+
+    seen: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    def silence(self, address: str, last_seen: float) -> float:
+        """Return for how many seconds a worker has been silent."""
+        before, when = self.seen.get(address, (-1.0, 0.0))
+        if last_seen != before:
+            when = monotonic()
+            self.seen[address] = last_seen, when
+        return monotonic() - when
+
+
+class Pool:
+    """The workers of a Dask cluster with an objective on each of them.
+
+    Parameters
+    ----------
+    client : Client
+        Dask's client.
+    objective : Objective
+        f without its penalty.
+    sources : sequence of Source
+        The parts.
+    threads : int or None
+        Threads of each product; by default those of the worker that has fewest.
+    timeout : float
+        Seconds after which a silent worker is replaced, and a silent scheduler is an error.
+    longest : float
+        Seconds after which a task that has not ended is an error.
+
+    Attributes
+    ----------
+    losses : int
+        How often a worker was lost.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        objective: Objective,
+        sources: Sequence[Source],
+        threads: int | None,
+        timeout: float,
+        longest: float,
+    ) -> None:
+        self.client, self.sources = client, sources
+        self.timeout, self.longest = timeout, longest
+        self.losses = 0
+        self._lock = threading.RLock()
+        self._points, self._forgotten = 0, set[int]()
+        self._owner: dict[int, str] = {}
+        self._loaded: dict[int, str] = {}
+        self._watch = _Watch()
+        workers = self._workers(wanted=1)
+        self.threads = threads or min(worker["nthreads"] for worker in workers.values())
+        self.token = f"rop-{uuid.uuid4().hex}"
+        loaders, names = [source.load for source in sources], [source.name for source in sources]
+        site = Site(objective, loaders, names, self.threads)
+        self._ask(lambda: client.register_plugin(site, self.token), "take the objective")
+        weakref.finalize(self, _close, client, self.token)
+        counts = self._insist(self._load_all)
+        ends = np.cumsum(counts).tolist()
+        self.parts = [
+            Part(number, end - cases, cases)
+            for number, (end, cases) in enumerate(zip(ends, counts, strict=True))
+        ]
+        self.cases: int = ends[-1]
+
+    def new_point(self) -> int:
+        """Return a number for a linearization."""
+        self._points += 1
+        return self._points
+
+    def forget(self, number: int) -> None:
+        """Have the workers free a linearization, with the next task that they get."""
+        self._forgotten.add(number)
+
+    def total(self, label: str, method: str, point: Point, theta: Shared, *arguments: Any) -> Any:
+        """Sum what a method of `Site` finds for each part, in the order of the tree.
+
+        Parameters
+        ----------
+        label : str
+            What the dashboard shows: the tasks are called "rop-" and this.
+        method : str
+            The method.
+        point : Point
+            Where.
+        theta : Shared
+            θ.
+        *arguments : object
+            Of the method; a `Shared` goes to every worker once.
+
+        Returns
+        -------
+        object
+            The sum.
+
+        Raises
+        ------
+        ClusterError
+            If the cluster does not answer, or loses one worker after the other.
+        """
+
+        def attempt() -> Any:
+            partial = self._start(label, method, len(self.parts), point, theta, arguments)
+            every = list(partial)
+            while len(partial) > 1:
+                pairs = [partial[i : i + 2] for i in range(0, len(partial), 2)]
+                partial = [
+                    self.client.submit(merged, *pair, key=_key("sum"), pure=False)
+                    if len(pair) > 1
+                    else pair[0]
+                    for pair in pairs
+                ]
+                every += partial
+            (found,) = self._results(partial, every)
+            assert isinstance(found, TreeSum)
+            return found.total
+
+        return self._insist(attempt)
+
+    def each(
+        self, label: str, method: str, point: Point, theta: Shared, *arguments: Any
+    ) -> list[Any]:
+        """Return what a method of `Site` finds for each part, in their order; see `total`."""
+
+        def attempt() -> list[Any]:
+            tasks = self._start(label, method, None, point, theta, arguments)
+            return in_order(self._results(tasks, tasks))
+
+        return self._insist(attempt)
+
+    def _start(
+        self,
+        label: str,
+        method: str,
+        of: int | None,
+        point: Point,
+        theta: Shared,
+        arguments: Sequence[Any],
+    ) -> list[Future]:
+        """Submit a task for each worker, on all of its parts."""
+        self._load_all()
+        sent = [a.future(self) if isinstance(a, Shared) else a for a in arguments]
+        at = theta.future(self)
+        forgotten = tuple(self._forgotten)
+        tasks = []
+        for address in dict.fromkeys(self._owner.values()):
+            mine = [part for part in self.parts if self._owner[part.number] == address]
+            tasks.append(
+                self.client.submit(
+                    compute,
+                    self.token,
+                    method,
+                    mine,
+                    of,
+                    forgotten,
+                    point,
+                    at,
+                    *sent,
+                    key=_key(label),
+                    workers=[address],
+                    pure=False,
+                )
+            )
+        return tasks
+
+    def _load_all(self) -> list[int]:
+        """Give each part a worker, and load or send what is not where it belongs."""
+        if not self._owner:
+            self._owner = placed(len(self.sources), list(self._workers(wanted=1)), {})
+        missing = {n: a for n, a in self._owner.items() if self._loaded.get(n) != a}
+        if not missing:
+            return []
+        tasks = []
+        for number, address in missing.items():
+            source = self.sources[number]
+            if source.blocks is None:
+                names, blocks = None, []
+            else:
+                names, blocks = list(source.blocks), self._blocks(source, address)
+            tasks.append(
+                self.client.submit(
+                    take,
+                    self.token,
+                    number,
+                    names,
+                    *blocks,
+                    key=_key("load"),
+                    workers=[address],
+                    pure=False,
+                )
+            )
+        counts: list[int] = self._results(tasks, tasks)
+        self._loaded.update(missing)
+        return counts
+
+    def _blocks(self, source: Source, address: str) -> list[Future]:
+        """Have Dask compute a part's blocks, or send its arrays, to a worker."""
+        assert source.blocks is not None
+        return [
+            self.client.compute(block, workers=[address])
+            if hasattr(block, "__dask_graph__")
+            else self.client.scatter(np.ascontiguousarray(block), workers=[address], hash=False)
+            for block in source.blocks.values()
+        ]
+
+    def settle(self) -> None:
+        """Share the parts out anew if workers have come or gone."""
+        workers = list(self._workers(wanted=1))
+        if set(workers) != set(self._owner.values()):
+            self._owner = placed(len(self.sources), workers, self._owner)
+
+    def _results(self, wanted: list[Future], every: list[Future]) -> list[Any]:
+        """Wait for tasks and fetch their results; look now and then whether the workers live.
+
+        Raises
+        ------
+        _LostWorker
+            If a worker is lost.
+        """
+        begin = monotonic()
+        try:
+            while True:
+                with suppress(TimeoutError, asyncio.TimeoutError):
+                    wait(every, timeout=_LOOK)
+                    return list(self.client.gather(wanted))
+                self._look(monotonic() - begin, every)
+        except (CancelledError, CommClosedError, KilledWorker, OSError) as error:
+            if self.client.status != "running":
+                raise self._unreachable() from error
+            raise _LostWorker(f"{type(error).__name__}: {error}") from error
+        except BaseException:
+            with suppress(Exception):
+                self.client.cancel(every, force=True)
+            raise
+
+    def _look(self, seconds: float, tasks: Sequence[Future]) -> None:
+        """Raise an error if a worker is gone or silent, paused for want of memory, or too slow."""
+        workers = self._workers()
+        for address in set(self._owner.values()):
+            worker = workers.get(address)
+            if worker is None:
+                raise _LostWorker(f"worker {address} is gone")
+            if self._watch.silence(address, worker["last_seen"]) > self.timeout:
+                self._end(address)
+                raise _LostWorker(f"worker {address} was silent for {self.timeout:g} s")
+            if worker["status"] == "paused" and seconds > self.timeout:
+                raise ClusterError(
+                    f"worker {address} has paused: it uses {_memory(worker)}; use more workers, "
+                    "more and smaller parts, or a higher memory limit"
+                )
+        if seconds > self.longest:
+            running = ", ".join(sorted({str(task.key).rpartition("-")[0] for task in tasks}))
+            raise ClusterError(
+                f"{running}: a task has run for more than {self.longest:g} s; give a larger "
+                "longest= if that is to be expected"
+            )
+
+    def _workers(self, wanted: int = 0) -> dict[str, dict[str, Any]]:
+        """Return what the scheduler says of its workers; wait until there are some.
+
+        Raises
+        ------
+        ClusterError
+            If the scheduler does not answer, or there are too few workers for too long.
+        """
+        begin = monotonic()
+        scheduler = self.client.scheduler
+        while True:
+            told = self._ask(lambda: scheduler.identity(n_workers=-1), "say what workers it has")
+            workers: dict[str, dict[str, Any]] = {
+                address: worker
+                for address, worker in told["workers"].items()
+                if worker["status"] in ("running", "paused")
+            }
+            if len(workers) >= wanted:
+                return workers
+            if monotonic() - begin > self.timeout:
+                raise ClusterError(
+                    f"scheduler {scheduler.address}: it has had {len(workers)} workers for "
+                    f"{self.timeout:g} s, and {wanted} are needed; start workers, or look into "
+                    "the logs of those that ended"
+                )
+            sleep(0.05)
+
+    def _ask(self, question: Callable[[], Any], what: str) -> Any:
+        """Ask the scheduler, and wait no longer than the timeout."""
+        try:
+            return self.client.sync(_awaited, question, callback_timeout=self.timeout)
+        except (TimeoutError, OSError, CommClosedError) as error:
+            raise self._unreachable(f"; it was asked to {what}") from error
+
+    def _unreachable(self, more: str = "") -> ClusterError:
+        scheduler = self.client.scheduler
+        address = scheduler.address if scheduler is not None else "(closed client)"
+        return ClusterError(
+            f"scheduler {address} does not answer (client: {self.client.status}){more}; see "
+            "whether it runs and can be reached"
+        )
+
+    def _end(self, address: str) -> None:
+        """End a worker that hangs: its nanny kills it and starts another, or it is left out."""
+        with suppress(Exception):
+            self.client.restart_workers([address], timeout=self.timeout, raise_for_error=False)
+            return
+        with suppress(Exception):
+            self.client.run_on_scheduler(_remove, address=address)
+
+    def _insist(self, attempt: Callable[[], T]) -> T:
+        """Do something, and again when a worker is lost: everything can be made anew elsewhere."""
+        lost: list[str] = []
+        with self._lock:
+            while True:
+                sent = set(self._forgotten)
+                try:
+                    found = attempt()
+                    self._forgotten -= sent
+                    return found
+                except NotHere as missing:
+                    self._loaded.pop(missing.args[0], None)
+                except _LostWorker as loss:
+                    lost.append(str(loss))
+                    if len(lost) >= _MOST_LOST:
+                        raise self._hopeless(lost) from loss
+                    self._replace()
+
+    def _replace(self) -> None:
+        """Go on with the workers there are, after a moment for the lost one to come back."""
+        self.losses += 1
+        before = set(self._owner.values())
+        begin = monotonic()
+        workers = self._workers(wanted=1)
+        while len(workers) < len(before) and monotonic() - begin < _COMES_BACK:
+            sleep(0.1)
+            workers = self._workers(wanted=1)
+        for number, address in list(self._loaded.items()):
+            if address not in workers:
+                del self._loaded[number]
+        self._owner = placed(len(self.sources), list(workers), self._owner)
+
+    def _hopeless(self, lost: Sequence[str]) -> ClusterError:
+        """Say which workers were lost, and what their nannies say of it."""
+        said: list[str] = []
+        with suppress(Exception):
+            logs = self._ask(lambda: self.client.get_worker_logs(nanny=True), "show its logs")
+            lines = [str(line[-1]) for entries in logs.values() for line in entries]
+            said = [line for line in lines if "memory" in line.lower()][:2]
+        reason = f"; a worker is out of memory: {' '.join(said)}" if said else ""
+        return ClusterError(
+            f"{len(lost)} workers were lost one after the other in the same product: "
+            f"{'; '.join(dict.fromkeys(lost))}{reason}; use more workers, more and smaller parts, "
+            "or look into the workers' logs"
+        )
+
+
+async def _awaited(question: Callable[[], Any]) -> Any:
+    return await question()
+
+
+def _remove(address: str, dask_scheduler: Any = None) -> None:
+    """On the scheduler: leave a worker out for good."""
+    asyncio.ensure_future(
+        dask_scheduler.remove_worker(address=address, stimulus_id=f"rop-{uuid.uuid4().hex}")
+    )
+
+
+def _close(client: Client, token: str) -> None:
+    """Free what the workers hold, unless the cluster is gone."""
+    if client.status == "running":
+        with suppress(Exception):
+            client.sync(
+                _awaited, lambda: client.unregister_worker_plugin(token), callback_timeout=5.0
+            )
+
+
+def _key(label: str) -> str:
+    """Name a task; the dashboard shows what comes before the last dash."""
+    return f"rop-{label}-{uuid.uuid4().hex}"
+
+
+def _memory(worker: dict[str, Any]) -> str:
+    used, limit = worker["metrics"].get("memory", 0), worker["memory_limit"]
+    return f"{used / 2**20:.0f} of {limit / 2**20:.0f} MiB" if limit else f"{used / 2**20:.0f} MiB"
