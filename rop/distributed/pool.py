@@ -108,7 +108,7 @@ class Pool:
         self.timeout, self.longest = timeout, longest
         self.losses = 0
         self._lock = threading.RLock()
-        self._points, self._forgotten = 0, set[int]()
+        self._points, self._forgotten = 0, list[int]()
         self._owner: dict[int, str] = {}
         self._loaded: dict[int, str] = {}
         self._watch = _Watch()
@@ -134,7 +134,7 @@ class Pool:
 
     def forget(self, number: int) -> None:
         """Have the workers free a linearization, with the next task that they get."""
-        self._forgotten.add(number)
+        self._forgotten.append(number)
 
     def total(self, label: str, method: str, point: Point, theta: Shared, *arguments: Any) -> Any:
         """Sum what a method of `Site` finds for each part, in the order of the tree.
@@ -348,6 +348,8 @@ class Pool:
 
     def _ask(self, question: Callable[[], Any], what: str) -> Any:
         """Ask the scheduler, and wait no longer than the timeout."""
+        if self.client.status in ("closing", "closed"):
+            raise self._unreachable()
         try:
             return self.client.sync(_awaited, question, callback_timeout=self.timeout)
         except (TimeoutError, OSError, CommClosedError) as error:
@@ -374,10 +376,10 @@ class Pool:
         lost: list[str] = []
         with self._lock:
             while True:
-                sent = set(self._forgotten)
+                sent = len(self._forgotten)
                 try:
                     found = attempt()
-                    self._forgotten -= sent
+                    del self._forgotten[:sent]
                     return found
                 except NotHere as missing:
                     self._loaded.pop(missing.args[0], None)
@@ -428,12 +430,14 @@ def _remove(address: str, dask_scheduler: Any = None) -> None:
 
 
 def _close(client: Client, token: str) -> None:
-    """Free what the workers hold, unless the cluster is gone."""
-    if client.status == "running":
-        with suppress(Exception):
-            client.sync(
-                _awaited, lambda: client.unregister_worker_plugin(token), callback_timeout=5.0
-            )
+    """Have the workers free what they hold; does not wait, as it may run in any thread."""
+    with suppress(Exception):
+        client.loop.add_callback(_unregister, client, token)
+
+
+async def _unregister(client: Client, token: str) -> None:
+    with suppress(Exception):
+        await client.unregister_worker_plugin(token)
 
 
 def _key(label: str) -> str:

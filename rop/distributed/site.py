@@ -153,9 +153,7 @@ class Site(WorkerPlugin):  # type: ignore[misc]
             said = f"{type(error).__name__}: {error}"
             raise PartError(f"{self.names[number]}: loading it failed with {said}") from error
         arrays = self._checked(number, given)
-        kept = sum(a.nbytes for each in self.data.values() for a in each.values())
-        mapped = all(isinstance(array, np.memmap) for array in arrays.values())
-        if mapped or kept + sum(array.nbytes for array in arrays.values()) <= self.room:
+        if sum(map(_in_memory, (*self.data.values(), arrays))) <= self.room:
             self.data[number] = arrays
         return arrays
 
@@ -289,6 +287,11 @@ class Site(WorkerPlugin):  # type: ignore[misc]
             else:
                 piece = rows[begin:end]
             yield (end - begin) / point.cases.size, self.batch(part, piece)
+
+
+def _in_memory(arrays: Arrays) -> int:
+    """Return how many bytes arrays take; those of files that are mapped take none."""
+    return sum(a.nbytes for a in arrays.values() if not isinstance(a.base, np.memmap))
 
 
 def plus_into(total: Any, term: Any) -> Any:
