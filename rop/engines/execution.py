@@ -82,10 +82,10 @@ class Execution(ABC):
         self,
         theta: Array,
         batch: Mapping[str, NDArray[Any]],
-        program: Program,
         refuse: Refuse,
+        program: Program | None = None,
     ) -> None:
-        """Copy a θ (n,) and a batch, and run the first program; what was computed before is void.
+        """Copy a θ (n,) and a batch, and run a first program; what was computed before is void.
 
         `refuse` raises RopValueError if something is wrong with a batch, or with a part of it.
         """
@@ -96,7 +96,7 @@ class Execution(ABC):
 
     @abstractmethod
     def values(self, value: Value) -> NDArray[Any]:
-        """What a stage has kept, or what was given: (N, *shape) or (1, *shape)."""
+        """What a program has kept, or what was given: (N, *shape) or (1, *shape)."""
 
     @abstractmethod
     def give(self, buffer: str, array: Array) -> None:
@@ -202,13 +202,18 @@ class NumpyExecution(Execution):
         return self._given["theta"]
 
     def load(
-        self, theta: Array, batch: Mapping[str, NDArray[Any]], program: Program, refuse: Refuse
+        self,
+        theta: Array,
+        batch: Mapping[str, NDArray[Any]],
+        refuse: Refuse,
+        program: Program | None = None,
     ) -> None:
-        """Copy a θ (n,) and a batch, and run the first program."""
+        """Copy a θ (n,) and a batch, and run a first program."""
         refuse(batch)
         self._given["theta"] = theta.copy()
         self._given |= {f"data {name}": array.copy() for name, array in batch.items()}
-        self.stage(program)
+        if program is not None:
+            self.stage(program)
 
     def stage(self, program: Program) -> None:
         """Run a program that belongs to θ and the batch, unless that is done."""
@@ -240,7 +245,7 @@ class NumpyExecution(Execution):
                     yield program, step, values
 
     def values(self, value: Value) -> NDArray[Any]:
-        """What a stage has kept, or what was given: (N, *shape) or (1, *shape)."""
+        """What a program has kept, or what was given: (N, *shape) or (1, *shape)."""
         found = self._cached.get(value)
         return (array(value, self.cases, 1, self._given) if found is None else found)[:, 0].copy()
 
@@ -265,7 +270,7 @@ class NumpyExecution(Execution):
         """Run a product; see `Execution`."""
         if not is_finite(given):
             return False
-        self._run(self._algorithms.product(name), K, input=given, output=output)
+        self._cached |= self._run(self._algorithms.product(name), K, input=given, output=output)
         if plus is not None:
             output += output.dtype.type(plus[0]) * plus[1]
         return True

@@ -85,10 +85,10 @@ class ShardedExecution(Execution):
         self,
         theta: Array,
         batch: Mapping[str, NDArray[Any]],
-        program: Program,
         refuse: Refuse,
+        program: Program | None = None,
     ) -> None:
-        """Copy a θ (n,) and a batch into the shards, and run the first program on them.
+        """Copy a θ (n,) and a batch into the shards, and run a first program on them.
 
         What was computed before is void. Each shard shows its part of the batch, which it has just
         read, to `refuse`, which raises RopValueError where something is wrong with it.
@@ -96,12 +96,13 @@ class ShardedExecution(Execution):
         self._done.clear()
         self._pending.clear()
         self.theta[...] = theta
-        self.stage(program)
+        if program is not None:
+            self.stage(program)
         small = sum([array.nbytes for array in batch.values()]) <= _SMALL
-        # The program tells which rules were checked; `refuse` would keep its objective alive.
-        bits = (program.name, *[a.tobytes() for a in batch.values()]) if small else ()
+        bits = tuple([array.tobytes() for array in batch.values()]) if small else ()
         if small and bits == self._loaded:
-            self._together(self._run_stages)
+            if self._pending:
+                self._together(self._run_stages)
             return
         self._loaded = ()
 
@@ -138,10 +139,8 @@ class ShardedExecution(Execution):
 
     def _run_stages(self, i: int) -> None:
         """Run on shard i what is pending."""
-        # On the present thread: overflow shows in the values, not as a warning.
-        with np.errstate(all="ignore"):
-            for runs in self._pending.values():
-                runs[i](self._nothing, self._nothing)
+        for runs in self._pending.values():
+            runs[i](self._nothing, self._nothing)
 
     def _together(self, work: Callable[[int], Any]) -> None:
         """Do a work that includes the pending stages on all shards i; what fails stays pending."""
@@ -152,7 +151,7 @@ class ShardedExecution(Execution):
         self._pending.clear()
 
     def values(self, value: Value) -> NDArray[Any]:
-        """What a stage has kept, or what was given: (N, *shape) or (1, *shape)."""
+        """What a program has kept, or what was given: (N, *shape) or (1, *shape)."""
         with self.lock:
             if self._pending:
                 self._together(self._run_stages)
@@ -231,7 +230,7 @@ class ShardedExecution(Execution):
         """Bytes of "theta", "batch", what is "cached" for the products, and "work" space."""
         kinds = {
             "forward": "cached",
-            "forward to ∇L": "cached",
+            "algorithm 1 with f": "cached",
             "loss value": "cached",
             "loss gradient": "cached",
             "loss curvature": "cached",

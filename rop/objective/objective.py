@@ -158,7 +158,7 @@ class Objective(Definition):
         algorithms = programs_of(self)
         execution = engine_named(engine)(algorithms, cases, engine, kind, "value")
         try:
-            execution.load(values, arrays, algorithms.value_program, self._refuse_batch)
+            execution.load(values, arrays, self._refuse_batch, algorithms.value_program)
             return self._mean(execution.losses(), cases, execution.theta)
         finally:
             execution.release()
@@ -220,11 +220,11 @@ class Objective(Definition):
             at = self._linearization(self, values, arrays, cases, engine, "sqrt")
             return at.value if value else np.nan, at.gradient()
         try:
-            execution.load(values, arrays, algorithms.gradient_program, self._refuse_batch)
-            if value:
-                execution.stage(algorithms.loss_value)
-            found = self._mean(execution.losses(), cases, values) if value else np.nan
-            return found, gradient(self, execution, kind)
+            execution.load(values, arrays, self._refuse_batch)
+            found = gradient(
+                self, execution, kind, "algorithm 1 with f" if value else "algorithm 1"
+            )
+            return self._mean(execution.losses(), cases, values) if value else np.nan, found
         finally:
             execution.release()
 
@@ -270,7 +270,7 @@ class Objective(Definition):
             cases_here = rows.stop - start
             execution = engine_named(engine)(algorithms, cases_here, engine, kind, "outputs")
             try:
-                execution.load(values, piece, algorithms.outputs_program, self._refuse_not_finite)
+                execution.load(values, piece, self._refuse_not_finite, algorithms.outputs_program)
                 pieces.append(execution.values(algorithms.a[self.z]))
             finally:
                 execution.release()

@@ -72,7 +72,7 @@ class Products:
             "outputs": (rows, *objective.output_shape),
         }
         self._ready: set[str] = set()
-        self.execution.load(theta, batch, self.algorithms.forward, objective._refuse_batch)
+        self.execution.load(theta, batch, objective._refuse_batch, self.algorithms.forward)
 
     @property
     def outputs(self) -> NDArray[Any]:
@@ -250,12 +250,14 @@ class Products:
         return array, many
 
 
-def gradient(objective: Definition, execution: Execution, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """∇f: (n,), where ∇L has been staged (alg. 1)."""
+def gradient(
+    objective: Definition, execution: Execution, dtype: np.dtype[Any], name: str = "gradient"
+) -> NDArray[Any]:
+    """∇f: (n,), by a product that gives it without the penalty (alg. 1)."""
     result = results.empty(objective.n, dtype)
     penalty, theta = objective.penalty, execution.theta
     plus = (penalty, theta) if isinstance(penalty, float) and penalty else None
-    execution.product("gradient", 1, np.empty(0, dtype), result, "theta", "theta", plus)
+    execution.product(name, 1, np.empty(0, dtype), result, "theta", "theta", plus)
     if not isinstance(penalty, float):
         result += penalty.astype(dtype) * theta
     return result

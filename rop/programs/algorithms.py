@@ -89,7 +89,8 @@ class Algorithms(Model):
         name : str
             "gradient", "jvp", "vjp", "loss_hvp", "ggnvp", "hvp"; "structural" (ggnvp with
             structural damping); "rows" (vjp for each case apart) or "squares" (sum over cases and
-            directions of the squares of "rows"), "structural squares".
+            directions of the squares of "rows"), "structural squares"; "algorithm 1" (from θ to ∇f,
+            without stages) or "algorithm 1 with f", which keeps the loss of each case.
 
         Returns
         -------
@@ -100,6 +101,8 @@ class Algorithms(Model):
                 "rows": partial(per_case.rows, self),
                 "squares": partial(per_case.squares, self),
                 "structural squares": partial(per_case.squares, self, self.hidden),
+                "algorithm 1": self._algorithm_1,
+                "algorithm 1 with f": partial(self._algorithm_1, self.loss_value),
             }
             self._products[name] = self._with_checkpoints(builders[name]().needed())
         return self._products[name]
@@ -185,13 +188,13 @@ class Algorithms(Model):
         program.keep = {self.values["loss"]}
         return program.needed()
 
-    @cached_property
-    def gradient_program(self) -> Program:
-        """Forward sweep and ∇L, keeping no more than the gradient and the loss read."""
-        program = Program("forward to ∇L", self.forward.steps + self.loss_gradient.steps)
-        read = self.product("gradient").reads() | self.loss_value.reads()
-        program.keep = read & {step.target for step in program.steps}
-        return program.needed()
+    def _algorithm_1(self, *more: Program) -> Program:
+        """Forward sweep, ∇L and reverse sweep in one, and the loss of each case if it is wanted."""
+        parts = (self.forward, *more, self.loss_gradient, self.product("gradient"))
+        program = Program("algorithm 1 with f" if more else "algorithm 1")
+        program.steps = [step for part in parts for step in part.steps]
+        program.keep = {self.values["loss"]} if more else set()
+        return program
 
     @cached_property
     def outputs_program(self) -> Program:

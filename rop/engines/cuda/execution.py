@@ -40,10 +40,10 @@ class DeviceExecution(ShardedExecution):
         self,
         theta: Array,
         batch: Mapping[str, NDArray[Any]],
-        program: Program,
         refuse: Refuse,
+        program: Program | None = None,
     ) -> None:
-        """Send a θ (n,) to the GPU, and a batch if all of it fits; run the first program."""
+        """Send a θ (n,) to the GPU, and a batch if all of it fits; run a first program."""
         refuse(batch)
         with driver.lock:
             self._theta = theta.copy()
@@ -56,8 +56,10 @@ class DeviceExecution(ShardedExecution):
             self._staged: list[Program] = []
             self._present: int | None = None
             self.shards[0].write("theta", theta)
+            self._kept: dict[Value, list[NDArray[Any]]] = {}
             self._enter(0)
-            self.stage(program)
+            if program is not None:
+                self.stage(program)
             # Page-locked arrays are copied behind the caller's back, and may change thereafter.
             driver.synchronize()
 
@@ -75,7 +77,9 @@ class DeviceExecution(ShardedExecution):
                 self._made(program, 1).start()
 
     def values(self, value: Value) -> NDArray[Any]:
-        """What a stage has kept, or what was given: (N, *shape) or (1, *shape)."""
+        """What a program has kept, or what was given: (N, *shape) or (1, *shape)."""
+        if value in self._kept:
+            return np.concatenate(self._kept[value][: None if value.per_case else 1])
         with driver.lock:
             arrays = []
             for piece in range(len(self._pieces) if value.per_case else 1):
@@ -110,8 +114,8 @@ class DeviceExecution(ShardedExecution):
             return False
         program = self._algorithms.product(name)
         with driver.lock:
-            pieces = range(len(self._pieces))
-            for i, piece in enumerate(pieces):
+            self._kept |= {value: [] for value in program.keep}
+            for piece in range(len(self._pieces)):
                 self._enter(piece)
                 run = self._made(program, K)
                 driver.upload(run.input, self._cut(given) if source == "outputs" else given)
@@ -119,7 +123,9 @@ class DeviceExecution(ShardedExecution):
                 if result == "outputs":
                     driver.fetch(self._cut(output), run.output)
                 elif len(self._pieces) > 1:
-                    self._add(run.output, len(output), first=i == 0)
+                    self._add(run.output, len(output), first=piece == 0)
+                for value in program.keep:
+                    self._kept[value].append(self._shard.array(value))
             if result == "theta":
                 total = self._total if len(self._pieces) > 1 else run.output
                 if plus is not None:
@@ -252,9 +258,9 @@ class DeviceExecution(ShardedExecution):
         return elements * self._dtype.itemsize + _RESERVE
 
     def _work(self, cases: int) -> list[int]:
-        names = [] if self._purpose in ("outputs", "value") else ["gradient"]
+        names = ["algorithm 1 with f"] if self._purpose == "gradient" else []
         if self._purpose == "products":
-            names += ["ggnvp"] if self._algorithms.segments else ["ggnvp", "hvp"]
+            names = ["gradient", "ggnvp", *([] if self._algorithms.segments else ["hvp"])]
         programs = [*self._stages(), *map(self._algorithms.product, names)]
         return [self._layouts(program, cases).work for program in programs]
 
@@ -265,7 +271,7 @@ class DeviceExecution(ShardedExecution):
         if self._purpose == "value":
             return [a.value_program]
         if self._purpose == "gradient":
-            return [a.gradient_program, a.loss_value]
+            return []
         return [a.forward, a.loss_value, a.loss_gradient, a.loss_curvature, a.adjoints]
 
     def _refuse_what_does_not_fit(self) -> None:
