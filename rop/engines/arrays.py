@@ -55,7 +55,9 @@ def is_finite(array: Array) -> bool:
     """Whether no element of an array of float32 or float64 is NaN or inf."""
     # The sum of squares is finite unless an element is not, or it overflows: then look closer.
     flat = array if array.ndim == 1 else array.reshape(-1)
-    if not 0 < flat.size < 2**31:
+    if flat.size == 0:
+        return True
+    if flat.size >= 2**31:
         return bool(np.isfinite(flat).all())
     return isfinite(_dots()[array.dtype.char](flat, flat)) or bool(np.isfinite(flat).all())
 
