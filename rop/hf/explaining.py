@@ -6,8 +6,9 @@ from math import ceil, inf, isclose
 
 from rop.hf.record import Iteration
 from rop.support import display
+from rop.support.words import thirds
 
-_FRACTIONS = {1 / 4: "1/4", 3 / 4: "3/4", 2 / 3: "2/3", 1 / 3: "1/3", 3 / 2: "3/2", 1 / 2: "1/2"}
+_FRACTIONS = {1 / 4: "1/4", 1 / 2: "1/2", 3 / 4: "3/4", 3 / 2: "3/2"}
 
 _STOPS = {
     "residual": "the residual is {residual:.2g}, the model's minimum is reached",
@@ -104,7 +105,7 @@ def _step(it: Iteration) -> str:
 
 
 def _fraction(number: float) -> str:
-    return _FRACTIONS.get(number, f"{number:.3g}")
+    return _FRACTIONS.get(number, thirds(number, f"{number:.3g}"))
 
 
 def _power(number: float) -> str:

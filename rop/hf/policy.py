@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar
 
 from rop.errors import RopTypeError, RopValueError
 from rop.support.arguments import check_fields, misfit, no_argument
+from rop.support.words import thirds
 
 P = TypeVar("P", bound="Policy")
 
@@ -71,9 +72,9 @@ def tree(policy: Any, usual: Any, indent: str = "    ") -> Iterator[str]:
         default = getattr(usual, field.name) if type(usual) is type(policy) else _default(field)
         within = is_dataclass(value)
         same = type(value) is type(default) if within else value == default
-        named = type(default).__name__ if is_dataclass(default) else repr(default)
+        named = type(default).__name__ if is_dataclass(default) else _text(default)
         mark = "" if same else f"  # default {named}"
-        said = type(value).__name__ if within else repr(value)
+        said = type(value).__name__ if within else _text(value)
         yield f"{indent}{field.name}: {said}{mark}"
         if within:
             yield from tree(value, default, f"{indent}    ")
@@ -196,7 +197,7 @@ def _rebuilt(policy: Any, changes: Mapping[str, Any]) -> Any:
 
 
 def _text(value: Any) -> str:
-    return str(value) if isinstance(value, Policy) else repr(value)
+    return thirds(value, str(value) if isinstance(value, Policy) else repr(value))
 
 
 def _default(field: Field[Any]) -> Any:

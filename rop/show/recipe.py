@@ -11,6 +11,7 @@ from typing import Any
 from rop.hf.recipe import Recipe
 from rop.show.tables import markdown_table
 from rop.support.display import Displayed
+from rop.support.words import thirds
 
 HEADS = ("", "algorithm 3", "choice", "constants", "section")
 """The headings of `RecipeListing.rows`."""
@@ -161,6 +162,5 @@ def _constants(policy: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:
 
 def _short(value: Any) -> str:
     if isinstance(value, float):
-        fractions = {1 / 3: "1/3", 2 / 3: "2/3"}
-        return fractions.get(value, f"{value:.4g}")
+        return thirds(value, f"{value:.4g}")
     return str(value)

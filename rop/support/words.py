@@ -22,6 +22,23 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
+def thirds(number: object, otherwise: str) -> str:
+    """Write a number without endless decimals: 1/3, 2/3, or what `otherwise` says.
+
+    Parameters
+    ----------
+    number : object
+        The number.
+    otherwise : str
+        How any other number is written.
+
+    Returns
+    -------
+    str
+    """
+    return "1/3" if number == 1 / 3 else "2/3" if number == 2 / 3 else otherwise
+
+
 def listed(names: Iterable[object]) -> str:
     """Write names as messages quote them: 'x', 't'; "none" if there are none.
 
