@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from keyword import iskeyword
 from math import prod
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeAlias
 
 import numpy as np
@@ -346,8 +347,8 @@ def constant(values: ArrayLike) -> Node:
         given = np.asarray(None)
     if given.dtype.kind not in "fiub":
         raise RopTypeError(
-            f"expected a node, a number or an array of numbers, got {type(values).__name__} "
-            f"({user_line()})"
+            f"{_users_call()[1]}: expected a node, a number or an array of numbers, got "
+            f"{type(values).__name__} ({user_line()})"
         )
     array = np.array(given, dtype=np.float64)
     if not np.isfinite(array).all():
@@ -375,13 +376,19 @@ def ancestors(*outputs: Node) -> list[Node]:
 
 def user_line() -> str:
     """Where in the user's own file the graph is being built, for error messages."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
-        frame = frame.f_back
+    frame, _ = _users_call()
     file = Path(frame.f_code.co_filename)
     # A notebook runs each cell from a file of its own, whose name is a number.
     name = "notebook cell" if file.parent.name.startswith("ipykernel_") else file.name
     return f"{name}, line {frame.f_lineno}"
+
+
+def _users_call() -> tuple[FrameType, str]:
+    """The user's own frame, and the name of the function that it has called: tanh, or add for +."""
+    frame, called = sys._getframe(1), ""
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame, called = frame.f_back, frame.f_code.co_name.replace("__r", "").strip("_")
+    return frame, called
 
 
 def _checked_name(name: str) -> str:
