@@ -129,6 +129,9 @@ def test_products_of_a_linearization(dtype):
     ):
         close(call(ours), call(right), dtype, call)
     assert model.objective.value(model.theta, model.batch, "cuda") == pytest.approx(right.value)
+    value, gradient = model.objective.value_and_gradient(model.theta, model.batch, "cuda", dtype)
+    assert value == pytest.approx(right.value, rel=RELATIVE[dtype])
+    close(gradient, right.gradient(), dtype, "algorithm 1")
 
 
 def test_a_batch_in_pieces_gives_the_same(monkeypatch):
@@ -149,6 +152,9 @@ def test_a_batch_in_pieces_gives_the_same(monkeypatch):
         close(getattr(ours, name)(given), getattr(right, name)(given), "float64", name)
     model.batch["x"] /= 2.0
     assert model.objective.value(model.theta, model.batch, "cuda") == pytest.approx(right.value)
+    value, gradient = model.objective.value_and_gradient(model.theta, model.batch, "cuda")
+    assert value == pytest.approx(right.value, rel=1e-12)
+    close(gradient, right.gradient(), "float64", "algorithm 1")
 
 
 def _empty(elements, dtype):
