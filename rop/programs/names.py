@@ -21,6 +21,7 @@ class Names(dict[Node, str]):
         super().__init__(names)
         self._given: dict[tuple[Node, str], str] = {}
         self._taken = {"1/N", "μ/N", *names.values()}
+        self._again: dict[str, int] = {}
 
     def of(self, node: Node, prefix: str) -> str:
         """The name of a node's value with a prefix, such as Rdx2.
@@ -54,13 +55,16 @@ class Names(dict[Node, str]):
         Returns
         -------
         str
-            The name wanted, with as many _ after it as are needed.
+            The name wanted; or with _, _2, _3, ... after it, the first that is free.
         """
         if (node, label) not in self._given:
-            while wanted in self._taken:
-                wanted += "_"
-            self._given[node, label] = wanted
-            self._taken.add(wanted)
+            name, again = wanted, self._again.get(wanted, 0)
+            while name in self._taken:
+                again += 1
+                name = f"{wanted}_{again}" if again > 1 else f"{wanted}_"
+            self._again[wanted] = again
+            self._given[node, label] = name
+            self._taken.add(name)
         return self._given[node, label]
 
 
