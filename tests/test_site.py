@@ -16,6 +16,7 @@ from browsing import chromium, prefer, serious_violations
 ROOT = Path(__file__).parents[1]
 pytestmark = [
     pytest.mark.ci,
+    pytest.mark.xdist_group("site"),  # built once, for all workers
     pytest.mark.skipif(find_spec("myst_nb") is None, reason="the extra docs is not installed"),
 ]
 
