@@ -1,7 +1,8 @@
 """Settings of the documentation site; CONTRIBUTING.md has the command that builds it.
 
 The sources are the pages in docs/ and the executed notebooks in tutorials/, so links between them
-are the same on the site and in the repository. Nothing is fetched, at build time or by a reader.
+are the same on the site and in the repository. Nothing is fetched at build time, and nothing from
+elsewhere by a reader who does not ask for a lesson that runs.
 """
 
 from __future__ import annotations
@@ -88,6 +89,15 @@ autosummary.WELL_KNOWN_ABBREVIATIONS += ("sec.", "secs.", "alg.", "eq.", "fig.")
 autosummary_filename_map = {"rop.museum.exhibit": "rop.museum.exhibit_named"}
 html_sidebars = {"docs/index": [], "docs/gallery": []}
 
+BUTTON = """
+<div class="rop-lite">
+<a class="sd-btn sd-btn-primary" href="{page}?path={name}.ipynb">
+Run this lesson in your browser</a>
+<span>This loads about 60 MB: Python and its libraries, from cdn.jsdelivr.net and pypi.org. Nothing
+is loaded before you press the button, and nothing has to be installed.</span>
+</div>
+"""
+
 
 def formula(translator: Any, node: nodes.math | nodes.math_block) -> None:
     """Write a formula as MathML, which browsers show without a script."""
@@ -113,6 +123,21 @@ def players(app: Sphinx, error: Exception | None) -> None:
     """Write the player that pages show in a frame."""
     page = runpy.run_path(str(ROOT / "docs" / "player" / "build.py"))["page"]()
     (app.outdir / "_static" / "player.html").write_text(page, encoding="utf-8")
+
+
+def lite(app: Sphinx, error: Exception | None) -> None:
+    """Write the pages where lessons run."""
+    runpy.run_path(str(ROOT / "docs" / "lite" / "build.py"))["build"](app.outdir / "lite")
+
+
+def in_browser(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Give a lesson a button that opens it where it runs."""
+    if docname in app.env.rop_lessons:
+        here = app.builder.get_target_uri(docname)
+        page = relative_uri(here, "lite/notebooks/index.html")
+        button = BUTTON.format(page=page, name=docname.partition("/")[2])
+        title = next(doctree.findall(nodes.title))
+        title.parent.insert(1, nodes.raw("", button, format="html"))
 
 
 def escaped(app: Sphinx, what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
@@ -174,8 +199,10 @@ def source_pages(app: Sphinx) -> Iterator[tuple[str, dict[str, str], str]]:
 
 
 def prepare(app: Sphinx) -> None:
-    """Give the environment a set of linked files; all pages are written in each build."""
-    app.env.rop_sources = set()
+    """Give the environment a set of linked files, and the lessons that run in a browser."""
+    app.env.rop_sources = set()  # filled in each build, which writes all pages
+    lessons = runpy.run_path(str(ROOT / "docs" / "lite" / "build.py"))["lessons"]()
+    app.env.rop_lessons = {path.relative_to(ROOT).with_suffix("").as_posix() for path in lessons}
 
 
 def setup(app: Sphinx) -> None:
@@ -184,8 +211,10 @@ def setup(app: Sphinx) -> None:
     app.connect("builder-inited", prepare)
     app.connect("source-read", with_targets)
     app.connect("doctree-resolved", link_sources)
+    app.connect("doctree-resolved", in_browser)
     app.connect("autodoc-process-docstring", escaped)
     app.connect("autodoc-process-signature", signature_of)
     app.connect("autodoc-skip-member", of_others)
     app.connect("build-finished", players)
+    app.connect("build-finished", lite)
     app.connect("html-collect-pages", source_pages)

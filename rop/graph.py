@@ -379,7 +379,8 @@ def user_line() -> str:
     frame, _ = _users_call()
     file = Path(frame.f_code.co_filename)
     # A notebook runs each cell from a file of its own, whose name is a number.
-    name = "notebook cell" if file.parent.name.startswith("ipykernel_") else file.name
+    cell = file.parent.name.startswith("ipykernel_") or file.name.startswith("<ipython-input")
+    name = "notebook cell" if cell else file.name
     return f"{name}, line {frame.f_lineno}"
 
 

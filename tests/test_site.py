@@ -1,13 +1,18 @@
 """The documentation site: it builds without warnings, its links work, and a browser shows it."""
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import zipfile
+from functools import partial
 from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Thread
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -28,7 +33,10 @@ def site(tmp_path_factory):
     made = shutil.ignore_patterns("_build", "generated", "__pycache__")
     for name in ("docs", "rop", "tests", "tutorials"):
         shutil.copytree(ROOT / name, copy / name, ignore=made)
-    for name in ("CHANGELOG.md", "CONTRIBUTING.md"):
+    for name in (
+        *("CHANGELOG.md", "CONTRIBUTING.md", "README.md"),
+        *("LICENSE", "pyproject.toml", "setup.cfg"),  # what rop's wheel is made of
+    ):
         shutil.copy(ROOT / name, copy)
     contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     command = re.search(r"^sphinx-build .*", contributing, re.MULTILINE).group()
@@ -128,3 +136,54 @@ def test_axe_finds_nothing_serious(site, browser, page, scheme):
     prefer(browser, scheme)
     browser.get((site / f"{page}.html").as_uri())
     assert serious_violations(browser) == []
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *message):
+        pass
+
+
+@pytest.fixture
+def served(site):
+    """The address of the site on a web server."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=site)) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def asked_elsewhere(browser, address):
+    """The addresses beyond the site that the page that is open has asked for."""
+    asked = browser.execute_script("return performance.getEntries().map(entry => entry.name)")
+    return [url for url in asked if url.startswith("http") and not url.startswith(address)]
+
+
+def test_a_button_opens_the_lesson_where_it_runs(served, browser):
+    browser.get(f"{served}/tutorials/01_the_r_operator.html")
+    button = browser.find_element("link text", "Run this lesson in your browser")
+    assert asked_elsewhere(browser, served) == []
+    button.click()
+    for words in ("This lesson runs in your browser", "1 The R-operator"):  # of two cells
+        browser.find_element(
+            "xpath", f"//*[contains(@class, 'jp-MarkdownOutput')][contains(., {words!r})]"
+        )
+
+
+def test_lessons_that_run_in_a_browser_have_the_button_and_the_library(site):
+    names = {file.stem for file in (site / "lite" / "files").glob("*.ipynb")}
+    for page in (site / "tutorials").glob("*.html"):
+        assert ("rop-lite" in page.read_text(encoding="utf-8")) == (page.stem in names)
+    assert {page.stem for page in (site / "tutorials").glob("*.html")} - names == {
+        "10_recurrent_nets",  # which need Numba
+        "12_three_engines",
+    }
+    for name in names:
+        lesson = json.loads((site / "lite" / "files" / f"{name}.ipynb").read_text("utf-8"))
+        first, second = lesson["cells"][:2]
+        assert first["cell_type"] == "markdown" and "piplite" in "".join(second["source"])
+        text = "".join(line for cell in lesson["cells"] for line in cell["source"])
+        assert "](../" not in text  # there are no files around it
+    index = json.loads((site / "lite" / "pypi" / "all.json").read_text("utf-8"))
+    [[release]] = index["rop"]["releases"].values()
+    with zipfile.ZipFile(site / "lite" / "pypi" / release["filename"]) as wheel:
+        assert {"rop/__init__.py", "rop/show/player/player.js"} <= set(wheel.namelist())

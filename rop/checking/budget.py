@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import time
+import warnings
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import NoReturn, TypeAlias
 
-from tqdm import tqdm
+from tqdm import TqdmMonitorWarning, tqdm
 
 from rop.errors import RopTypeError, RopValueError
 
@@ -155,14 +156,17 @@ class Meter:
         costs = [effort.calls(names, blocks) for effort in EFFORTS]
         chosen = next((i for i, cost in enumerate(costs) if cost <= allowed), len(EFFORTS) - 1)
         expected = costs[chosen] * seconds
-        self.bar = tqdm(
-            total=costs[chosen],
-            desc=f"rop.check, about {expected:.0f} s" if expected >= 1 else "rop.check",
-            unit="call",
-            leave=False,
-            disable=None,
-            delay=0.0 if expected > PATIENCE else PATIENCE,
-        )
+        with warnings.catch_warnings():
+            # The bar does without the thread that tqdm cannot start in a browser.
+            warnings.simplefilter("ignore", TqdmMonitorWarning)
+            self.bar = tqdm(
+                total=costs[chosen],
+                desc=f"rop.check, about {expected:.0f} s" if expected >= 1 else "rop.check",
+                unit="call",
+                leave=False,
+                disable=None,
+                delay=0.0 if expected > PATIENCE else PATIENCE,
+            )
         return chosen
 
     def tick(self) -> None:

@@ -51,7 +51,7 @@ class FolderLock:
                 f"{folder} is in use by process {holder}; wait until it ends, or give another "
                 "folder"
             ) from None
-        except OSError as error:
+        except (OSError, ImportError) as error:
             warnings.warn(
                 f"{folder} cannot be locked ({error}): make sure that no other process uses it",
                 stacklevel=2,
@@ -68,19 +68,17 @@ class FolderLock:
             os.close(self._file)
 
 
-if sys.platform == "win32":
-    import msvcrt
+def _lock(file: int) -> None:
+    if sys.platform == "win32":
+        import msvcrt
 
-    def _lock(file: int) -> None:
         # A byte beyond the content, which others may read.
         os.lseek(file, 2**20, os.SEEK_SET)
         msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
         os.lseek(file, 0, os.SEEK_SET)
+    else:
+        import fcntl  # which some systems in a browser do without
 
-else:
-    import fcntl
-
-    def _lock(file: int) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 

@@ -139,13 +139,14 @@ class _Bar:
     """A line with a bar, written over and over."""
 
     def __init__(self, words: str) -> None:
+        layout = "HF {percentage:3.0f}%|{bar:20}| {desc}"
         with warnings.catch_warnings():
-            # Without ipywidgets a notebook gets the line of a terminal, which will do.
+            # Without ipywidgets a notebook gets the line of a terminal, which will do. And so will
+            # a bar without the thread that tqdm cannot start in a browser.
             warnings.simplefilter("ignore")
             from tqdm.auto import tqdm  # takes a while to import
 
-        layout = "HF {percentage:3.0f}%|{bar:20}| {desc}"
-        self._bar = tqdm(total=1.0, bar_format=layout, mininterval=0.0, miniters=0)
+            self._bar = tqdm(total=1.0, bar_format=layout, mininterval=0.0, miniters=0)
         self._bar.set_description_str(words)
 
     def show(self, part: float, words: str) -> None:

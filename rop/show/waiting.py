@@ -57,12 +57,14 @@ def waiting(
         _write("\r" + " " * wide + "\r" if wide else "")
 
     thread = threading.Thread(target=tell, daemon=True)
-    thread.start()
+    with suppress(RuntimeError):  # a system without threads, such as a browser, says nothing
+        thread.start()
     try:
         yield
     finally:
         over.set()
-        thread.join()
+        if thread.ident is not None:
+            thread.join()
 
 
 def _has_bar() -> bool:
