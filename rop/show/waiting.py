@@ -63,7 +63,7 @@ def waiting(
         yield
     finally:
         over.set()
-        if thread.ident is not None:
+        with suppress(RuntimeError):  # of one that did not start
             thread.join()
 
 
