@@ -40,7 +40,7 @@ class Linearization(linearization.Linearization):
         Engine, dtype, checkpoints and cases.
     """
 
-    local: ClassVar[bool] = False
+    _local: ClassVar[bool] = False
 
     def __init__(self, objective: Objective, pool: Pool, theta: Shared, point: Point) -> None:
         self.objective = objective

@@ -64,7 +64,7 @@ def cg_steps(
     """
     if mu:
         refuse_strength(at.objective, mu)
-    if not at.local:
+    if not at._local:
         return None
     products = products_of(at)
     execution, n = products.execution, at.n

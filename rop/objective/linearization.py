@@ -63,7 +63,7 @@ class Linearization(Displayed):
            [0.5, 0.5, 1. ]])
     """
 
-    local: ClassVar[bool] = True
+    _local: ClassVar[bool] = True
     """Whether products are computed in this process, from vectors in its memory."""
 
     def __init__(
