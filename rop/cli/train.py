@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from rop.cli import FAIL, INTERRUPTED, PASS, arguments
@@ -13,6 +15,7 @@ from rop.experiments import EXPERIMENTS
 from rop.experiments.training import Order, train
 from rop.hf.log import LOG
 from rop.hf.recipes import MAKERS
+from rop.hf.result import Result
 from rop.support.words import counted
 
 
@@ -60,6 +63,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             dest="resume",
             help="like --resume, also with another number of threads or other versions",
         )
+        one.add_argument(
+            "--scheduler",
+            metavar="ADDRESS",
+            help="train on the workers of a Dask cluster: its scheduler's address, or local",
+        )
+        one.add_argument(
+            "--workers",
+            type=arguments.count,
+            metavar="K",
+            help="train on K worker processes of this machine; with --scheduler local",
+        )
         add_options(one, experiment.options)
         one.set_defaults(run=_train)
 
@@ -83,7 +97,8 @@ def _train(given: argparse.Namespace) -> int:
             f"{folder} holds a run already: go on with it by --resume, or give another folder by "
             "--out"
         )
-    result = train(
+    run = partial(
+        train,
         order,
         folder,
         iterations=given.iterations,
@@ -91,6 +106,10 @@ def _train(given: argparse.Namespace) -> int:
         patience=given.patience,
         resume=given.resume,
     )
+    if given.scheduler is None and given.workers is None:
+        result = run()
+    else:
+        result = _on_cluster(run, given.scheduler or "local", given.workers)
     print(f"{result.message}: {counted(result.nit, 'iteration')}, f = {result.fun:.6g}")
     print((folder / "summary.json").read_text(encoding="utf-8"), end="")
     print(f"results: {folder}")
@@ -98,3 +117,17 @@ def _train(given: argparse.Namespace) -> int:
         print("rop train: interrupted; the same command with --resume goes on", file=sys.stderr)
         return INTERRUPTED
     return FAIL if result.status == 2 else PASS
+
+
+def _on_cluster(run: Callable[..., Result], scheduler: str, workers: int | None) -> Result:
+    """Train on the workers of a cluster."""
+    if workers is not None and scheduler != "local":
+        raise RopValueError(
+            "--workers is for --scheduler local; another scheduler has its workers already"
+        )
+    from rop.distributed import Objective  # Dask takes a second to load
+    from rop.distributed.clusters import connected
+
+    with connected(scheduler, workers) as client:
+        print(f"dashboard: {client.dashboard_link}", file=sys.stderr)
+        return run(spread=lambda objective, data: Objective(objective, client, data))

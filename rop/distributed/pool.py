@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial, reduce
 from time import monotonic, sleep
 from typing import Any, TypeVar
 
@@ -16,7 +17,7 @@ import numpy as np
 from distributed import CancelledError, Client, Future, KilledWorker, wait
 from distributed.comm import CommClosedError
 
-from rop.distributed.errors import ClusterError, NotHere
+from rop.distributed.errors import ClusterError, NotHere, PartError
 from rop.distributed.placing import placed
 from rop.distributed.site import Part, Point, Site, compute, take
 from rop.distributed.sources import Source
@@ -28,8 +29,13 @@ T = TypeVar("T")
 # Seconds between two looks at the workers while a task runs, and for a lost worker to come back
 # before its parts go to others.
 _LOOK, _COMES_BACK = 0.5, 5.0
+# Seconds that workers have for importing rop.
+_IMPORTED = 60.0
+# Vectors up to this size go with the tasks through the scheduler, and are added up here: fewer
+# messages, which is all that counts for them.
+_SMALL = 2**17
 # So many workers in a row may be lost in one product: then it is what kills them.
-_MOST_LOST = 5
+_MOST_LOST = 10
 
 
 class _LostWorker(Exception):
@@ -38,6 +44,8 @@ class _LostWorker(Exception):
 
 class Shared:
     """A vector that is sent to the workers once, and again when a worker has died with it.
+
+    A small one goes with each task instead.
 
     Parameters
     ----------
@@ -48,11 +56,15 @@ class Shared:
     def __init__(self, vector: Any) -> None:
         self.vector = vector
         self._sent: tuple[int, Future] | None = None
+        arrays = vector if isinstance(vector, list) else [vector]
+        self.small = sum(array.nbytes for array in arrays) <= _SMALL
 
-    def future(self, pool: Pool) -> Future:
-        """Return Dask's future of the vector; Dask carries it from worker to worker."""
+    def argument(self, pool: Pool) -> Any:
+        """Return what tasks get: a future, which Dask carries from worker to worker."""
+        if self.small:
+            return self.vector
         if self._sent is None or self._sent[0] != pool.losses or self._sent[1].cancelled():
-            self._sent = pool.losses, pool.client.scatter(self.vector, hash=False)
+            self._sent = pool.losses, pool.send(self.vector)
         return self._sent[1]
 
 
@@ -117,9 +129,15 @@ class Pool:
         self.token = f"rop-{uuid.uuid4().hex}"
         loaders, names = [source.load for source in sources], [source.name for source in sources]
         site = Site(objective, loaders, names, self.threads)
-        self._ask(lambda: client.register_plugin(site, self.token), "take the objective")
+        self._ask(
+            lambda: client.register_plugin(site, self.token),
+            "take the objective",
+            max(timeout, _IMPORTED),
+        )
         weakref.finalize(self, _close, client, self.token)
-        counts = self._insist(self._load_all)
+        self._cases: dict[int, int] = {}
+        self._insist(self._load_all)
+        counts = [self._cases[number] for number in range(len(sources))]
         ends = np.cumsum(counts).tolist()
         self.parts = [
             Part(number, end - cases, cases)
@@ -164,19 +182,18 @@ class Pool:
         """
 
         def attempt() -> Any:
-            partial = self._start(label, method, len(self.parts), point, theta, arguments)
-            every = list(partial)
-            while len(partial) > 1:
-                pairs = [partial[i : i + 2] for i in range(0, len(partial), 2)]
-                partial = [
+            sums = self._start(label, method, len(self.parts), point, theta, arguments)
+            every = list(sums)
+            while len(sums) > 1 and not theta.small:
+                pairs = [sums[i : i + 2] for i in range(0, len(sums), 2)]
+                sums = [
                     self.client.submit(merged, *pair, key=_key("sum"), pure=False)
                     if len(pair) > 1
                     else pair[0]
                     for pair in pairs
                 ]
-                every += partial
-            (found,) = self._results(partial, every)
-            assert isinstance(found, TreeSum)
+                every += sums
+            found: TreeSum = reduce(merged, self._results(sums, every))
             return found.total
 
         return self._insist(attempt)
@@ -192,6 +209,23 @@ class Pool:
 
         return self._insist(attempt)
 
+    def send(self, array: Any, workers: list[str] | None = None) -> Future:
+        """Send an array to one worker, from which others get it.
+
+        Raises
+        ------
+        _LostWorker
+            If no worker takes it.
+        """
+        # In a list, as Dask would make futures of the elements of a list.
+        scatter = partial(self.client.scatter, [array], workers=workers, hash=False)
+        try:
+            (future,) = self.client.sync(_awaited, scatter, callback_timeout=self.timeout)
+        except Exception as error:
+            raise self._lost(error) from error
+        assert isinstance(future, Future)
+        return future
+
     def _start(
         self,
         label: str,
@@ -203,8 +237,8 @@ class Pool:
     ) -> list[Future]:
         """Submit a task for each worker, on all of its parts."""
         self._load_all()
-        sent = [a.future(self) if isinstance(a, Shared) else a for a in arguments]
-        at = theta.future(self)
+        sent = [a.argument(self) if isinstance(a, Shared) else a for a in arguments]
+        at = theta.argument(self)
         forgotten = tuple(self._forgotten)
         tasks = []
         for address in dict.fromkeys(self._owner.values()):
@@ -227,13 +261,13 @@ class Pool:
             )
         return tasks
 
-    def _load_all(self) -> list[int]:
+    def _load_all(self) -> None:
         """Give each part a worker, and load or send what is not where it belongs."""
         if not self._owner:
             self._owner = placed(len(self.sources), list(self._workers(wanted=1)), {})
         missing = {n: a for n, a in self._owner.items() if self._loaded.get(n) != a}
         if not missing:
-            return []
+            return
         tasks = []
         for number, address in missing.items():
             source = self.sources[number]
@@ -253,25 +287,35 @@ class Pool:
                     pure=False,
                 )
             )
-        counts: list[int] = self._results(tasks, tasks)
+        for number, cases in zip(missing, self._results(tasks, tasks), strict=True):
+            if cases != self._cases.setdefault(number, cases):
+                raise PartError(
+                    f"{self.sources[number].name}: it had {self._cases[number]} cases, and has "
+                    f"{cases} when it is loaded again; it must have the same each time"
+                )
         self._loaded.update(missing)
-        return counts
 
-    def _blocks(self, source: Source, address: str) -> list[Future]:
+    def _blocks(self, source: Source, address: str) -> list[Any]:
         """Have Dask compute a part's blocks, or send its arrays, to a worker."""
         assert source.blocks is not None
-        return [
-            self.client.compute(block, workers=[address])
-            if hasattr(block, "__dask_graph__")
-            else self.client.scatter(np.ascontiguousarray(block), workers=[address], hash=False)
-            for block in source.blocks.values()
-        ]
+        found: list[Any] = []
+        for block in source.blocks.values():
+            if hasattr(block, "__dask_graph__"):
+                found.append(self.client.compute(block, workers=[address]))
+            elif block.nbytes <= _SMALL:
+                found.append(np.ascontiguousarray(block))
+            else:
+                found.append(self.send(np.ascontiguousarray(block), [address]))
+        return found
 
     def settle(self) -> None:
         """Share the parts out anew if workers have come or gone."""
         workers = list(self._workers(wanted=1))
-        if set(workers) != set(self._owner.values()):
-            self._owner = placed(len(self.sources), workers, self._owner)
+        with self._lock:
+            if set(self._owner.values()) - set(workers):
+                self._replace()
+            elif set(workers) - set(self._owner.values()):
+                self._owner = placed(len(self.sources), workers, self._owner)
 
     def _results(self, wanted: list[Future], every: list[Future]) -> list[Any]:
         """Wait for tasks and fetch their results; look now and then whether the workers live.
@@ -282,20 +326,27 @@ class Pool:
             If a worker is lost.
         """
         begin = monotonic()
+        gather = partial(self.client.gather, wanted)
         try:
             while True:
                 with suppress(TimeoutError, asyncio.TimeoutError):
                     wait(every, timeout=_LOOK)
-                    return list(self.client.gather(wanted))
+                    break
                 self._look(monotonic() - begin, every)
+            return list(self.client.sync(_awaited, gather, callback_timeout=self.timeout))
         except (CancelledError, CommClosedError, KilledWorker, OSError) as error:
-            if self.client.status != "running":
-                raise self._unreachable() from error
-            raise _LostWorker(f"{type(error).__name__}: {error}") from error
+            raise self._lost(error) from error
         except BaseException:
             with suppress(Exception):
                 self.client.cancel(every, force=True)
             raise
+
+    def _lost(self, error: Exception) -> Exception:
+        """Say what an error of Dask means: a worker is lost, or the scheduler."""
+        if self.client.status != "running":
+            return self._unreachable()
+        self._look(0.0, ())  # ends a worker that is silent
+        return _LostWorker(f"{type(error).__name__}: {error}")
 
     def _look(self, seconds: float, tasks: Sequence[Future]) -> None:
         """Raise an error if a worker is gone or silent, paused for want of memory, or too slow."""
@@ -346,12 +397,13 @@ class Pool:
                 )
             sleep(0.05)
 
-    def _ask(self, question: Callable[[], Any], what: str) -> Any:
-        """Ask the scheduler, and wait no longer than the timeout."""
+    def _ask(self, question: Callable[[], Any], what: str, seconds: float | None = None) -> Any:
+        """Ask the scheduler, and wait no longer than the timeout, or so many seconds."""
         if self.client.status in ("closing", "closed"):
             raise self._unreachable()
         try:
-            return self.client.sync(_awaited, question, callback_timeout=self.timeout)
+            timeout = seconds or self.timeout
+            return self.client.sync(_awaited, question, callback_timeout=timeout)
         except (TimeoutError, OSError, CommClosedError) as error:
             raise self._unreachable(f"; it was asked to {what}") from error
 
@@ -388,6 +440,10 @@ class Pool:
                     if len(lost) >= _MOST_LOST:
                         raise self._hopeless(lost) from loss
                     self._replace()
+                except Exception as error:
+                    if self.client.status in ("closing", "closed"):
+                        raise self._unreachable() from error
+                    raise
 
     def _replace(self) -> None:
         """Go on with the workers there are, after a moment for the lost one to come back."""

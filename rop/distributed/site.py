@@ -26,9 +26,9 @@ from rop.objective.linearization import Linearization
 from rop.objective.objective import Objective
 from rop.programs.checkpointing import Checkpoints
 
-# A worker keeps so much of its memory limit in parts that it can load again; Dask begins to write
-# to the disk above 60 %.
-_KEPT = 0.4
+# A worker keeps parts that it can load again in so much of the memory that it has left: Dask pauses
+# it at 80 % of its limit.
+_KEPT = 0.3
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,8 @@ class Site(WorkerPlugin):  # type: ignore[misc]
     def setup(self, worker: Worker) -> None:
         """Begin with nothing, when Dask has brought the plugin to a worker."""
         self.lock = threading.RLock()
-        self.room = _KEPT * (worker.memory_manager.memory_limit or np.inf)
+        used = worker.monitor.get_process_memory()
+        self.room = _KEPT * ((worker.memory_manager.memory_limit or np.inf) - used)
         self.data: dict[int, Arrays] = {}
         self.linearized: dict[tuple[int, int], Linearization | None] = {}
 
@@ -153,7 +154,9 @@ class Site(WorkerPlugin):  # type: ignore[misc]
             said = f"{type(error).__name__}: {error}"
             raise PartError(f"{self.names[number]}: loading it failed with {said}") from error
         arrays = self._checked(number, given)
-        if sum(map(_in_memory, (*self.data.values(), arrays))) <= self.room:
+        # Pages of a mapped file count as the process's memory until it is closed.
+        mapped = any(isinstance(array.base, np.memmap) for array in arrays.values())
+        if not mapped and sum(map(_bytes, (*self.data.values(), arrays))) <= self.room:
             self.data[number] = arrays
         return arrays
 
@@ -289,9 +292,8 @@ class Site(WorkerPlugin):  # type: ignore[misc]
             yield (end - begin) / point.cases.size, self.batch(part, piece)
 
 
-def _in_memory(arrays: Arrays) -> int:
-    """Return how many bytes arrays take; those of files that are mapped take none."""
-    return sum(a.nbytes for a in arrays.values() if not isinstance(a.base, np.memmap))
+def _bytes(arrays: Arrays) -> int:
+    return sum(array.nbytes for array in arrays.values())
 
 
 def plus_into(total: Any, term: Any) -> Any:

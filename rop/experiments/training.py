@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,9 @@ from rop.hf.files import DamagedLineError, JsonLines, read_lines
 from rop.hf.journal import Resume
 from rop.hf.recipes import MAKERS, Recipe
 from rop.hf.storage import encode
+from rop.hf.streams import Batch
 from rop.hf.vectors import Vector
+from rop.objective.objective import Objective
 
 CONFIG, MEASURES = "config.json", "measures.jsonl"
 
@@ -64,6 +66,7 @@ def train(
     seconds: float | None = None,
     patience: int | None = None,
     resume: Resume = False,
+    spread: Callable[[Objective, Batch], Objective] | None = None,
 ) -> hf.Result:
     """Train, and write config, log, state, measures, parameters, plots and summary.
 
@@ -83,6 +86,8 @@ def train(
         End after so many iterations without a lower f on the validation cases.
     resume : bool or "anyway"
         Go on with the run in the folder; see `rop.hf.minimize`.
+    spread : callable, (Objective, data) -> Objective, optional
+        Puts the training set on other machines: the objective that has these data inside.
 
     Returns
     -------
@@ -112,11 +117,17 @@ def train(
         _refuse_others_files(folder)
         if not (folder / CONFIG).exists():
             write_json(folder / CONFIG, {**vars(order), "recipe_in_full": encode(recipe)})
+    objective, data = problem.objective, problem.train
+    if spread is not None:
+        if isinstance(data, hf.Stream):
+            objective = spread(objective, data.first())
+        else:
+            objective, data = spread(objective, data), {}
     run = partial(
         hf.minimize,
-        problem.objective,
+        objective,
         problem.theta,
-        problem.train,
+        data,
         recipe,
         folder=folder,
         engine=order.engine,

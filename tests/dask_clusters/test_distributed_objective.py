@@ -274,18 +274,14 @@ def test_data_come_from_everywhere(client, digits, tmp_path, kind):
     np.testing.assert_allclose(spread.gradient(theta), objective.gradient(theta, local), **tight)
 
 
-def test_files_are_read_by_the_workers(client, digits, tmp_path):
+def test_files_are_mapped_by_the_workers_and_not_kept(client, digits, tmp_path):
     objective, theta, data = digits
     mapped = sources(data, tmp_path)["memory-mapped files"]
     spread = rop.distributed.Objective(objective, client, mapped)
-
     token = spread.pool.token
-
-    def kinds(dask_worker):
-        parts = dask_worker.plugins[token].data.values()
-        return {type(array.base) for part in parts for array in part.values()}
-
-    assert set.union(*client.run(kinds).values()) == {np.memmap}
+    kept = client.run(lambda dask_worker: dask_worker.plugins[token].data)
+    assert not any(kept.values())
+    assert all(type(source.load).__name__ == "FileRows" for source in spread.pool.sources)
 
 
 def test_an_objective_without_data(client):
