@@ -439,7 +439,10 @@ class Pool:
                     lost.append(str(loss))
                     if len(lost) >= _MOST_LOST:
                         raise self._hopeless(lost) from loss
-                    self._replace()
+                    try:
+                        self._replace()
+                    except ClusterError as error:
+                        raise self._hopeless([*lost, str(error)]) from error
                 except Exception as error:
                     if self.client.status in ("closing", "closed"):
                         raise self._unreachable() from error
@@ -463,12 +466,13 @@ class Pool:
         """Say which workers were lost, and what their nannies say of it."""
         said: list[str] = []
         with suppress(Exception):
+            self._workers(wanted=1)  # a nanny is found through its worker
             logs = self._ask(lambda: self.client.get_worker_logs(nanny=True), "show its logs")
             lines = [str(line[-1]) for entries in logs.values() for line in entries]
             said = [line for line in lines if "memory" in line.lower()][:2]
         reason = f"; a worker is out of memory: {' '.join(said)}" if said else ""
         return ClusterError(
-            f"{len(lost)} workers were lost one after the other in the same product: "
+            f"the cluster has lost workers again and again in the same product: "
             f"{'; '.join(dict.fromkeys(lost))}{reason}; use more workers, more and smaller parts, "
             "or look into the workers' logs"
         )

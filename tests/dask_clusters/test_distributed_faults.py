@@ -122,10 +122,10 @@ def test_a_worker_that_loading_kills_again_and_again_is_an_error(digits, monkeyp
     with (
         processes(1) as (_, client),
         pytest.raises(
-            rop.distributed.ClusterError, match="2 workers were lost one after the other"
+            rop.distributed.ClusterError, match="lost workers again and again .* is gone"
         ),
     ):
-        rop.distributed.Objective(objective, client, [dies])
+        rop.distributed.Objective(objective, client, [dies], timeout=30.0)
 
 
 def test_a_worker_out_of_memory_is_named(digits, monkeypatch):
@@ -142,7 +142,7 @@ def test_a_worker_out_of_memory_is_named(digits, monkeypatch):
         processes(1, memory_limit="500MB") as (_, client),
         pytest.raises(rop.distributed.ClusterError, match="out of memory|has paused"),
     ):
-        rop.distributed.Objective(objective, client, [large], timeout=5.0)
+        rop.distributed.Objective(objective, client, [large], timeout=30.0)
 
 
 def test_data_larger_than_a_workers_memory_limit_are_trained_through(tmp_path):
