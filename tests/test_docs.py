@@ -15,7 +15,7 @@ import pytest
 from rop.experiments import STUDIES
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "docs/index.md", *sorted((ROOT / "docs/howto").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs/howto").glob("*.md"))]
 SECONDS = {"README", "cluster", "pytorch", "rnn", "scikit_learn"}  # those that take more than 5
 BLOCKS = re.compile(r"^```(python|text|c)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 

@@ -48,10 +48,10 @@ def draw(
 ) -> Figure:
     """Draw the graph of an objective, or of a node and all that it depends on (sec. 5, fig. 1).
 
-    Data flow from left to right, and from line to line where the graph is long. In a
-    graph of more than 60 nodes, only the first and the last round of a recurrence are drawn, and of
-    more than 240 ops the first and the last; the picture says how many are left out. `to_dot` has
-    all of them.
+    Data flow from left to right, and from line to line where the graph is long. In a graph of more
+    than 30 nodes, only the first and the last round of a recurrence are drawn; of more than 60
+    nodes, also only the first and the last of equal layers; of more than 240 ops, the first and the
+    last. The picture says how many are left out. `to_dot` has all of them.
 
     Parameters
     ----------

@@ -195,6 +195,12 @@ def test_folding_keeps_ends_and_dependencies():
     assert before <= {box.name for box in reachable(new[last])}
 
 
+def test_a_short_recurrence_with_an_output_at_each_step_is_folded():
+    _, z, _ = rop.nets.rnn([2, 3, 2], 6)
+    shown = folded(boxes_of(rop.Objective(z, rop.SquaredError(rop.data("t", (6, 2))))))
+    assert [box.detail for box in shown if box.kind == "folded"] == ["3 rounds more"]
+
+
 def test_a_graph_that_is_small_enough_is_not_folded():
     boxes = boxes_of(residual())
     assert folded(boxes) == boxes

@@ -14,10 +14,11 @@ from rop.objective.objective import Objective
 from rop.programs.model import schedule
 from rop.programs.names import node_names
 from rop.show.folding import repetitions
+from rop.support.words import counted
 
-# F or L with more boxes than WHOLE is folded; then at most SHOWN ops and half as many leaves are
-# shown.
-WHOLE, SHOWN = 60, 240
+# In F or L with more boxes than SHORT a recurrence is folded. Beyond WHOLE, all that repeats is,
+# and at most SHOWN ops and half as many leaves are shown.
+SHORT, WHOLE, SHOWN = 30, 60, 240
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,14 +120,15 @@ def folded(boxes: list[Box]) -> list[Box]:
         Parents before children. One box stands for ops that are left out, and one for the leaves
         that only they use.
     """
-    if max(Counter(box.beyond for box in boxes).values()) <= WHOLE:
+    most = max(Counter(box.beyond for box in boxes).values())
+    times = _times(boxes, recurrences=most <= WHOLE) if most > SHORT else {}
+    if most <= WHOLE and not times:
         return boxes
     drawn: dict[Box, Box] = {}
     for beyond in (False, True):
         part = [box for box in boxes if box.beyond == beyond]
         ops = [box for box in part if box.parents]
         leaves = [box for box in part if not box.parents]
-        times = _times(ops)
         shown = set(_shown([box for box in ops if box not in times]))
         used = dict.fromkeys(p for box in shown for p in box.parents if not p.parents)
         few = leaves if len(leaves) <= SHOWN // 2 and not ops else list(used)[: SHOWN // 2]
@@ -162,7 +164,7 @@ def _draw(
             if stand_in is None:
                 stand_in = Box(
                     f"{len(hidden):,} {what}",
-                    "not shown" if again is None else f"{again:,} rounds more",
+                    "not shown" if again is None else f"{counted(again, 'round')} more",
                     "folded",
                     tuple(dict.fromkeys(drawn[parent] for parent in outside)),
                     beyond=box.beyond,
@@ -175,13 +177,21 @@ def _detail(node: Node) -> str:
     return shape if node.op is None else f"{node.op.name} · {shape}"
 
 
-def _times(ops: list[Box]) -> dict[Box, int]:
-    """The ops of the middle rounds of a recurrence, with the number of these rounds."""
+def _times(boxes: list[Box], recurrences: bool) -> dict[Box, int]:
+    """The ops of middle rounds, with the number of these rounds: of recurrences only, or of all."""
     found: dict[Box, int] = {}
-    for start, length, rounds in repetitions([(box.name, box.detail) for box in ops]):
-        middle = ops[start + length : start + (rounds - 1) * length]
-        found |= dict.fromkeys(middle, rounds - 2)
+    for beyond in (False, True):
+        ops = [box for box in boxes if box.beyond == beyond and box.parents]
+        for start, length, rounds in repetitions([(box.name, box.detail) for box in ops]):
+            middle = ops[start + length : start + (rounds - 1) * length]
+            if not recurrences or _parameters(ops[start:][:length]) & _parameters(middle):
+                found |= dict.fromkeys(middle, rounds - 2)
     return found
+
+
+def _parameters(ops: list[Box]) -> set[Box]:
+    """The parameters that ops use. The rounds of a recurrence share theirs; layers do not."""
+    return {parent for box in ops for parent in box.parents if parent.kind == "param"}
 
 
 def _shown(ops: list[Box]) -> list[Box]:
