@@ -1,5 +1,6 @@
 """rop and the lessons where there are no threads, no processes and no Numba, as in a browser."""
 
+import os
 import runpy
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+ALONE = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
 LESSONS = runpy.run_path(str(ROOT / "docs" / "lite" / "build.py"))["lessons"]()
 
 USE = """
@@ -54,7 +56,7 @@ def run(*command, folder):
     return subprocess.run(
         [sys.executable, *command],
         cwd=folder,
-        env={"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "MPLBACKEND": "Agg", "HOME": str(folder)},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])} | ALONE,
         capture_output=True,
         text=True,
     )
