@@ -1,7 +1,7 @@
 """What tests of the core share: memory that is watched, and the two engines, whole or in shards."""
 
 import signal
-from collections import deque
+from collections import Counter, deque
 from contextlib import contextmanager
 from types import SimpleNamespace
 from unittest import mock
@@ -25,6 +25,19 @@ def pytest_configure(config):
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if "not ci" not in config.option.markexpr:
         random_graphs.ONE_IN = 1
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Of the cases of a test marked `one_in(n)`, mark all but one in n as `ci`."""
+    cases = Counter()
+    for item in items:
+        one_in = item.get_closest_marker("one_in")
+        if one_in is not None:
+            test = item.nodeid.partition("[")[0]
+            if cases[test] % one_in.args[0]:
+                item.add_marker("ci")
+            cases[test] += 1
 
 
 class _Watched:
@@ -97,7 +110,7 @@ def sharded():
     return _sharded
 
 
-@pytest.fixture(params=["numpy", "numba", "numba, 3 shards"])
+@pytest.fixture(params=["numpy", "numba", pytest.param("numba, 3 shards", marks=pytest.mark.ci)])
 def engine(request):
     """The name of an engine; under the last of the three, batches are split."""
     name, _, shards = request.param.partition(",")

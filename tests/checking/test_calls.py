@@ -254,6 +254,7 @@ MISBEHAVIOUR = {
 }
 
 
+@pytest.mark.ci
 @settings(max_examples=30, deadline=None, derandomize=True)
 @given(
     st.dictionaries(

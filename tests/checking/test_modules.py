@@ -147,6 +147,7 @@ def test_a_jax_function_and_somebodys_gauss_newton_product(mode):
     assert doubled.products["ggnvp"].verdict == "fail"
 
 
+@pytest.mark.ci
 def test_a_jax_function_that_returns_a_scalar():
     outputs, params, loss = jax_problem()
     functions = jax_functions(lambda params: loss(outputs(params)), params, jit=False)

@@ -244,6 +244,7 @@ def run(*given, encoding="utf-8", **options):
     )
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("encoding, word", [("ascii", "theta"), ("cp1252", "theta"), ("utf8", "θ")])
 def test_output_in_any_encoding(encoding, word):
     done = run("demo", "--help", encoding=encoding, stdout=subprocess.PIPE)

@@ -16,6 +16,7 @@ from rop.show.pictures.slides import slide
 SOURCE = "rop 0.1.0, MIT licence: rop figure 3"
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("scheme, lightness", [("light", 1.0), ("dark", 0.09)])
 def test_slides_have_the_size_and_the_ground_asked_for(scheme, lightness, tmp_path):
     assert main(["figure", "3", "--slides", scheme, "--out", str(tmp_path)]) == PASS

@@ -25,6 +25,7 @@ def killed(limit):
     return inside, at_random
 
 
+@pytest.mark.ci
 def test_some_kills():
     inside, at_random = killed(20)
     assert inside >= 8 and at_random >= 3

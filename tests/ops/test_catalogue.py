@@ -188,6 +188,7 @@ def problem(name):
     return X, theta, V, [np.asarray(array) for array in jax.jit(products)()]
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("name", OPS)
 def test_value_and_derivatives(engine, name):
     build, _, (low, high) = OPS[name]

@@ -117,6 +117,7 @@ def squared(z):
     return rop.Objective(z, rop.SquaredError(rop.data("t", z.shape)))
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("case", range(len(CONVOLUTIONS)))
 def test_convolution(engine, case):
     """Of data by parameters, then of what depends on parameters by parameters."""
@@ -139,6 +140,7 @@ def test_convolution(engine, case):
     agree(("convolution", case), objective, F, theta, batch, engine)
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("kind", ["max", "average"])
 @pytest.mark.parametrize("case", range(len(POOLS)))
 def test_pooling(engine, case, kind):

@@ -54,6 +54,7 @@ def test_latex_can_be_set(objective, product):
     set_by_matplotlib(latex)
 
 
+@pytest.mark.ci
 @given(models())
 @examples(15)
 def test_latex_of_random_graphs_can_be_set(model):

@@ -56,6 +56,7 @@ def page_data(page):
     return json.loads(found.group(1))
 
 
+@pytest.mark.ci
 @given(models())
 @examples(25)
 def test_every_number_is_the_librarys(model):

@@ -34,6 +34,7 @@ def agree(objective, theta, batch, v, u):
         assert np.allclose(found, expected, rtol=0, atol=1e-12 * scale), product
 
 
+@pytest.mark.ci
 @given(models())
 @examples(60)
 def test_the_source_of_random_graphs_computes_the_same(model):

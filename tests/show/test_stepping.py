@@ -39,6 +39,7 @@ def test_a_trace_ends_in_the_product(model):
         assert np.allclose(trace.result, expected, rtol=0, atol=1e-13 * scale)
 
 
+@pytest.mark.ci
 @given(models(smooth=True))
 @examples(25)
 def test_no_step_disagrees_with_the_difference_of_its_node(model):
