@@ -37,7 +37,8 @@ class Evaluator(evaluation.Evaluator):
         self.objective, self.engine, self.chunk = objective, engine, chunk
         self.cases = objective.cases
         self.gradients = self.losses = self.products = 0
-        self._last = None
+        self.keep = False  # what is kept would have to be kept by the workers
+        self._last = self._ahead = None
 
     def identity(self) -> dict[str, Values]:
         """Return what tells the parts from others, by their names and numbers."""
@@ -53,7 +54,7 @@ class Evaluator(evaluation.Evaluator):
         point = self.objective.point(theta, self.engine, cases.unordered())
         return self.objective.value_at(point, theta, self.chunk)
 
-    def gradient(
+    def _gradient(
         self,
         theta: Vector,
         cases: Cases,
@@ -61,8 +62,6 @@ class Evaluator(evaluation.Evaluator):
         seed: int = 0,
         mu: float = 0.0,
     ) -> tuple[float, Vector, Vector | None]:
-        """Return f(θ), ∇f(θ) and the preconditioner's diagonal; see the base class."""
-        self.gradients += 1
         point = self.objective.point(theta, self.engine, cases.unordered())
         return self.objective.gradient_at(point, theta, self.chunk, preconditioner, seed, mu)
 
@@ -85,5 +84,7 @@ class Evaluator(evaluation.Evaluator):
 
 
 @evaluator_of.register
-def _(objective: Objective, data: Batch, *, engine: str, chunk: int) -> Evaluator:
+def _(
+    objective: Objective, data: Batch, *, engine: str, chunk: int, keep: bool = False
+) -> Evaluator:
     return Evaluator(objective.on(data), engine=engine, chunk=chunk)

@@ -19,7 +19,7 @@ from rop.experiments import baselines
 from rop.experiments.measures import measure, wrong
 from rop.experiments.registry import Problem, experiment
 from rop.graph import data
-from rop.hf.recipes import Recipe, adaptive_hf, validated2012
+from rop.hf.recipes import Recipe, adaptive_hf, damped, validated2012
 from rop.hf.vectors import norm
 from rop.losses import SoftmaxCrossEntropy
 from rop.objective.objective import Objective
@@ -104,7 +104,7 @@ METHODS: dict[str, Method] = {
             **{"batches.gradient": _CASES, "batches.seed": 0}
         ),
     ),
-    "hf-default": Method(_LAM, lambda v: Recipe().replace(gradient=_CASES, lam=v["lam"])),
+    "hf-default": Method(_LAM, lambda v: damped(lam=v["lam"]).replace(gradient=_CASES)),
     "sgd": Method({"rate": Range(1e-3, 1.0)}),
     "adam": Method({"rate": Range(1e-5, 0.1)}),
 }

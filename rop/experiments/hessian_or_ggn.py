@@ -12,7 +12,6 @@ from rop.experiments.pictures import draw, panels
 from rop.experiments.problems import digits
 from rop.experiments.registry import Findings, study
 from rop.experiments.runs import train_for
-from rop.hf.recipes import Recipe
 
 _CASES = 1000
 
@@ -42,7 +41,7 @@ def hessian_or_ggn(seconds: float, seed: int, *, updates: int = 20) -> Findings:
     runs = {}
     for matrix, curvature in (("G", "ggn"), ("H", "hessian")):
         for damped in (True, False):
-            recipe = Recipe(curvature=curvature, selection=hf.LastIterate())  # type: ignore[arg-type]
+            recipe = hf.recipes.damped().replace(curvature=curvature, selection=hf.LastIterate())
             if not damped:
                 recipe = replace(recipe, damping=undamped)
             name = f"{matrix}, {'damped' if damped else 'undamped'}"

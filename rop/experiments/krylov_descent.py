@@ -40,7 +40,7 @@ def krylov_descent(seconds: float, seed: int, *, dimension: int = 20) -> Finding
         damping=Undamped(),
         selection=hf.LastIterate(),
         preconditioner=hf.NoPreconditioner(),
-        batches=Batches(curvature=1 / 6, selection=1 / 6, seed=None, fewest=1, least_work=0),
+        batches=Batches(curvature=1 / 6, selection=1 / 6, seed=None, fewest=1),
     )
     recipes = {"HF (martens2010)": problem.recipe, f"KSD, K = {dimension}": krylov}
     runs = {name: train_for(problem, seconds / 2, recipe) for name, recipe in recipes.items()}

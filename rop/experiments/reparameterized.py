@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from rop.graph import Node, constant, data, param
 from rop.hf.batches import Batches
 from rop.hf.damping import ScaleSensitive
 from rop.hf.preconditioners import EmpiricalFisher, NoPreconditioner
-from rop.hf.recipes import Recipe
+from rop.hf.recipes import Recipe, damped
 from rop.losses import SoftmaxCrossEntropy
 from rop.objective.objective import Objective
 
@@ -80,16 +81,18 @@ def reparameterized(seconds: float, seed: int, *, updates: int = 25) -> Findings
     everything = Batches(curvature=1.0, selection=1.0)
     rule = hf.LevenbergMarquardt(lower_by=2 / 3)
     dampings = {
-        "D = I": Recipe(
+        "D = I": replace(
+            damped(),
             batches=everything,
             damping=hf.Tikhonov(1.0, rule),
             preconditioner=NoPreconditioner(),
         ),
         # ξ = 1 makes CG itself invariant; κ is for pixels that are always 0, whose Fisher is 0.
-        "D = diag(G)": Recipe(
+        "D = diag(G)": replace(
+            damped(),
             batches=everything,
             damping=ScaleSensitive(0.1, rule),
-            preconditioner=EmpiricalFisher(exponent=1.0, kappa=1e-10, cases="gradient"),
+            preconditioner=EmpiricalFisher(1.0, 1e-10, 0.0, cases="gradient"),
         ),
     }
     figure, axes = panels(len(dampings))

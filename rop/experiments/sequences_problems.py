@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -20,7 +21,7 @@ from rop.hf.damping import Damping, Structural, Tikhonov
 from rop.hf.levenberg_marquardt import LevenbergMarquardt
 from rop.hf.preconditioners import NoPreconditioner
 from rop.hf.recipe import Recipe
-from rop.hf.selection import Backtracking
+from rop.hf.recipes import damped
 from rop.hf.stopping import RelativeProgress
 from rop.hf.streams import Stream
 from rop.losses import SoftmaxCrossEntropy, SquaredError
@@ -115,14 +116,14 @@ def rnn_recipe(
         The settings.
     """
     damping: Damping = Tikhonov(lam, LevenbergMarquardt(lower_by=2 / 3, lowest=1e-20))
-    return Recipe(
-        batches=Batches(curvature=curvature, selection=1.0, seed=None, fewest=1, least_work=0),
+    return replace(
+        damped(),
+        batches=Batches(curvature=curvature, selection=1.0, seed=None, fewest=1),
         damping=Structural(mu, damping) if mu else damping,
         preconditioner=NoPreconditioner(),
         decay=0.95,
-        cg=ConjugateGradient(max_steps, RelativeProgress(5e-4, per_step=True), rise=None),
+        cg=ConjugateGradient(max_steps, RelativeProgress(5e-4), forcing=None),
         reduction="curvature",
-        selection=Backtracking(),
     )
 
 

@@ -10,12 +10,14 @@ from rop.hf.damping import Reparameterized, ScaleSensitive, Structural, Tikhonov
 from rop.hf.gltr import LanczosTrustRegion, gltr
 from rop.hf.journal import repair
 from rop.hf.krylov import KrylovDescent
+from rop.hf.length import Forcing, Length
 from rop.hf.levenberg_marquardt import LevenbergMarquardt, reduction_ratio
 from rop.hf.line_search import Armijo, NoLineSearch
 from rop.hf.lock import FolderInUseError
 from rop.hf.log import Log, read_log
 from rop.hf.moments import Moments, conjugate_smoothness
 from rop.hf.optimizer import HessianFree, State
+from rop.hf.pairs import QuasiNewton
 from rop.hf.preconditioners import (
     ChapelleErhan,
     EmpiricalFisher,
@@ -49,12 +51,14 @@ __all__ = [
     "Every",
     "ExactDiagonal",
     "FolderInUseError",
+    "Forcing",
     "GivenDiagonal",
     "HessianFree",
     "Iteration",
     "KrylovDescent",
     "LanczosTrustRegion",
     "LastIterate",
+    "Length",
     "LevenbergMarquardt",
     "Log",
     "Moments",
@@ -62,6 +66,7 @@ __all__ = [
     "NoPreconditioner",
     "ObjectiveRise",
     "Powers",
+    "QuasiNewton",
     "Ramp",
     "Recipe",
     "RelativeProgress",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from math import ceil
 from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
@@ -14,7 +13,7 @@ import numpy.typing as npt
 from rop.errors import RopValueError
 from rop.hf.policy import Policy
 from rop.hf.schedules import Ramp, Scheduled, value_at
-from rop.support.constraints import Constraint, Count, Either, Natural, Real, Seed, Whole
+from rop.support.constraints import Constraint, Count, Either, Real, Seed, Whole
 
 
 @dataclass(frozen=True)
@@ -113,9 +112,6 @@ class Batches(Policy):
     fewest : int
         Curvature and selection use at least this many cases, or all of the gradient's, if their
         sizes are fractions.
-    least_work : int
-        They then also use so many that cases times parameters are at least this: on small problems
-        fewer cases save no time, but spoil the fast convergence at the end.
 
     Examples
     --------
@@ -132,9 +128,8 @@ class Batches(Policy):
     selection_from: Literal["gradient", "curvature", "outside"] = "gradient"
     held_out: Size | None = None
     fewest: Count = 256
-    least_work: Natural = 2**23
 
-    def draw(self, iteration: int, total: int, parameters: int = 1) -> Draw:
+    def draw(self, iteration: int, total: int) -> Draw:
         """Return the cases of one iteration.
 
         Parameters
@@ -143,8 +138,6 @@ class Batches(Policy):
             The iteration's number, from 0.
         total : int
             The number of cases of the data.
-        parameters : int
-            The number of parameters, for ``least_work``.
 
         Returns
         -------
@@ -159,7 +152,7 @@ class Batches(Policy):
         seen = self._seen(iteration, total)
         size = _size(self.gradient, total, iteration)
         gradient = Cases(seen % total, size, total, self.seed)
-        fewest = min(max(self.fewest, ceil(self.least_work / parameters)), size)
+        fewest = min(self.fewest, size)
         part = _size(self.curvature, size, iteration, fewest)
         parts = -(-size // part)
         # The last part ends with the gradient's cases, sharing some with the part before it.

@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from rop.errors import RopValueError
-from rop.hf.curvature import Curvature, as_operator
+from rop.hf.curvature import Curvature, Operator, as_operator
+from rop.hf.pairs import Sample
 from rop.hf.solution import Iterate, Progress, Reason, Solution, StopRule
 from rop.hf.trust_region import Ball
 from rop.hf.vectors import Vector, descend, dot, finite_vector, norm, turn
 from rop.support.arguments import checked
-from rop.support.constraints import Count, NotNegative, Real
+from rop.support.constraints import Count, Natural, NotNegative, Real
 
 Radius: TypeAlias = Annotated[float, Real(above=0, infinite=True)]
 
@@ -31,11 +32,13 @@ def pcg(
     *,
     max_steps: Count | None = None,
     residual: NotNegative = 0.0,
+    forcing: NotNegative = 0.0,
     stops: Sequence[StopRule] = (),
     store: Container[int] = (),
     keep: Count | None = None,
     radius: Radius = inf,
     downhill: bool = False,
+    pairs: Natural = 0,
 ) -> Solution:
     """Minimise q(x) = ½xᵀAx - bᵀx by algorithm 2, for a symmetric positive definite A.
 
@@ -58,6 +61,8 @@ def pcg(
         The largest number of steps; 10 n by default.
     residual : float
         Stop when ‖r‖ <= residual · ‖b‖.
+    forcing : float
+        η: stop when rᵀP⁻¹r <= η² bᵀP⁻¹b.
     stops : sequence of callables
         Further stopping rules, called after each step.
     store : container of int
@@ -69,6 +74,8 @@ def pcg(
     downhill : bool
         If the first direction has pᵀAp <= 0, take one step along it, a steepest-descent step, as
         truncated Newton methods do (Nocedal & Wright 2006, alg. 7.1).
+    pairs : int
+        How many pairs (p, Ap) to return, spread evenly over the run.
 
     Returns
     -------
@@ -109,12 +116,14 @@ def pcg(
     ry = _squared_norm(r, y)
     progress = Progress(x, [(dot(r, x) - dot(b, x)) / 2], norm(r))
     enough = residual * norm(b)
+    forced = forcing**2 * (ry if x0 is None else _from_zero(b, inverse)) if forcing else 0.0
+    sample = Sample(pairs)
     ball = None if radius == inf else Ball(radius, ry)
     iterates: deque[Iterate] = deque(maxlen=keep)
     products = 0 if x0 is None else 1
 
     while True:
-        reason = reason_to_stop(progress, ry, enough, max_steps, stops)
+        reason = reason_to_stop(progress, ry, enough, forced, max_steps, stops)
         if reason is not None:
             break
         Ap = product(p)
@@ -132,6 +141,7 @@ def pcg(
                 _finish(ry / -pAp if pAp else 1.0, p, Ap, ry, pAp, progress, r)
             reason = "negative curvature"
             break
+        sample.add(p, Ap)
         alpha = ry / pAp
         rr = descend(alpha, p, Ap, x, r)
         # q(x + αp) = q(x) - ½α rᵀy, as pᵀr = -rᵀy: no product with x or b is needed.
@@ -147,7 +157,14 @@ def pcg(
 
     if not iterates or iterates[-1].steps < progress.steps:
         iterates.append(Iterate(progress.steps, x, progress.q[-1]))
-    return Solution(list(iterates), reason, progress.q, progress.residual, products)
+    return Solution(
+        list(iterates),
+        reason,
+        progress.q,
+        progress.residual,
+        products,
+        pairs=tuple(sample.pairs),
+    )
 
 
 def _start(x0: npt.ArrayLike, b: Vector) -> Vector:
@@ -163,6 +180,11 @@ def _finish(
     """Take a last step along p whose length is not CG's own."""
     progress.residual = sqrt(descend(alpha, p, Ap, progress.x, r))
     progress.q.append(progress.q[-1] + alpha * (alpha * pAp / 2 - ry))
+
+
+def _from_zero(b: Vector, inverse: Operator | None) -> float:
+    """Return bᵀP⁻¹b, which is rᵀP⁻¹r at x = 0."""
+    return _squared_norm(b, b if inverse is None else inverse(b))
 
 
 def _squared_norm(r: Vector, y: Vector) -> float:
@@ -181,7 +203,12 @@ def not_negative(ry: float) -> float:
 
 
 def reason_to_stop(
-    progress: Progress, ry: float, enough: float, max_steps: int, stops: Sequence[StopRule]
+    progress: Progress,
+    ry: float,
+    enough: float,
+    forced: float,
+    max_steps: int,
+    stops: Sequence[StopRule],
 ) -> Reason | None:
     """Return the reason to stop CG before its next step, or None to go on.
 
@@ -193,6 +220,8 @@ def reason_to_stop(
         rᵀP⁻¹r.
     enough : float
         The ‖r‖ that is small enough.
+    forced : float
+        The rᵀP⁻¹r that is small enough.
     max_steps : int
         The largest number of steps.
     stops : sequence of callables
@@ -205,7 +234,7 @@ def reason_to_stop(
     """
     if not isfinite(ry):
         return "not finite"
-    if progress.residual <= enough or ry == 0:
+    if progress.residual <= enough or ry <= forced:
         return "residual"
     for stop in stops if progress.steps else ():
         reason = stop(progress)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import inf
 
 from rop.hf.cg import pcg
+from rop.hf.length import Forcing
 from rop.hf.policy import Policy
 from rop.hf.resident import resident_pcg
 from rop.hf.schedules import Steps, value_at
@@ -13,6 +14,7 @@ from rop.hf.solution import Solution, StopRule
 from rop.hf.stopping import ObjectiveRise, RelativeProgress
 from rop.hf.subproblem import Subproblem
 from rop.hf.trust_region import TrustRegion
+from rop.hf.vectors import norm
 from rop.support.constraints import Count, NotNegative
 
 
@@ -20,9 +22,10 @@ from rop.support.constraints import Count, NotNegative
 class ConjugateGradient(Policy):
     """CG as HF's solver: its stopping rules, its trust region if any, and the iterates it keeps.
 
-    With the CUDA engine CG runs on the GPU, if there is no trust region and no ``downhill``, D and
-    P are diagonal, and the batch and CG's vectors fit into its memory. Otherwise the GPU computes
-    the products only.
+    With the CUDA engine CG runs on the
+    GPU, if there are no pairs, no forcing, no trust region and no ``downhill``, D and P are
+    diagonal, and the batch and CG's vectors fit into its memory. Otherwise the GPU computes the
+    products only.
 
     Parameters
     ----------
@@ -40,6 +43,8 @@ class ConjugateGradient(Policy):
         With a region this is the method of Steihaug and Toint, which starts from 0 (sec. 8.6).
     downhill : bool
         Take a steepest-descent step if the first direction has no positive curvature.
+    forcing : Forcing or None
+        The rule that stops CG at a residual relative to ‖∇f‖; None switches it off.
 
     Examples
     --------
@@ -49,12 +54,13 @@ class ConjugateGradient(Policy):
     """
 
     max_steps: Steps = 250
-    progress: RelativeProgress | None = RelativeProgress()
+    progress: RelativeProgress | None = None
     residual: NotNegative = 1e-10
     keep: Count = 32
-    rise: ObjectiveRise | None = ObjectiveRise()
+    rise: ObjectiveRise | None = None
     region: TrustRegion | None = None
-    downhill: bool = False
+    downhill: bool = True
+    forcing: Forcing | None = Forcing()
 
     @property
     def warm(self) -> bool:
@@ -67,7 +73,8 @@ class ConjugateGradient(Policy):
         if self.rise is not None and problem.watch is not None:
             stops.append(self.rise.rule(problem.f, problem.watch))
         max_steps = problem.max_steps or int(value_at(self.max_steps, 0))
-        if problem.radius == inf and not self.downhill:
+        resident = not (self.downhill or problem.pairs or self.forcing)
+        if problem.radius == inf and resident:
             found = resident_pcg(
                 problem,
                 max_steps=max_steps,
@@ -77,6 +84,9 @@ class ConjugateGradient(Policy):
             )
             if found is not None:
                 return found
+        forcing = 0.0
+        if self.forcing is not None:
+            forcing = self.forcing.eta(norm(problem.b), problem.b_norm_before)
         return pcg(
             problem.A,
             problem.b,
@@ -84,9 +94,11 @@ class ConjugateGradient(Policy):
             problem.preconditioner,
             max_steps=max_steps,
             residual=self.residual,
+            forcing=forcing,
             stops=stops,
             store=problem.store,
             keep=self.keep,
             radius=problem.radius,
             downhill=self.downhill,
+            pairs=problem.pairs,
         )

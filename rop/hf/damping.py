@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Annotated, Literal, Protocol
 
 import numpy as np
@@ -111,12 +112,13 @@ class _Adapted(Policy):
 class Tikhonov(_Adapted, Identity):
     """Tikhonov damping, B̂ = B + λI (sec. 8.1).
 
-    λ is on the scale of f: if f is doubled, so must λ be.
+    λ is on the scale of f: if f is doubled, so must λ be. λ = 0 stays 0: then something else must
+    keep the updates in bounds, such as `Length`.
 
     Parameters
     ----------
     lam : float
-        λ at the first iteration; well chosen if the first ρ is between 0.75 and 0.95.
+        λ at the first iteration; well chosen if the first ρ is between 0.75 and 0.95. 0 by default.
     rule : LevenbergMarquardt
         How λ is adapted.
 
@@ -124,8 +126,10 @@ class Tikhonov(_Adapted, Identity):
     --------
     >>> recipe = rop.hf.Recipe(damping=rop.hf.Tikhonov(lam=10.0))
     >>> print(rop.hf.Recipe().diff(recipe))
-    damping.lam: 1.0 -> 10.0
+    damping.lam: 0.0 -> 10.0
     """
+
+    lam: float = 0.0
 
     def matrix(self, at: Linearization, mu: float, seed: int, /) -> DampingMatrix:
         """Return I; see `Damping`."""
@@ -265,7 +269,7 @@ class Structural(Policy):
     """
 
     mu: NotNegative = 1 / 30
-    damping: Damping = field(default_factory=Tikhonov)
+    damping: Damping = field(default_factory=partial(Tikhonov, 1.0))
     relative: bool = True
 
     def __post_init__(self) -> None:

@@ -60,6 +60,9 @@ class Evaluator:
         The engine that runs the sweeps.
     chunk : int
         The largest number of cases in one sweep for f and ∇f.
+    keep : bool
+        Keep the activations for f on all cases, if that is one sweep: ∇f at the same θ then needs
+        the reverse sweep only.
 
     Raises
     ------
@@ -76,15 +79,18 @@ class Evaluator:
         *,
         engine: str,
         chunk: int,
+        keep: bool = False,
     ) -> None:
         engine_named(engine)  # complains before a run begins
         self.objective = objective
         self.data = {name: numbers(f"data[{name!r}]", array) for name, array in data.items()}
         self.engine = engine
         self.chunk = chunk
+        self.keep = keep
         self.cases = _cases(self.data)
         self.gradients = self.losses = self.products = 0
         self._last: tuple[Vector, Cases, Linearization] | None = None
+        self._ahead: tuple[Vector, Cases, float, Vector] | None = None
 
     @property
     def work(self) -> Work:
@@ -115,6 +121,8 @@ class Evaluator:
             The mean loss plus the l2 penalty.
         """
         self.losses += 1
+        if self.keep and cases.size == cases.total <= self.chunk:
+            return self.linearize(theta, cases).value
         total = 0.0
         for piece in cases.pieces(self.chunk):
             with self._located(piece):
@@ -129,7 +137,7 @@ class Evaluator:
             programs_of(self.objective)
             self.objective = copy(self.objective)
             self.objective.l2 = l2
-            self._last = None
+            self._last = self._ahead = None
 
     def gradient(
         self,
@@ -140,6 +148,8 @@ class Evaluator:
         mu: float = 0.0,
     ) -> tuple[float, Vector, Vector | None]:
         """Return f(θ), ∇f(θ) and the preconditioner's diagonal on some cases.
+
+        Without a diagonal they may come from `ahead`.
 
         Parameters
         ----------
@@ -160,6 +170,24 @@ class Evaluator:
             f, ∇f of shape (n,), and the diagonal of shape (n,) or None.
         """
         self.gradients += 1
+        if preconditioner is None:
+            return *self.ahead(theta, cases), None
+        return self._gradient(theta, cases, preconditioner, seed, mu)
+
+    def ahead(self, theta: Vector, cases: Cases) -> tuple[float, Vector]:
+        """Return f(θ) and ∇f(θ), and keep them for `gradient`, which counts them."""
+        if self._ahead is None or not _same(self._ahead, theta, cases):
+            self._ahead = theta, cases, *self._gradient(theta, cases)[:2]
+        return self._ahead[2:]
+
+    def _gradient(
+        self,
+        theta: Vector,
+        cases: Cases,
+        preconditioner: Preconditioner | None = None,
+        seed: int = 0,
+        mu: float = 0.0,
+    ) -> tuple[float, Vector, Vector | None]:
         f = 0.0
         gradient = np.zeros_like(theta)
         diagonal: Vector | None = None
@@ -192,7 +220,7 @@ class Evaluator:
             The cached activations for products.
         """
         cases = cases.unordered()
-        if self._last is not None and self._last[0] is theta and self._last[1] == cases:
+        if self._last is not None and _same(self._last, theta, cases):
             return self._last[2]
         self._last = None  # frees its memory before more is taken
         at = self._linearize(theta, cases)
@@ -258,21 +286,23 @@ class Evaluator:
 
 
 @singledispatch
-def evaluator_of(objective: Objective, data: Batch, *, engine: str, chunk: int) -> Evaluator:
+def evaluator_of(
+    objective: Objective, data: Batch, *, engine: str, chunk: int, keep: bool = False
+) -> Evaluator:
     """Return what evaluates an objective for HF; an objective of another kind registers its own.
 
     Parameters
     ----------
     objective : Objective
         f.
-    data, engine, chunk
+    data, engine, chunk, keep
         As in `Evaluator`.
 
     Returns
     -------
     Evaluator
     """
-    return Evaluator(objective, data, engine=engine, chunk=chunk)
+    return Evaluator(objective, data, engine=engine, chunk=chunk, keep=keep)
 
 
 class Clock:
@@ -329,6 +359,13 @@ class Along:
             self._after[key] = self._evaluator.value(self._theta + iterate.x, cases)
         return self._after[key]
 
+    def with_gradient(self, cases: Cases, iterate: Iterate) -> None:
+        """Compute f(θ + x) together with ∇f, which the evaluator keeps for the next iteration."""
+        key = cases, iterate.steps
+        if key not in self._after:
+            self._evaluator.losses += 1
+            self._after[key] = self._evaluator.ahead(self._theta + iterate.x, cases)[0]
+
     def computed(self, cases: Cases) -> tuple[tuple[int, float], ...]:
         """Return the steps and f(θ + x) of all iterates evaluated on these cases, by steps."""
         return tuple(sorted((steps, f) for (on, steps), f in self._after.items() if on == cases))
@@ -357,6 +394,11 @@ class Along:
             return dot(gradient, iterate.x) + dot(iterate.x, B(iterate.x)) / 2
 
         return q
+
+
+def _same(kept: tuple[Any, ...], theta: Vector, cases: Cases) -> bool:
+    """Whether something was kept at this θ, number by number, and for these cases."""
+    return kept[1] == cases and (kept[0] is theta or np.array_equal(kept[0], theta))
 
 
 def _cases(data: Mapping[str, npt.NDArray[Any]]) -> int:

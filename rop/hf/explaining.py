@@ -35,12 +35,14 @@ def explained(it: Iteration) -> str:
     str
         One sentence a decision.
     """
-    said = [_damping(it), _solver(it), _choice(it), _step(it), *it.events]
+    said = [_damping(it), _length(it), _solver(it), _choice(it), _step(it), *it.events]
     return "\n".join(part for part in said if part)
 
 
 def _damping(it: Iteration) -> str:
     """Sec. 8.5."""
+    if it.lam_before == it.lam_after == 0 and it.length_before and it.radius_after is None:
+        return ""
     poor, good = (it.thresholds.get(f"damping.rule.{name}") for name in ("poor", "good"))
     rho = "-∞" if it.rho_judged == -inf else f"{it.rho_judged:.2f}"
     if poor is None or good is None:
@@ -62,6 +64,18 @@ def _damping(it: Iteration) -> str:
     if isclose(it.lam_before * factor, it.lam_after, rel_tol=1e-6):
         return f"{text} = {it.lam_after:.3g}."
     return f"{text}, within its bounds: {it.lam_after:.3g}."
+
+
+def _length(it: Iteration) -> str:
+    before, after, last = it.length_before, it.length_after, it.rho_last
+    if before is None or after is None or last is None:
+        return ""
+    rho = "-∞" if last == -inf else f"{last:.2f}"
+    good, change = it.thresholds["length.good"], f"CG's limit {before} → {after}"
+    if last >= good:
+        why = "the model holds" if after > before else "CG ended before its limit"
+        return f"ρ = {rho} ≥ {_fraction(good)} at CG's last iterate, and {why}: {change}."
+    return f"ρ = {rho} < {_fraction(good)} at CG's last iterate: {change}."
 
 
 def _solver(it: Iteration) -> str:

@@ -53,20 +53,20 @@ class Armijo(Policy):
     c : float
         The share of the linear prediction that f must fall by.
     shrink : float
-        The factor of α between trials.
+        The factor of α between trials; 0.8 in the authors' code, with 60 trials.
     trials : int
         The largest number of values of α to try; then the update is rejected, α = 0.
 
     Examples
     --------
-    >>> recipe = rop.hf.Recipe(line_search=rop.hf.Armijo(shrink=0.5))
+    >>> recipe = rop.hf.Recipe(line_search=rop.hf.Armijo(shrink=0.8))
     >>> print(rop.hf.Recipe().diff(recipe))
-    line_search.shrink: 0.8 -> 0.5
+    line_search.shrink: 0.5 -> 0.8
     """
 
     c: Annotated[float, Real(at_least=0, below=1)] = 1e-2
-    shrink: Annotated[float, Real(above=0, below=1)] = 0.8
-    trials: Count = 60
+    shrink: Annotated[float, Real(above=0, below=1)] = 0.5
+    trials: Count = 20
 
     def search(
         self,

@@ -149,7 +149,11 @@ class HessianFree(Iterator[Iteration]):
         self.gradient_norm = gradient_norm
         self._stream, self._drawn = data if isinstance(data, Stream) else None, 0
         self._evaluator_of = partial(
-            evaluator_of, objective, engine=engine, chunk=self.recipe.batches.chunk
+            evaluator_of,
+            objective,
+            engine=engine,
+            chunk=self.recipe.batches.chunk,
+            keep=self.recipe.pairs is not None,
         )
         self.evaluator = self._evaluator_of(data.first() if isinstance(data, Stream) else data)
         self.validation: Validation | None = None
@@ -160,11 +164,12 @@ class HessianFree(Iterator[Iteration]):
             raise RopValueError("HessianFree: patience needs validation=, data to be judged by")
         damping, region = self.recipe.damping, self.recipe.cg.region
         radius = None if region is None else region.radius
-        self.state = State(0, first, damping.lam, damping.mu, radius, None, 0, nan)
+        length = None if self.recipe.length is None else self.recipe.length.first
+        self.state = State(0, first, damping.lam, damping.mu, radius, None, 0, nan, length=length)
         self.ended: Ended | None = None
         self.error: RopError | None = None
         cases = self.evaluator.cases
-        if self.recipe.batches.draw(0, cases, first.size).curvature.size == 1 < cases:
+        if self.recipe.batches.draw(0, cases).curvature.size == 1 < cases:
             warnings.warn(
                 f"the curvature uses one case of {cases}: its rank is at most the number of "
                 "outputs, and only damping bounds the update elsewhere; for all cases give "
@@ -204,7 +209,7 @@ class HessianFree(Iterator[Iteration]):
 
         # Select a set of points S for the gradient, and a set S' for the curvature: sec. 12.
         # Both at once, as S' is a part of S.
-        cases = recipe.batches.draw(state.iteration, evaluator.cases, theta.size)
+        cases = recipe.batches.draw(state.iteration, evaluator.cases)
 
         # b <- -∇f(θ_{k-1}) on S: sec. 2. The diagonal for P may come with it (sec. 11.3).
         policy = recipe.preconditioner
@@ -234,6 +239,7 @@ class HessianFree(Iterator[Iteration]):
         if policy.cases == "curvature":
             diagonal = policy.diagonal(at, state.seed, structural)
         P = policy.inverse(diagonal, D.diagonal(lam), evaluator.objective)
+        corrected = P if recipe.pairs is None else recipe.pairs.inverse(P, state.pairs)
 
         # Define A(v) = B(v) + λDv on S': sec. 6.
         A = D.damp(B, lam)
@@ -244,18 +250,22 @@ class HessianFree(Iterator[Iteration]):
 
         # δ <- PCG(b, A, x_0, P): alg. 2.
         along = Along(evaluator, theta, {cases.curvature: at.value, cases.gradient: f})
+        size = norm(gradient)
+        most = min(state.length or now.max_steps, now.max_steps)
         problem = Subproblem(
             A,
             b,
             x_0,
-            P,
+            corrected,
             radius=inf if state.radius is None else state.radius,
             semidefinite=recipe.curvature == "ggn" and _convex(evaluator.objective.loss),
-            max_steps=now.max_steps,
-            store=recipe.selection.wanted(now.max_steps),
+            max_steps=most,
+            store=recipe.selection.wanted(most),
             f=at.value,
             watch=partial(along.after, cases.curvature),
             objective=lambda x: evaluator.gradient(theta + x, cases.selection)[:2],
+            b_norm_before=state.gradient_norm,
+            pairs=0 if recipe.pairs is None else recipe.pairs.most,
         )
         solution = recipe.cg.solve(problem)
         clock.lap("cg")
@@ -267,12 +277,16 @@ class HessianFree(Iterator[Iteration]):
             partial(along.after, cases.selection)
             if by_f
             else along.model(cases.selection, recipe.curvature),
+            partial(along.before, cases.selection) if by_f else None,
         )
         chosen = choice.iterate
         delta = chosen.x
         clock.lap("selection")
 
         # ρ = Δf / q(δ), of the full δ: sec. 8.5, erratum M17. q is the undamped model.
+        whole = self._stream is None and cases.gradient.size == evaluator.cases
+        if recipe.pairs is not None and whole:
+            along.with_gradient(cases.gradient, chosen)
         compared = cases.curvature if recipe.reduction == "curvature" else cases.gradient
         reduction = along.before(compared), along.after(compared, chosen)
         q = chosen.q - D.penalty(delta, lam)
@@ -311,7 +325,9 @@ class HessianFree(Iterator[Iteration]):
         curvature = (
             nan if region is not None else _curvature_along(delta, D, lam, q + dot(b, delta))
         )
-        overdamped = lam > curvature and self._below_rounding(q, f, solution.reason)
+        hidden = -q <= float(np.finfo(theta.dtype).eps) * abs(f)  # in f's rounding error
+        cut_off = solution.reason in ("steps", "f rose")
+        overdamped = lam > curvature and hidden and not cut_off
         if overdamped:
             # ρ is rounding errors, and the model has more to gain with a lower λ.
             rho_judged = inf
@@ -322,11 +338,36 @@ class HessianFree(Iterator[Iteration]):
         boundary = solution.reason == "boundary"
         radius = None if region is None else region.adapt(problem.radius, rho_judged, boundary)
 
+        # CG's length: as far as the model holds along CG's path, on the cases of the selection.
+        length, rho_last = state.length, None
+        if recipe.length is not None and length is not None:
+            rho_last = rho_damped
+            if by_f and choice.f:
+                last = choice.f[0][1]
+                rho_last = reduction_ratio(along.before(cases.selection), last, solution.q[-1])
+            length = recipe.length.update(
+                length,
+                now.max_steps,
+                rho=rho_last if alpha else -inf,
+                steps=solution.steps,
+                chosen=chosen.steps if alpha else 0,
+            )
+            if hidden and solution.reason == "steps":
+                length = now.max_steps  # a short run says nothing about what there is to gain
+
         # θ_k <- θ_{k-1} + αδ, k <- k + 1.
         update = scaled(alpha, p)
+        theta = theta + update if alpha else theta
+        pairs = state.pairs
+        if recipe.pairs is not None:
+            new = list(solution.pairs)
+            if alpha and whole:
+                y = evaluator.ahead(theta, cases.gradient)[1] - gradient
+                new.append((update, y + D.diagonal(state.lam) * update))
+            pairs = recipe.pairs.update(pairs, new) if alpha else None
         self.state = State(
             state.iteration + 1,
-            theta + update if alpha else theta,
+            theta,
             lam,
             mu,
             radius,
@@ -339,8 +380,16 @@ class HessianFree(Iterator[Iteration]):
             state.f_best,
             state.best_iteration,
             averages,
+            length,
+            pairs,
+            size,
         )
-        self.ended = None if overdamped else self._stalled(f, step, q, solution.reason)
+        # Without λ, pairs and more steps than one, the next update is along the same direction.
+        alone = state.lam == 0 and state.length == 1 and state.pairs is None and region is None
+        most_rejected = 1 if alone and whole else _MOST_REJECTED
+        self.ended = (
+            None if overdamped else self._stalled(f, step, q, hidden and not cut_off, most_rejected)
+        )
         f_validation = None
         if self.validation is not None:
             self.state, f_validation = self.validation.judge(self.state)
@@ -353,7 +402,7 @@ class HessianFree(Iterator[Iteration]):
             cases=cases,
             settings=now,
             f=f,
-            gradient_norm=norm(gradient),
+            gradient_norm=size,
             solution=solution,
             warm=x_0 is not None,
             choice=choice,
@@ -368,6 +417,7 @@ class HessianFree(Iterator[Iteration]):
             evaluator=evaluator,
             f_validation=f_validation,
             clock=clock,
+            rho_last=rho_last,
         )
 
     def _converged(self, f: float, gradient: Vector) -> Ended | None:
@@ -376,18 +426,13 @@ class HessianFree(Iterator[Iteration]):
             return "not finite"
         return "gradient" if size <= self.gradient_norm else None
 
-    def _stalled(self, f_before: float, step: Step, q: float, reason: str) -> Ended | None:
-        unchecked = step.outcome == "unchecked"
-        below = not unchecked and self._below_rounding(q, f_before, reason)
-        if below and f_before - step.f < -q / 4:
+    def _stalled(
+        self, f_before: float, step: Step, q: float, below: bool, most_rejected: int
+    ) -> Ended | None:
+        """Return why no iteration makes sense; `below`: f cannot show the predicted gain."""
+        if below and step.outcome != "unchecked" and f_before - step.f < -q / 4:
             return "precision"
-        return "rejected" if self.state.rejected >= _MOST_REJECTED else None
-
-    def _below_rounding(self, q: float, f: float, reason: str) -> bool:
-        """Whether the predicted gain is below f's rounding error."""
-        # If CG was cut off, its gain says little about what there is to gain.
-        cut_off = reason in ("steps", "f rose")
-        return not cut_off and -q <= float(np.finfo(self.theta.dtype).eps) * abs(f)
+        return "rejected" if self.state.rejected >= most_rejected else None
 
 
 def _convex(loss: Loss) -> bool:

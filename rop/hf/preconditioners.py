@@ -106,7 +106,9 @@ class DiagonalPower(Policy):
     kappa : float
         κ; 0 with Tikhonov damping.
     relative_kappa : float
-        Adds this times the mean of d to κ; 1e-2 where the damping is scale-sensitive (erratum M67).
+        Adds this times the mean of d over each parameter's array to κ: small estimates from few
+        cases are not trusted, and each array keeps its scale; 1e-2 where the damping is
+        scale-sensitive (erratum M67).
     scale : mapping of str to float, optional
         s: the coarse scale of each parameter by its name; 1 for all others.
     cases : str
@@ -126,7 +128,7 @@ class DiagonalPower(Policy):
         objective: Objective | None = None,
         /,
     ) -> Operator | None:
-        """Return r ↦ P⁻¹r, which reuses one buffer; see `Preconditioner`.
+        """Return r ↦ P⁻¹r, which reuses one buffer, or None if d is 0; see `Preconditioner`.
 
         Raises
         ------
@@ -138,14 +140,26 @@ class DiagonalPower(Policy):
         if diagonal is None:
             return None
         d = diagonal + damping
-        kappa = self.kappa + self.relative_kappa * float(d.mean(dtype=np.float64))
-        P = d + kappa * self._scale(d.size, objective)
+        if not d.any():
+            return None  # no scale is known, or it is too small for the dtype
+        means = self._means(d, objective) if self.relative_kappa else 0.0
+        P = d + (self.kappa + self.relative_kappa * means) * self._scale(d.size, objective)
         if not P.min() > 0:
             raise UndefinedError(
                 f"{type(self).__name__}: d + κ must be positive, but its least entry is "
                 f"{P.min():.3g}; give kappa > 0, or a damping with a positive lower bound"
             )
         return Diagonal((P**-self.exponent).astype(diagonal.dtype, copy=False))
+
+    def _means(self, d: Vector, objective: Objective | None) -> Vector | float:
+        """Return the mean of d over the array of each entry, or over all if it is 0."""
+        mean = float(d.mean(dtype=np.float64))
+        if objective is None:
+            return mean
+        means = np.empty(d.size)
+        for place in objective.slices.values():
+            means[place] = float(d[place].mean(dtype=np.float64)) or mean
+        return means
 
     def _scale(self, n: int, objective: Objective | None) -> Vector | float:
         if self.scale is None:
@@ -169,12 +183,15 @@ class EmpiricalFisher(DiagonalPower):
 
     On the gradient's cases it comes with the gradient at almost no cost, and no entry is 0 where
     the gradient is not. It ignores structural damping. Without data there is one case, which tells
-    nothing about diag(B): then P is I. The parameters are those of `DiagonalPower`.
+    nothing about diag(B): then P is I. The parameters are those of `DiagonalPower`; κ is a tenth of
+    the mean, because few cases tell little about parameters that they hardly use.
 
     >>> recipe = rop.hf.Recipe(preconditioner=rop.hf.EmpiricalFisher(exponent=1.0))
     >>> print(rop.hf.Recipe().diff(recipe))
     preconditioner.exponent: 0.75 -> 1.0
     """
+
+    relative_kappa: NotNegative = 0.1
 
     def diagonal(self, at: Linearization, seed: int = 0, mu: float = 0.0, /) -> Vector | None:
         """Return diag(F) + l2, or None without data; see `Preconditioner`."""

@@ -11,8 +11,10 @@ from rop.errors import RopTypeError, RopValueError
 from rop.hf.batches import Batches
 from rop.hf.conjugate_gradient import ConjugateGradient
 from rop.hf.damping import Damping, Tikhonov
+from rop.hf.length import Length
 from rop.hf.line_search import Armijo, NoLineSearch
 from rop.hf.moments import Moments
+from rop.hf.pairs import QuasiNewton
 from rop.hf.policy import Lines, Policy, arguments, changed, differences, tree
 from rop.hf.preconditioners import EmpiricalFisher, Preconditioner
 from rop.hf.schedules import Ramp, Scheduled, value_at
@@ -43,14 +45,16 @@ class Recipe(Policy):
 
     The defaults suit any objective:
 
-    - Gradient, ρ and line search use all data. The products with the curvature, most of the work,
-      use a sixteenth of them, and CG-backtracking an eighth (sec. 8.7, 12), but at least 256 cases;
-      small problems use more cases, or all, as fewer would save no time.
-    - CG also stops if f rises on the curvature's cases, as in the second recipe of sec. 13.
-    - P is from the empirical Fisher's diagonal on the curvature's cases (sec. 11).
-    - λ starts at 1 and falls to a third at a time: a good model is soon undamped (sec. 8.5).
-    - CG starts from half of its last iterate: a longer memory may keep errors of other cases for
-      many iterations (sec. 10).
+    - Gradient, ρ and line search use all data. The products with the curvature use a sixteenth of
+      them, and CG-backtracking an eighth (sec. 8.7, 12), but at least 256 cases.
+    - CG's length is the damping, and λ is 0: the first run is one step, and runs become longer
+      where the model holds along CG's path, shorter where not (see `Length`). So no first λ has to
+      be guessed, and f -> 10⁶ f leaves the path unchanged.
+    - P is from the empirical Fisher's diagonal on the curvature's cases (sec. 11), corrected by
+      quasi-Newton pairs: CG's own, and those of the updates, whose y is from all data (see
+      `QuasiNewton`). A run of one step is a step of L-BFGS.
+    - CG also stops at a residual that falls with ‖∇f‖, so that the end is superlinear (see
+      `Forcing`).
 
     A number that may be a `Ramp` can change over the iterations.
 
@@ -65,11 +69,16 @@ class Recipe(Policy):
         λ, its matrix and its rule (sec. 8); `Undamped` with a trust region.
     preconditioner : Preconditioner
         P (sec. 11).
+    pairs : QuasiNewton or None
+        Pairs of earlier iterations that correct P; None for none.
     decay : float or Ramp
         ζ: CG starts from ζ times an iterate of the run before (sec. 10).
     cg : Solver
         CG and its stops, or another solver of the quadratic model (sec. 4, 8.6, 8.1). The trust
         region of a solver is an argument of it, as in ``ConjugateGradient(region=TrustRegion())``.
+    length : Length or None
+        The rule that adapts the limit of the solver's steps, below its own ``max_steps``; None for
+        ``max_steps`` always.
     reduction : str
         The cases of Δf in ρ: those of the "curvature", as in the authors' code (erratum M17), or of
         the "gradient", as in equation 10 and in ρ's denominator. With "step" it is Δf of the step
@@ -96,7 +105,7 @@ class Recipe(Policy):
     --------
     >>> recipe = rop.hf.Recipe().replace(lam=0.1, max_steps=80)
     >>> print(rop.hf.Recipe().diff(recipe))
-    damping.lam: 1.0 -> 0.1
+    damping.lam: 0.0 -> 0.1
     cg.max_steps: 250 -> 80
     """
 
@@ -104,8 +113,10 @@ class Recipe(Policy):
     curvature: Literal["ggn", "hessian"] = "ggn"
     damping: Damping = field(default_factory=Tikhonov)
     preconditioner: Preconditioner = field(default_factory=EmpiricalFisher)
-    decay: Annotated[float | Ramp, Scheduled(Real(at_least=0, at_most=1))] = 0.5
+    pairs: QuasiNewton | None = field(default_factory=QuasiNewton)
+    decay: Annotated[float | Ramp, Scheduled(Real(at_least=0, at_most=1))] = 0.0
     cg: Solver = field(default_factory=ConjugateGradient)
+    length: Length | None = field(default_factory=Length)
     reduction: Literal["curvature", "gradient", "step"] = "gradient"
     selection: Selection = field(default_factory=Backtracking)
     line_search: Armijo | NoLineSearch = field(default_factory=Armijo)
@@ -243,14 +254,19 @@ class Recipe(Policy):
         return solution.x
 
     def thresholds(self) -> dict[str, float]:
-        """Return the thresholds of damping, solver and line search by dotted names.
+        """Return the thresholds of damping, solver, length and line search by dotted names.
 
         Returns
         -------
         dict of str to float
             Such as "damping.rule.poor" and "cg.progress.tolerance".
         """
-        policies = {"damping": self.damping, "cg": self.cg, "line_search": self.line_search}
+        policies = {
+            "damping": self.damping,
+            "cg": self.cg,
+            "length": self.length,
+            "line_search": self.line_search,
+        }
         return {name: value for key in policies for name, value in _flat(key, policies[key])}
 
 
@@ -270,8 +286,8 @@ def named(recipe: Recipe | str | None) -> Recipe:
     Parameters
     ----------
     recipe : Recipe, str or None
-        "adaptive_hf", "basic", "martens2010", "momentum2012", "newton" or "validated2012";
-        "default" or None for ``Recipe()``. A recipe is returned as it is.
+        "adaptive_hf", "basic", "damped", "martens2010", "momentum2012", "newton" or
+        "validated2012"; "default" or None for ``Recipe()``. A recipe is returned as it is.
 
     Returns
     -------
@@ -290,7 +306,7 @@ def named(recipe: Recipe | str | None) -> Recipe:
     >>> rop.hf.recipes.named("martens2010").damping.lam
     45.0
     >>> sorted(rop.hf.recipes.MAKERS)
-    ['adaptive_hf', 'basic', 'default', 'martens2010', 'momentum2012', 'newton', 'validated2012']
+    ['adaptive_hf', 'basic', 'damped', 'default', 'martens2010', ... 'newton', 'validated2012']
     """
     wanted = Either((Instance(Recipe), OneOf(tuple(MAKERS)), OneOf((None,))))
     check("rop.hf", "recipe", recipe, Annotated[Any, wanted])

@@ -1,7 +1,8 @@
-"""Named recipes: three of section 13, the plainest, Adaptive HF, and one for functions alone."""
+"""Named recipes: three of section 13, plain and damped HF, Adaptive HF, one for functions alone."""
 
 from __future__ import annotations
 
+from math import inf
 from typing import Annotated, Literal
 
 from rop.hf.batches import Batches, Size
@@ -24,12 +25,34 @@ __all__ = [
     "Recipe",
     "adaptive_hf",
     "basic",
+    "damped",
     "martens2010",
     "momentum2012",
     "named",
     "newton",
     "validated2012",
 ]
+
+
+def _steered(
+    max_steps: int | Ramp,
+    progress: RelativeProgress | None,
+    *,
+    residual: float = 1e-10,
+    rise: ObjectiveRise | None = None,
+    region: TrustRegion | None = None,
+    downhill: bool = False,
+) -> ConjugateGradient:
+    """Return CG that stops by these rules alone: neither its length nor its residual is adapted."""
+    return ConjugateGradient(
+        max_steps,
+        progress,
+        residual,
+        rise=rise,
+        region=region,
+        downhill=downhill,
+        forcing=None,
+    )
 
 
 def __dir__() -> list[str]:
@@ -69,13 +92,15 @@ def martens2010(
     (1.0, 0.95, 250)
     """
     return Recipe(
-        batches=Batches(curvature=curvature, selection=1.0, seed=None, fewest=1, least_work=0),
+        batches=Batches(curvature=curvature, selection=1.0, seed=None, fewest=1),
         damping=Tikhonov(lam, LevenbergMarquardt(lower_by=2 / 3, lowest=1e-20)),
-        preconditioner=EmpiricalFisher(cases="gradient"),
+        preconditioner=EmpiricalFisher(relative_kappa=0.0, cases="gradient"),
+        pairs=None,
+        length=None,
         decay=0.95,
-        cg=ConjugateGradient(max_steps, RelativeProgress(5e-4, per_step=True), rise=None),
+        cg=_steered(max_steps, RelativeProgress(5e-4, per_step=True)),
         reduction="curvature",
-        selection=Backtracking(Powers(5, 1.3)),
+        selection=Backtracking(Powers(5, 1.3), enough=inf),
         line_search=Armijo(c=1e-2, shrink=0.8, trials=60),
     )
 
@@ -127,12 +152,13 @@ def validated2012(
             selection_from="outside",
             seed=None,
             fewest=1,
-            least_work=0,
         ),
         damping=Tikhonov(lam, LevenbergMarquardt(lower_by=2 / 3, lowest=1e-20, model="damped")),
-        preconditioner=EmpiricalFisher(cases="gradient"),
+        preconditioner=EmpiricalFisher(relative_kappa=0.0, cases="gradient"),
+        pairs=None,
+        length=None,
         decay=0.95,
-        cg=ConjugateGradient(
+        cg=_steered(
             max_steps,
             RelativeProgress(1e-4, per_step=False),
             rise=ObjectiveRise(every=5, window=10),
@@ -192,18 +218,60 @@ def momentum2012(
             curvature=1.0,
             selection=1.0,
             fewest=1,
-            least_work=0,
         ),
         damping=Tikhonov(lam, LevenbergMarquardt(lower_by=2 / 3, lowest=1e-20)),
-        preconditioner=EmpiricalFisher(cases="gradient"),
+        preconditioner=EmpiricalFisher(relative_kappa=0.0, cases="gradient"),
+        pairs=None,
+        length=None,
         decay=Ramp(0.95, 0.99, iterations // 2, last),
-        cg=ConjugateGradient(
+        cg=_steered(
             Ramp(max_steps, max(max_steps // 2, 1), last, end),
             RelativeProgress(1e-4, per_step=False),
-            rise=None,
         ),
         selection=LastIterate(),
+        line_search=Armijo(shrink=0.8, trials=60),
         learning_rate=Ramp(1.0, 0.1, last, end, geometric=True),
+    )
+
+
+@by_name
+@checked
+def damped(*, lam: NotNegative = 1.0, max_steps: Count = 250) -> Recipe:
+    """Return HF with Tikhonov damping adapted by ρ, and P from the empirical Fisher alone.
+
+    It has the batches of the default recipe. λ falls to a third at a time, as a good model is soon
+    undamped (sec. 8.5). CG starts from half of its last iterate, as a longer memory may keep errors
+    of other cases for many iterations (sec. 10), and stops when q stagnates or f rises on the
+    curvature's cases. It takes about twice the work of ``Recipe()``, but its CG can stay on the
+    GPU.
+
+    Parameters
+    ----------
+    lam : float
+        The first λ, on the scale of f.
+    max_steps : int
+        CG's limit.
+
+    Returns
+    -------
+    Recipe
+        The settings.
+
+    Examples
+    --------
+    >>> recipe = rop.hf.recipes.damped(lam=0.1)
+    >>> recipe.damping, recipe.decay
+    (Tikhonov(lam=0.1, rule=LevenbergMarquardt(...)), 0.5)
+    """
+    return Recipe(
+        damping=Tikhonov(lam),
+        preconditioner=EmpiricalFisher(relative_kappa=0.0),
+        pairs=None,
+        length=None,
+        decay=0.5,
+        cg=_steered(max_steps, RelativeProgress(), rise=ObjectiveRise()),
+        selection=Backtracking(Powers(5), enough=inf),
+        line_search=Armijo(shrink=0.8, trials=60),
     )
 
 
@@ -235,13 +303,16 @@ def basic(*, lam: NotNegative = 0.0, max_steps: Count = 250) -> Recipe:
     ('hessian', Undamped(), NoPreconditioner(cases='gradient'))
     """
     return Recipe(
-        batches=Batches(curvature=1.0, selection=1.0, fewest=1, least_work=0),
+        batches=Batches(curvature=1.0, selection=1.0, fewest=1),
         curvature="hessian",
         damping=Tikhonov(lam, LevenbergMarquardt(lower_by=2 / 3)) if lam > 0 else Undamped(),
         preconditioner=NoPreconditioner(),
+        pairs=None,
+        length=None,
         decay=0.0,
-        cg=ConjugateGradient(max_steps, progress=None, residual=1e-6, rise=None, downhill=True),
+        cg=_steered(max_steps, None, residual=1e-6, downhill=True),
         selection=LastIterate(),
+        line_search=Armijo(shrink=0.8, trials=60),
     )
 
 
@@ -279,15 +350,17 @@ def newton(*, radius: Positive = 1.0, max_steps: Count = 250) -> Recipe:
         curvature="hessian",
         damping=Undamped(),
         preconditioner=NoPreconditioner(),
+        pairs=None,
+        length=None,
         decay=0.0,
-        cg=ConjugateGradient(
+        cg=_steered(
             max_steps,
-            progress=None,
+            None,
             residual=1e-6,
-            rise=None,
             region=TrustRegion(radius, LevenbergMarquardt(lower_by=1 / 2)),
         ),
         selection=LastIterate(),
+        line_search=Armijo(shrink=0.8, trials=60),
     )
 
 
@@ -352,14 +425,14 @@ def adaptive_hf(
     """
     code, proof = variant == "released-code", variant == "proof"
     return Recipe(
-        batches=Batches(gradient=batch, curvature=1.0, selection=1.0, fewest=1, least_work=0),
+        batches=Batches(gradient=batch, curvature=1.0, selection=1.0, fewest=1),
         curvature="hessian",
         damping=Tikhonov(lam, LevenbergMarquardt(lower_by=2 / 3, lowest=0.1, highest=1e3)),
         preconditioner=NoPreconditioner(),
+        pairs=None,
+        length=None,
         decay=0.95 if code else 0.0,
-        cg=ConjugateGradient(
-            1 if proof else max_steps, RelativeProgress(1e-4, per_step=False), rise=None
-        ),
+        cg=_steered(1 if proof else max_steps, RelativeProgress(1e-4, per_step=False)),
         reduction="step" if code else "gradient",
         selection=LastIterate(),
         line_search=NoLineSearch(),

@@ -102,7 +102,8 @@ class Iteration:
     f_curvature : tuple of (float, float)
         f before and after the full δ on the curvature's cases.
     P_range : tuple of (float, float) or None
-        The least and the largest entry of the preconditioner P, if it is a diagonal.
+        The least and the largest entry of the preconditioner P, before pairs correct it, if it is a
+        diagonal.
     step : Step
         The line search: α and its trials.
     step_norm : float
@@ -111,6 +112,12 @@ class Iteration:
         The cases of gradient, curvature and selection, and the held-out ones.
     mu_before, mu_after : float
         μ during the iteration, and μ as adapted (sec. 8.4).
+    length_before, length_after : int or None
+        The limit of CG's steps during the iteration, and as adapted; None if it is not adapted.
+    rho_last : float or None
+        ρ of CG's last iterate on the selection's cases, which adapted the length; None without it.
+    pairs : int
+        The number of quasi-Newton pairs that corrected P.
     radius_before, radius_after : float or None
         The trust region's radius during the iteration, and as adapted; None without a region.
     f_held_out : tuple of (float, float) or None
@@ -178,6 +185,10 @@ class Iteration:
     seconds: dict[str, float]
     work: Work
     adaptive: AdaptiveStep | None = None
+    length_before: int | None = None
+    length_after: int | None = None
+    rho_last: float | None = None
+    pairs: int = 0
 
     @property
     def rho_step(self) -> float:
@@ -228,6 +239,7 @@ class Iteration:
         f_validation: float | None,
         preconditioner: Operator | None,
         clock: Clock,
+        rho_last: float | None,
     ) -> Iteration:
         """Return the record of an iteration from the variables of `HessianFree`'s loop.
 
@@ -246,7 +258,9 @@ class Iteration:
         rhos : tuple of float
             ρ, ρ of the damped model, and the ratio that adapted λ.
         preconditioner : callable or None
-            r ↦ P⁻¹r.
+            r ↦ P⁻¹r, before pairs correct it.
+        rho_last : float or None
+            As in the record.
         f_validation : float or None
             f on the validation data.
         evaluator, clock : Evaluator, Clock
@@ -318,6 +332,10 @@ class Iteration:
             seconds=clock.seconds,
             work=clock.work,
             adaptive=adaptive,
+            length_before=before.length,
+            length_after=after.length,
+            rho_last=rho_last,
+            pairs=0 if before.pairs is None else len(before.pairs),
         )
 
     def __repr__(self) -> str:
@@ -349,7 +367,10 @@ def _events(
     said = []
     rule, solver = recipe.damping.rule, type(recipe.cg).__name__
     adapted = "" if rule is None else "lam rises"
-    adapted = "the radius falls" if recipe.cg.region is not None else adapted
+    if recipe.cg.region is not None:
+        adapted = "the radius falls"
+    elif lam == 0:
+        adapted = "" if recipe.length is None else "CG's next run is shorter"
     if isinstance(recipe.cg, ConjugateGradient):
         solver = "CG"
         wanted = [s for s in recipe.selection.wanted(settings.max_steps) if s <= solution.steps]
@@ -382,7 +403,7 @@ def _events(
         handled = [adapted] if adapted else []
         handled += ["a shorter step is taken"] if 0 < step.alpha < 1 else []
         said.append(f"{what}{': ' if handled else ''}{', and '.join(handled)}")
-    if rule is not None and lam in (rule.lowest, rule.highest):
+    if rule is not None and lam > 0 and lam in (rule.lowest, rule.highest):
         said.append(f"lam is at its bound {lam:g}")
     if step.outcome == "not a descent direction":
         said.append("the update is not a descent direction: only the first alpha was tried")

@@ -91,7 +91,7 @@ def resident_pcg(
     enough = residual * norm(problem.b)
     iterates: deque[Iterate] = deque(maxlen=keep)
     products = 0 if problem.x0 is None else 1
-    while (reason := reason_to_stop(progress, ry, enough, max_steps, stops)) is None:
+    while (reason := reason_to_stop(progress, ry, enough, 0.0, max_steps, stops)) is None:
         step = next(steps)
         products += 1
         if not 0 < step.pAp < inf:

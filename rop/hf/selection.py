@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from math import ceil, inf, isnan
 from typing import Annotated, ClassVar, Literal, Protocol
 
+from rop.hf.levenberg_marquardt import reduction_ratio
 from rop.hf.policy import Policy
 from rop.hf.solution import Iterate
 from rop.support.constraints import Count, Real
@@ -16,11 +17,11 @@ from rop.support.constraints import Count, Real
 class Powers(Policy):
     """Keep the iterates after ⌈first · ratioʲ⌉ steps, j = 0, 1, ... (5 · 1.3ʲ in the HF code).
 
-    >>> sorted(rop.hf.Powers().steps(50))
+    >>> sorted(rop.hf.Powers(first=5).steps(50))
     [5, 7, 9, 11, 15, 19, 25, 32, 41]
     """
 
-    first: Count = 5
+    first: Count = 1
     ratio: Annotated[float, Real(above=1)] = 1.3
 
     def steps(self, most: int) -> Collection[int]:
@@ -74,7 +75,13 @@ class Selection(Protocol):
     def wanted(self, most: int, /) -> Collection[int]:
         """Return the numbers of steps, up to ``most``, whose iterates CG should keep."""
 
-    def choose(self, iterates: Sequence[Iterate], f: Callable[[Iterate], float], /) -> Choice:
+    def choose(
+        self,
+        iterates: Sequence[Iterate],
+        f: Callable[[Iterate], float],
+        before: Callable[[], float] | None = None,
+        /,
+    ) -> Choice:
         """Pick the update.
 
         Parameters
@@ -83,6 +90,8 @@ class Selection(Protocol):
             The iterates that CG kept, in order of their steps. The last one is always there.
         f : callable, Iterate -> float
             f(θ + x) or M(x) at an iterate x. NaN counts as infinite.
+        before : callable, () -> float, optional
+            The same at x = 0.
 
         Returns
         -------
@@ -106,7 +115,13 @@ class LastIterate(Policy):
         """Return nothing; see `Selection`."""
         return ()
 
-    def choose(self, iterates: Sequence[Iterate], f: Callable[[Iterate], float], /) -> Choice:
+    def choose(
+        self,
+        iterates: Sequence[Iterate],
+        f: Callable[[Iterate], float],
+        before: Callable[[], float] | None = None,
+        /,
+    ) -> Choice:
         """Pick the last iterate; see `Selection`."""
         return Choice(iterates[-1], ())
 
@@ -119,6 +134,9 @@ class Backtracking(Policy):
     ----------
     schedule : Powers or Every
         Which iterates CG keeps.
+    enough : float
+        Take an iterate at once if its ρ, by the damped q, is at least this: going back from it
+        would cost an f for nothing. Infinity goes back until f rises, as the paper does.
 
     Examples
     --------
@@ -129,12 +147,19 @@ class Backtracking(Policy):
 
     by: ClassVar[Literal["f", "model"]] = "f"
     schedule: Powers | Every = field(default_factory=Powers)
+    enough: Annotated[float, Real(infinite=True)] = 1 / 2
 
     def wanted(self, most: int, /) -> Collection[int]:
         """Return the schedule's steps; see `Selection`."""
         return self.schedule.steps(most)
 
-    def choose(self, iterates: Sequence[Iterate], f: Callable[[Iterate], float], /) -> Choice:
+    def choose(
+        self,
+        iterates: Sequence[Iterate],
+        f: Callable[[Iterate], float],
+        before: Callable[[], float] | None = None,
+        /,
+    ) -> Choice:
         """Pick the last iterate before f rises; see `Selection`."""
         best, lowest = iterates[-1], inf
         tried = []
@@ -145,6 +170,10 @@ class Backtracking(Policy):
             if value > lowest:
                 break
             best, lowest = iterate, value
+            if before is not None and self.enough < inf:
+                rho = reduction_ratio(before(), value, iterate.q)
+                if rho >= self.enough:
+                    break
         return Choice(best, tuple(tried))
 
 
@@ -174,7 +203,13 @@ class Best(Policy):
         """Return the schedule's steps; see `Selection`."""
         return self.schedule.steps(most)
 
-    def choose(self, iterates: Sequence[Iterate], f: Callable[[Iterate], float], /) -> Choice:
+    def choose(
+        self,
+        iterates: Sequence[Iterate],
+        f: Callable[[Iterate], float],
+        before: Callable[[], float] | None = None,
+        /,
+    ) -> Choice:
         """Pick the iterate with the lowest value, the last of equal ones; see `Selection`."""
         tried = [(iterate, f(iterate)) for iterate in reversed(iterates)]
         best, _ = min(tried, key=lambda pair: inf if isnan(pair[1]) else pair[1])

@@ -76,6 +76,8 @@ class Solution:
         The number of products with A.
     multiplier : float or None
         In a trust region the λ >= 0 with (A + λP)x = b, if the solver computes it.
+    pairs : tuple of (ndarray, ndarray)
+        (p, Ap) of some of CG's directions, if they were asked for.
 
     Examples
     --------
@@ -92,6 +94,7 @@ class Solution:
     residual: float
     products: int
     multiplier: float | None = None
+    pairs: tuple[tuple[Vector, Vector], ...] = field(default=(), repr=False)
 
     @property
     def x(self) -> Vector:

@@ -40,6 +40,12 @@ class State:
         That f.
     best_iteration : int
         The number of iterations that led to this θ.
+    length : int or None
+        The limit of CG's next run; None if it is not adapted.
+    pairs : ndarray, shape (k, 2, n), or None
+        The quasi-Newton pairs s and y, the latest last; None for none.
+    gradient_norm : float
+        ‖∇f‖ at the θ of the iteration before; NaN before the first.
     averages : Averages or None
         m and v of Adaptive HF; None before the first iteration, and without it.
 
@@ -65,6 +71,9 @@ class State:
     f_best: float = nan
     best_iteration: int = 0
     averages: Averages | None = None
+    length: int | None = None
+    pairs: Vector | None = None
+    gradient_norm: float = nan
 
     @property
     def seed(self) -> int:

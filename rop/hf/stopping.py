@@ -75,8 +75,7 @@ class ObjectiveRise(Policy):
     --------
     >>> cg = rop.hf.ConjugateGradient(rise=rop.hf.ObjectiveRise(every=2, window=4))
     >>> print(rop.hf.Recipe().diff(rop.hf.Recipe(cg=cg)))
-    cg.rise.every: 5 -> 2
-    cg.rise.window: 10 -> 4
+    cg.rise: None -> ObjectiveRise(every=2, window=4)
     """
 
     every: Count = 5

@@ -45,6 +45,10 @@ class Subproblem:
         x ↦ f(θ + x) on the curvature's cases, for stopping rules.
     objective : callable, (n,) -> (float, (n,)), optional
         x ↦ f(θ + x), ∇f(θ + x), for Krylov subspace descent.
+    b_norm_before : float
+        ‖b‖ of the problem before, for forcing terms; NaN for the first one.
+    pairs : int
+        How many pairs (p, Ap) of CG's directions are wanted.
 
     Examples
     --------
@@ -64,6 +68,8 @@ class Subproblem:
     f: float = nan
     watch: Callable[[Iterate], float] | None = None
     objective: Callable[[Vector], tuple[float, Vector]] | None = None
+    b_norm_before: float = nan
+    pairs: int = 0
 
     def q(self, x: Vector) -> float:
         """Return q(x), at the cost of one product."""

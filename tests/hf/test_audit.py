@@ -95,7 +95,7 @@ def test_a_fisher_of_an_input_that_is_always_0_says_what_to_do():
     objective = rop.Objective(z, rop.SquaredError(rop.data("t", 2)))
     rng = np.random.default_rng(0)
     data = {"x": rng.standard_normal((20, 3)) * [1, 0, 1], "t": rng.standard_normal((20, 2))}
-    recipe = Recipe(damping=Undamped())
+    recipe = Recipe(preconditioner=EmpiricalFisher(relative_kappa=0.0))
     with pytest.raises(rop.RopError, match=r"EmpiricalFisher: d \+ κ must be .* give kappa > 0"):
         minimize(objective, objective.init("glorot"), data, recipe)
 
@@ -210,9 +210,9 @@ def test_the_ramps_of_momentum2012_are_at_their_end_in_the_last_iteration(iterat
 def test_dropped_iterates_are_said(problem):
     recipe = Recipe(
         damping=Tikhonov(1e-6),
-        cg=ConjugateGradient(max_steps=20, keep=3, progress=None, residual=0.0, rise=None),
+        cg=ConjugateGradient(max_steps=20, keep=3, residual=0.0, forcing=None),
+        length=None,
         selection=Backtracking(Every(2)),
-        preconditioner=EmpiricalFisher(),
     )
     it = next(run(problem, recipe))
     assert it.cg.steps == 20

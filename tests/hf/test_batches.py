@@ -9,7 +9,7 @@ import rop
 from rop.hf.batches import Batches, Cases
 from rop.hf.schedules import Ramp
 
-FREE = {"fewest": 1, "least_work": 0}  # no lower bounds on fractions
+FREE = {"fewest": 1}  # no lower bounds on fractions
 
 
 def picked(cases):
@@ -120,23 +120,13 @@ def test_an_empty_chunk_is_refused():
     "total, curvature, selection", [(1, 1, 1), (200, 200, 200), (1600, 256, 256), (8000, 500, 1000)]
 )
 def test_few_cases_are_not_made_fewer(total, curvature, selection):
-    batches = Batches(curvature=1 / 16, selection=1 / 8, fewest=256, least_work=0)
+    batches = Batches(curvature=1 / 16, selection=1 / 8, fewest=256)
     for iteration in range(3):
         draw = batches.draw(iteration, total)
         sizes = draw.gradient.size, draw.curvature.size, draw.selection.size
         assert sizes == (total, curvature, selection)
     with pytest.raises(rop.RopError, match="fewest must be an int >= 1"):
         Batches(fewest=0)
-
-
-@pytest.mark.parametrize("parameters, curvature", [(1, 1000), (9, 1000), (10, 1000), (30, 334),
-                                                   (100, 100), (10**6, 100)])  # fmt: skip
-def test_small_problems_see_more_cases(parameters, curvature):
-    batches = Batches(curvature=0.1, selection=0.001, fewest=1, least_work=10_000)
-    draw = batches.draw(2, 1000, parameters)
-    assert draw.curvature.size == curvature
-    assert draw.selection.size == (curvature if parameters <= 100 else 1)
-    assert draw.gradient.size == 1000
 
 
 @pytest.mark.parametrize("first, last", [(10, 60), (0.1, 0.6), (60, 10)])
@@ -155,7 +145,7 @@ def test_batches_that_grow_still_go_through_the_data_in_order(first, last):
 
 def test_a_count_of_cases_is_taken_as_it_is():
     # The lower bounds are for fractions, which on small data would be few cases.
-    draw = Batches(gradient=500, curvature=7, selection=3).draw(0, 1000, 10)
+    draw = Batches(gradient=500, curvature=7, selection=3).draw(0, 1000)
     assert (draw.curvature.size, draw.selection.size) == (7, 3)
 
 

@@ -5,6 +5,7 @@ import pytest
 import scipy.sparse.linalg as spla
 
 import rop
+from rop.hf import RelativeProgress
 from rop.hf.cg import pcg
 from rop.hf.conjugate_gradient import ConjugateGradient
 from rop.hf.subproblem import Subproblem
@@ -219,12 +220,13 @@ def test_float32_stays_float32_and_follows_float64():
 
 def test_the_solver_policy_passes_its_stops_on():
     A, b = positive_definite(60, condition=1e5)
-    solver = ConjugateGradient(max_steps=30, progress=None, residual=0.0, keep=2)
+    solver = ConjugateGradient(max_steps=30, residual=0.0, forcing=None, keep=2)
     solution = solver.solve(Subproblem(A, b, store=range(10, 31, 5)))
     assert (solution.reason, solution.steps) == ("steps", 30)
     assert [iterate.steps for iterate in solution.iterates] == [25, 30]
-    assert ConjugateGradient(max_steps=200).solve(Subproblem(A, b)).reason == "progress"
-    loose = ConjugateGradient(progress=None, residual=0.5).solve(Subproblem(A, b))
+    slow = ConjugateGradient(200, RelativeProgress(), forcing=None)
+    assert slow.solve(Subproblem(A, b)).reason == "progress"
+    loose = ConjugateGradient(residual=0.5, forcing=None).solve(Subproblem(A, b))
     assert loose.reason == "residual"
 
 

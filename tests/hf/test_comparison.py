@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from damped import damped
 
 from rop.errors import RopValueError
 from rop.hf import (
     Difference,
-    Recipe,
     ReplayError,
     Stream,
     compare,
@@ -71,8 +71,10 @@ def test_nan_is_nan(records):
 
 
 def test_two_recipes_part_where_the_rule_acts(problem):
-    raising = Recipe(damping=Tikhonov(1.0, LevenbergMarquardt(good=1e9)))
-    runs = [minimize(*problem, r, iterations=5, engine="numpy").records for r in (None, raising)]
+    raising = damped(damping=Tikhonov(1.0, LevenbergMarquardt(good=1e9)))
+    runs = [
+        minimize(*problem, r, iterations=5, engine="numpy").records for r in (damped(), raising)
+    ]
     found = compare(*runs)
     assert found.field == "lam_after"
     assert runs[0][found.iteration].rho > 3 / 4

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from damped import damped
 
 import rop
-from rop.hf import HessianFree, KrylovDescent, LastIterate, Recipe, Subproblem, Undamped, pcg
+from rop.hf import HessianFree, KrylovDescent, LastIterate, Subproblem, Undamped, pcg
 from rop.hf.lanczos import Lanczos
 from rop.hf.vectors import norm
 from rop.nets import mlp
@@ -147,7 +148,7 @@ def test_settings_that_mean_nothing_are_refused(settings):
 
 def test_hf_needs_no_lam_with_it():
     objective, theta, data = classifier()
-    recipe = Recipe(cg=KrylovDescent(), damping=Undamped(), selection=LastIterate())
+    recipe = damped(cg=KrylovDescent(), damping=Undamped(), selection=LastIterate())
     optimizer = HessianFree(objective, theta, data, recipe, engine="numpy", dtype=np.float64)
     records = [next(optimizer) for _ in range(15)]
     assert records[-1].f_after < 0.2 * records[0].f_before

@@ -82,7 +82,7 @@ def test_a_search_that_cannot_end_is_refused(settings):
 
 def test_the_search_starts_from_the_learning_rate():
     f, calls = counted(lambda alpha: (alpha - 0.1) ** 2)
-    step = Armijo().search(f, 0.01, -0.2, first=0.3)
+    step = Armijo(shrink=0.8).search(f, 0.01, -0.2, first=0.3)
     assert calls == [0.3, pytest.approx(0.24), pytest.approx(0.192)]
     assert (step.alpha, step.outcome) == (pytest.approx(0.192), "accepted")
     assert step.f <= 0.01 + step.c * step.alpha * step.slope

@@ -5,6 +5,7 @@ from math import inf
 
 import numpy as np
 import pytest
+from damped import damped
 
 import rop
 from rop.hf import HessianFree, Recipe, recipes
@@ -18,7 +19,7 @@ from rop.hf.selection import Backtracking, Every, LastIterate
 from rop.hf.vectors import norm
 from rop.nets import mlp
 
-EXACT = ConjugateGradient(max_steps=500, progress=None, residual=1e-13, rise=None)
+EXACT = ConjugateGradient(max_steps=500, progress=None, residual=1e-13, forcing=None)
 
 
 def classifier(cases=60, l2=1e-3, seed=0):
@@ -111,7 +112,7 @@ def algorithm3(objective, theta, data, lam, iterations):
 def test_follows_algorithm_3_with_exact_solves(lam):
     problem = classifier(l2=0.01)
     rule = LevenbergMarquardt(lower_by=2 / 3)
-    recipe = Recipe(damping=Tikhonov(lam, rule), cg=EXACT, selection=LastIterate())
+    recipe = damped(damping=Tikhonov(lam, rule), cg=EXACT, selection=LastIterate())
     path, lams = algorithm3(*problem, lam, 12)
     optimizer = run(problem, recipe)
     for theta, lam_after in zip(path, lams, strict=True):
@@ -125,7 +126,7 @@ def test_follows_algorithm_3_with_exact_solves(lam):
 def test_a_quadratic_is_solved_in_one_undamped_step():
     objective, theta, data = regression()
     rule = LevenbergMarquardt(lowest=1e-12)
-    optimizer = run((objective, theta, data), Recipe(damping=Tikhonov(1e-12, rule), cg=EXACT))
+    optimizer = run((objective, theta, data), damped(damping=Tikhonov(1e-12, rule), cg=EXACT))
     it = next(optimizer)
     expected = np.linalg.lstsq(data["x"], data["t"][:, 0], rcond=None)[0]
     np.testing.assert_allclose(optimizer.theta, expected, rtol=1e-9)
@@ -155,7 +156,7 @@ def test_finds_the_end_of_rosenbrocks_valley():
         recipes.martens2010(lam=1.0),
         recipes.validated2012(lam=1.0),
         recipes.momentum2012(batch=20, iterations=15),
-        Recipe(Batches(gradient=30, curvature=10, selection=15, seed=4), damping=Tikhonov(0.1)),
+        damped(batches=Batches(30, 10, 15, seed=4), damping=Tikhonov(0.1)),
         Recipe(curvature="hessian", selection=Backtracking(Every(3))),
     ],
     ids=["default", "basic", "martens2010", "validated2012", "momentum2012", "minibatches", "hv"],
@@ -238,10 +239,10 @@ def test_every_number_of_a_record_can_be_computed_again(recipe):
 def test_cg_is_given_the_gradient_of_all_and_the_damped_curvature_of_some():
     objective, theta, data = classifier()
     spy = Spy()
-    recipe = Recipe(
+    recipe = damped(
         batches=Batches(curvature=20, seed=None),
         damping=Tikhonov(0.3),
-        preconditioner=EmpiricalFisher(cases="gradient"),
+        preconditioner=EmpiricalFisher(relative_kappa=0.0, cases="gradient"),
         cg=spy,
     )
     optimizer = run((objective, theta, data), recipe)
@@ -261,8 +262,8 @@ def test_cg_is_given_the_gradient_of_all_and_the_damped_curvature_of_some():
 
 
 def test_cg_starts_from_the_decayed_last_iterate_not_from_the_chosen_one():
-    spy = Spy()
-    optimizer = run(classifier(), Recipe(damping=Tikhonov(1e-3), cg=spy, decay=0.9))
+    spy = Spy(recipes.damped().cg)
+    optimizer = run(classifier(), damped(damping=Tikhonov(1e-3), cg=spy, decay=0.9))
     records = take(optimizer, 12)
     assert not records[0].cg.warm
     assert spy.calls[0][2] is None
@@ -276,7 +277,7 @@ def test_cg_starts_from_the_decayed_last_iterate_not_from_the_chosen_one():
 
 
 def test_a_start_that_cg_cannot_bring_below_zero_is_dropped():
-    recipe = Recipe(cg=ConjugateGradient(max_steps=1), selection=LastIterate(), decay=1.0)
+    recipe = damped(cg=ConjugateGradient(max_steps=1), selection=LastIterate(), decay=1.0)
     optimizer = run(classifier(), recipe)
     next(optimizer)
     theta = optimizer.theta
@@ -291,7 +292,7 @@ def test_a_start_that_cg_cannot_bring_below_zero_is_dropped():
 
 
 def test_an_update_that_is_no_descent_direction_is_rejected_and_said():
-    optimizer = run(classifier(), Recipe(cg=ConjugateGradient(max_steps=1), decay=1.0))
+    optimizer = run(classifier(), damped(cg=ConjugateGradient(1, forcing=None), decay=1.0))
     theta = optimizer.theta.copy()
     at = optimizer.evaluator.linearize(theta, optimizer.recipe.batches.draw(0, 60).gradient)
     optimizer.state = replace(optimizer.state, start=100 * at.gradient())
@@ -328,8 +329,14 @@ class Refuse(Armijo):
         return Step(0.0, f_before, slope, ((1.0, f_full),), "rejected")
 
 
-def test_sixty_rejections_in_a_row_end_the_run():
+def test_without_lam_there_is_no_other_update_to_try():
     optimizer = run(classifier(), Recipe(line_search=Refuse()))
+    records = take(optimizer, 100)
+    assert (len(records), optimizer.ended) == (1, "rejected")
+
+
+def test_sixty_rejections_in_a_row_end_the_run():
+    optimizer = run(classifier(), damped(line_search=Refuse()))
     theta = optimizer.theta
     records = take(optimizer, 100)
     assert (len(records), optimizer.ended) == (60, "rejected")
@@ -410,7 +417,7 @@ def test_a_small_gain_where_cg_was_cut_off_is_no_end(reason, ended):
     p = rop.param("p", 2)
     z = rop.stack([100.0 * p[0], p[1], 0.0 * p[1]])
     objective = rop.Objective(z, rop.SquaredError([0.0, 0.0, 200.0]))
-    recipe = Recipe(cg=EndingWith(max_steps=1, reason=reason), preconditioner=NoPreconditioner())
+    recipe = damped(cg=EndingWith(max_steps=1, reason=reason), preconditioner=NoPreconditioner())
     optimizer = run((objective, [1e-4, 1.0], {}), recipe, dtype=np.float32)
     history = take(optimizer, 60)
     rounding = np.finfo(np.float32).eps * history[0].f_before
@@ -431,7 +438,7 @@ def test_negative_curvature_is_said_and_survived():
     # At 0 the Hessian of f = ½ (p² - 1)² is negative beside it; damping alone does not mend it.
     p = rop.param("p")
     objective = rop.Objective(p * p, rop.SquaredError(1.0))
-    recipe = Recipe(curvature="hessian", damping=Tikhonov(0.1))
+    recipe = damped(curvature="hessian", damping=Tikhonov(0.1))
     optimizer = run((objective, [0.3], {}), recipe, gradient_norm=1e-8)
     records = take(optimizer, 100)
     assert records[0].cg.reason == "negative curvature"
@@ -488,7 +495,7 @@ def test_arguments_that_do_not_fit_are_refused():
 
 
 def test_the_line_search_starts_from_the_chosen_iterates_known_loss():
-    optimizer = run(classifier(), Recipe(cg=ConjugateGradient(rise=None), line_search=Armijo()))
+    optimizer = run(classifier(), damped(cg=ConjugateGradient(rise=None), line_search=Armijo()))
     it = next(optimizer)
     assert it.step.outcome == "accepted"
     assert it.work.losses == len(it.f_stored)

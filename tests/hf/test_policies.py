@@ -5,6 +5,7 @@ from math import inf
 
 import numpy as np
 import pytest
+from damped import damped
 
 import rop
 from rop.hf import (
@@ -35,7 +36,7 @@ from rop.hf.line_search import Step
 from rop.hf.vectors import norm
 from rop.objective.linearization import products_of
 
-EXACT = ConjugateGradient(max_steps=500, progress=None, residual=1e-13, rise=None)
+EXACT = ConjugateGradient(max_steps=500, progress=None, residual=1e-13, forcing=None)
 
 
 def start(problem, recipe, **settings):
@@ -98,7 +99,7 @@ def test_records_of_the_recipes_are_complete(problem, recipe):
 
 def test_the_radius_is_adapted_and_lam_is_not(problem):
     cg = LanczosTrustRegion(TrustRegion(0.3))
-    recipe = Recipe(cg=cg, damping=Undamped(), preconditioner=NoPreconditioner())
+    recipe = damped(cg=cg, damping=Undamped(), preconditioner=NoPreconditioner())
     records = take(start(problem, recipe), 12)
     radius = 0.3
     for it in records:
@@ -122,7 +123,7 @@ def test_a_trust_region_is_invariant_to_the_scale_of_f():
         return rop.Objective(z, loss), np.full(5, 0.3), data
 
     cg = LanczosTrustRegion(TrustRegion(0.2), tolerance=1e-12)
-    recipe = Recipe(
+    recipe = damped(
         cg=cg,
         damping=Undamped(),
         preconditioner=NoPreconditioner(),
@@ -158,7 +159,7 @@ def test_weight_decay_is_switched_off_near_the_end(problem):
 
 
 def test_the_learning_rate_is_the_first_alpha(problem):
-    recipe = Recipe(learning_rate=Ramp(1.0, 0.25, 2, 2))
+    recipe = damped(learning_rate=Ramp(1.0, 0.25, 2, 2))
     records = take(start(problem, recipe), 4)
     assert [it.step.trials[0][0] for it in records] == [1.0, 1.0, 0.25, 0.25]
     assert [it.settings.learning_rate for it in records] == [1.0, 1.0, 0.25, 0.25]
@@ -173,7 +174,7 @@ def test_a_learning_rate_of_alpha_damps_by_multiples_of_b():
     rng = np.random.default_rng(0)
     X, T = rng.standard_normal((30, 4)), rng.standard_normal(30)
     f = rop.Objective(rop.dot(rop.param("w", 4), rop.data("x", 4)), rop.SquaredError(rop.data("t")))
-    recipe = Recipe(damping=Undamped(), cg=EXACT, selection=LastIterate(), learning_rate=0.4)
+    recipe = damped(damping=Undamped(), cg=EXACT, selection=LastIterate(), learning_rate=0.4)
     optimizer = start((f, np.zeros(4), {"x": X, "t": T}), recipe)
     next(optimizer)
     B, g = X.T @ X / 30, -X.T @ T / 30
@@ -182,9 +183,9 @@ def test_a_learning_rate_of_alpha_damps_by_multiples_of_b():
 
 
 def test_decay_and_the_limit_of_cg_follow_their_ramps(problem):
-    recipe = Recipe(
+    recipe = damped(
         decay=Ramp(0.5, 0.9, 1, 3),
-        cg=ConjugateGradient(Ramp(8, 4, 1, 5), progress=None),
+        cg=ConjugateGradient(Ramp(8, 4, 1, 5), forcing=None),
         selection=LastIterate(),
     )
     optimizer = start(problem, recipe)
@@ -196,8 +197,8 @@ def test_decay_and_the_limit_of_cg_follow_their_ramps(problem):
 
 @pytest.mark.parametrize("which", ["last", "chosen", "best"])
 def test_the_next_run_starts_from_the_wanted_iterate(problem, which):
-    recipe = Recipe(
-        Batches(curvature=0.5, seed=None),
+    recipe = damped(
+        batches=Batches(curvature=0.5, seed=None),
         damping=Tikhonov(1e-3),
         selection=Backtracking(Every(3)),
         start=which,
@@ -226,12 +227,12 @@ def test_the_next_run_starts_from_the_wanted_iterate(problem, which):
 
 
 def test_restarts_begin_from_0(problem):
-    records = take(start(problem, Recipe(restart=3, cg=ConjugateGradient(8))), 10)
+    records = take(start(problem, damped(restart=3, cg=ConjugateGradient(8, forcing=None))), 10)
     assert [it.cg.warm for it in records] == [k % 3 != 0 for k in range(10)]
 
 
 def test_a_run_that_reached_the_minimum_is_not_gone_on_with(problem):
-    records = take(start(problem, Recipe(cg=EXACT)), 4)
+    records = take(start(problem, damped(cg=EXACT)), 4)
     assert {it.cg.reason for it in records} == {"residual"}
     assert not any(it.cg.warm for it in records)
 
@@ -239,7 +240,7 @@ def test_a_run_that_reached_the_minimum_is_not_gone_on_with(problem):
 def test_the_reduction_can_be_that_of_the_gradients_cases(problem):
     batches = Batches(curvature=10, selection=20)
     for reduction in ("curvature", "gradient"):
-        recipe = Recipe(batches, reduction=reduction, cg=ConjugateGradient(8))
+        recipe = damped(batches=batches, reduction=reduction, cg=ConjugateGradient(8))
         for it in take(start(problem, recipe), 6):
             before, after = {
                 "curvature": it.f_curvature,
@@ -252,7 +253,7 @@ def test_the_reduction_can_be_that_of_the_gradients_cases(problem):
 
 def test_overfitting_of_a_minibatch_is_monitored(problem):
     objective, _, data = problem
-    recipe = Recipe(Batches(gradient=6, held_out=40), damping=Tikhonov(1e-3), cg=EXACT)
+    recipe = damped(batches=Batches(gradient=6, held_out=40), damping=Tikhonov(1e-3), cg=EXACT)
     optimizer = start(problem, recipe)
     overfit = 0
     for _ in range(12):
@@ -277,11 +278,11 @@ class Refuse(Armijo):
 
 
 def test_a_failed_update_raises_lam_and_shrinks_the_region_however_good_rho_was(problem):
-    it = next(start(problem, Recipe(damping=Tikhonov(100.0), line_search=Refuse())))
+    it = next(start(problem, damped(damping=Tikhonov(100.0), line_search=Refuse())))
     assert it.rho > 0.75
     assert (it.rho_judged, it.lam_after) == (-inf, 150.0)
     assert any("theta stays, lam rises" in event for event in it.events)
-    region = Recipe(
+    region = damped(
         cg=ConjugateGradient(region=TrustRegion(0.01)),
         damping=Undamped(),
         preconditioner=EmpiricalFisher(kappa=1e-2),
@@ -375,7 +376,7 @@ def test_equal_batches_bound_the_predicted_decrease_and_unequal_ones_do_not(prob
         assert bound == pytest.approx(bare.value(theta, batch), rel=1e-12)
     assert bounded((bare, theta, data), more, few)[0] == -inf
     # CG sees it as a direction without curvature, or as a q far below the bound.
-    recipe = Recipe(Batches(curvature=7, seed=None), damping=Undamped(), cg=EXACT,
+    recipe = damped(batches=Batches(curvature=7, seed=None), damping=Undamped(), cg=EXACT,
                     selection=LastIterate(), line_search=Armijo())  # fmt: skip
     it = next(start((bare, theta, data), recipe))
     assert it.cg.reason == "negative curvature" or it.q < -bound

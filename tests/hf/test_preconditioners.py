@@ -43,16 +43,16 @@ def test_the_inverse_is_that_of_the_damped_diagonal_to_the_power():
     d = np.array([0.0, 0.5, 2.0])
     r = np.array([1.0, -2.0, 3.0])
     expected = r / (d + 0.1 + 0.02) ** 0.6
-    inverse = EmpiricalFisher(exponent=0.6, kappa=0.02).inverse(d, 0.1)
+    inverse = EmpiricalFisher(0.6, 0.02, 0.0).inverse(d, 0.1)
     np.testing.assert_allclose(inverse(r), expected, rtol=1e-14)
-    by_entry = EmpiricalFisher(exponent=0.6, kappa=0.02).inverse(d, np.full(3, 0.1))
+    by_entry = EmpiricalFisher(0.6, 0.02, 0.0).inverse(d, np.full(3, 0.1))
     np.testing.assert_allclose(by_entry(r), expected, rtol=1e-14)
 
 
 def test_the_exponent_goes_from_none_to_jacobi():
     d, r = np.array([0.5, 2.0]), np.array([1.0, 3.0])
-    np.testing.assert_array_equal(EmpiricalFisher(exponent=0.0).inverse(d, 0.0)(r), r)
-    np.testing.assert_allclose(EmpiricalFisher(exponent=1.0).inverse(d, 0.0)(r), r / d)
+    np.testing.assert_array_equal(EmpiricalFisher(0.0, 0.0, 0.0).inverse(d, 0.0)(r), r)
+    np.testing.assert_allclose(EmpiricalFisher(1.0, 0.0, 0.0).inverse(d, 0.0)(r), r / d)
 
 
 def test_float32_stays_float32():
@@ -63,7 +63,7 @@ def test_float32_stays_float32():
 @pytest.mark.parametrize("least", [0.0, -1.0, np.nan])
 def test_an_entry_that_is_not_positive_is_refused(least):
     with pytest.raises(rop.RopError, match=r"d \+ κ must be positive"):
-        EmpiricalFisher().inverse(np.array([1.0, least]), 0.0)
+        EmpiricalFisher(relative_kappa=0.0).inverse(np.array([1.0, least]), 0.0)
 
 
 def test_no_preconditioner_is_none():
@@ -81,7 +81,7 @@ def test_it_saves_steps_where_parameters_are_on_different_scales():
         rop.param("w", (1, 20)) @ rop.data("x", 20), rop.SquaredError(rop.data("t", 1))
     )
     at = objective.linearize(np.zeros(20), batch, engine="numpy")
-    lam, policy = 1e-4, EmpiricalFisher()
+    lam, policy = 1e-4, EmpiricalFisher(relative_kappa=0.0)
     plain, preconditioned = (
         pcg(lambda v: at.ggnvp(v) + lam * v, -at.gradient(), None, inverse, residual=1e-8)
         for inverse in (None, policy.inverse(policy.diagonal(at), lam))
@@ -140,6 +140,10 @@ def test_kappa_can_follow_the_diagonal_and_the_scale_of_parameters():
     mean = (d + 0.1).mean()
     P = ExactDiagonal(exponent=0.6, kappa=0.02, relative_kappa=0.01)
     np.testing.assert_allclose(P.inverse(d, 0.1)(r), (d + 0.1 + 0.02 + 0.01 * mean) ** -0.6)
+    each = P.inverse(d, 0.1, objective)(r)
+    for place in objective.slices.values():
+        mean = (d[place] + 0.1).mean()
+        np.testing.assert_allclose(each[place], (d[place] + 0.12 + 0.01 * mean) ** -0.6)
     scaled = ExactDiagonal(exponent=0.6, kappa=0.02, scale={"W1": 50.0, "b2": 0.0})
     s = np.ones(objective.n)
     s[objective.slices["W1"]], s[objective.slices["b2"]] = 50.0, 0.0

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pickle
+from math import inf
 
 import pytest
 
@@ -25,11 +26,14 @@ def test_martens2010():
     )
     assert (recipe.damping.rule.raise_by, recipe.damping.rule.lower_by) == (3 / 2, 2 / 3)
     assert recipe.damping.rule.lowest < 1.9e-18  # the last λ of the authors' own run
-    assert recipe.preconditioner == EmpiricalFisher(exponent=0.75, kappa=0.0, cases="gradient")
+    assert recipe.preconditioner == EmpiricalFisher(
+        exponent=0.75, kappa=0.0, relative_kappa=0.0, cases="gradient"
+    )
     assert recipe.decay == 0.95
     assert recipe.cg.max_steps == 250
     assert (recipe.cg.progress.tolerance, recipe.cg.progress.per_step) == (5e-4, True)
-    assert recipe.selection == Backtracking(Powers(5, 1.3))
+    assert recipe.selection == Backtracking(Powers(5, 1.3), enough=inf)
+    assert (recipe.pairs, recipe.length, recipe.cg.forcing) == (None, None, None)
     assert (recipe.line_search.c, recipe.line_search.shrink, recipe.line_search.trials) == (
         0.01,
         0.8,
@@ -75,24 +79,25 @@ def test_momentum2012_and_its_end():
 
 def test_the_default_counts_its_costs():
     recipe = Recipe()
-    for cases, parameters, *expected in (
-        (20_000, 842_340, 1_250, 2_500),
-        (3_000, 50_000, 256, 375),
-        (3_000, 8_389, 1_000, 1_000),  # 2²³ = 1,000 · 8,389
-        (3_000, 1_000, 3_000, 3_000),
-        (1, 2, 1, 1),
-    ):
-        draw = recipe.batches.draw(5, cases, parameters)
+    for cases, *expected in ((20_000, 1_250, 2_500), (3_000, 256, 375), (200, 200, 200), (1, 1, 1)):
+        draw = recipe.batches.draw(5, cases)
         assert draw.gradient.size == cases
         assert [draw.curvature.size, draw.selection.size] == expected
     assert recipe.reduction == "gradient"
     assert recipes.martens2010().reduction == recipes.validated2012().reduction == "curvature"
     assert recipe.preconditioner == EmpiricalFisher(exponent=0.75, cases="curvature")
+    assert (recipe.damping.lam, recipe.decay) == (0.0, 0.0)
+    assert (recipe.cg.progress, recipe.cg.rise) == (None, None)
+    assert recipe == Recipe()
+
+
+def test_damped():
+    recipe = recipes.damped()
     rule = recipe.damping.rule
     assert (recipe.damping.lam, rule.lower_by, rule.raise_by) == (1.0, 1 / 3, 3 / 2)
     assert recipe.cg.rise == ObjectiveRise(every=5, window=10)
     assert recipes.martens2010().cg.rise is None
-    assert recipe == Recipe()
+    assert (recipe.pairs, recipe.length, recipe.cg.forcing) == (None, None, None)
 
 
 def test_basic():

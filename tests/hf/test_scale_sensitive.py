@@ -5,6 +5,7 @@ from math import exp
 import numpy as np
 import pytest
 import scipy.sparse
+from damped import damped
 from scipy.sparse.linalg import aslinearoperator
 
 import rop
@@ -12,7 +13,6 @@ from rop.hf import (
     ExactDiagonal,
     HessianFree,
     LastIterate,
-    Recipe,
     Reparameterized,
     ScaleSensitive,
     Tikhonov,
@@ -21,7 +21,7 @@ from rop.hf import (
 from rop.hf.conjugate_gradient import ConjugateGradient
 from rop.hf.damping_matrices import DiagonalMatrix, GramMatrix
 
-EXACT = ConjugateGradient(max_steps=500, progress=None, residual=1e-13, rise=None)
+EXACT = ConjugateGradient(max_steps=500, progress=None, residual=1e-13, forcing=None)
 SCALES = np.geomspace(1e-2, 1e2, 5)
 
 
@@ -39,7 +39,7 @@ def regression(scales=1.0, beta=1.0, parameterization="plain"):
 
 
 def run(problem, damping, iterations=6, **settings):
-    recipe = Recipe(damping=damping, cg=EXACT, selection=LastIterate(), decay=0.0, **settings)
+    recipe = damped(damping=damping, cg=EXACT, selection=LastIterate(), decay=0.0, **settings)
     optimizer = HessianFree(*problem, recipe, engine="numpy", dtype=np.float64)
     return [next(optimizer) for _ in range(iterations)], optimizer.theta
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from damped import damped
 
 import rop
 from rop.errors import RopTypeError, RopValueError
@@ -22,11 +23,11 @@ def sample(problem, cases=20):
 def test_each_iteration_sees_the_cases_drawn_for_it(problem):
     objective, theta, _ = problem
     draw = sample(problem)
-    result = minimize(objective, theta, Stream(draw), iterations=4, engine="numpy")
-    run = HessianFree(objective, theta, draw(0), engine="numpy")
+    result = minimize(objective, theta, Stream(draw), damped(), iterations=4, engine="numpy")
+    run = HessianFree(objective, theta, draw(0), damped(), engine="numpy")
     for k in range(4):
         state = run.state
-        run = HessianFree(objective, theta, draw(k), engine="numpy")
+        run = HessianFree(objective, theta, draw(k), damped(), engine="numpy")
         run.state = state
         assert next(run).f_after == result.records[k].f_after
     np.testing.assert_array_equal(run.theta, result.theta)

@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from damped import damped
 
 import rop
 from rop.hf import (
@@ -17,7 +18,7 @@ from rop.hf import (
 )
 from rop.hf.conjugate_gradient import ConjugateGradient
 
-EXACT = ConjugateGradient(max_steps=500, progress=None, residual=1e-13, rise=None)
+EXACT = ConjugateGradient(max_steps=500, progress=None, residual=1e-13, forcing=None)
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def test_the_update_is_that_of_g_and_both_penalties(problem, relative):
     objective, theta, data = problem
     lam, mu = 0.3, 0.2
     damping = Structural(mu, Tikhonov(lam), relative)
-    recipe = Recipe(damping=damping, cg=EXACT, selection=LastIterate())
+    recipe = damped(damping=damping, cg=EXACT, selection=LastIterate())
     optimizer = HessianFree(*problem, recipe, engine="numpy", dtype=np.float64)
     it = next(optimizer)
     at = objective.linearize(theta, data, engine="numpy")

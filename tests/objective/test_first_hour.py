@@ -64,10 +64,11 @@ def test_labels_in_hf_streams_check_and_scipy(rng):
     np.testing.assert_array_equal(
         rop.hf.minimize(objective, theta, given, iterations=4).theta, best
     )
-    stream = rop.hf.Stream(lambda k: given)
-    np.testing.assert_array_equal(
-        rop.hf.minimize(objective, theta, stream, iterations=4).theta, best
+    by_labels, by_vectors = (
+        rop.hf.minimize(objective, theta, rop.hf.Stream(lambda k, d=d: d), iterations=4).theta
+        for d in (given, right)
     )
+    np.testing.assert_array_equal(by_labels, by_vectors)
     assert rop.check(objective, theta, {name: array[:8] for name, array in given.items()}).ok
     found, best = (
         scipy.optimize.minimize(x0=theta, method="trust-krylov", **objective.scipy(batch)).fun
@@ -236,7 +237,7 @@ def test_the_default_for_a_function_alone_finds_a_minimum_of_a_molecule():
 
 def test_a_limit_is_no_success_and_the_message_says_how_far_the_run_came():
     start = np.random.default_rng(1).normal(size=21)
-    recipe = rop.hf.Recipe()
+    recipe = rop.hf.recipes.damped()
     found = rop.hf.minimize(lennard_jones(7), start, {}, recipe, iterations=40, dtype=np.float64)
     rejected = sum(it.step.alpha == 0 for it in found.records)
     assert (found.reason, found.success, found.status) == ("iterations", False, 1)

@@ -60,7 +60,7 @@ def assert_complete(figure):
 
 
 def test_an_iteration_shows_q_and_f_against_the_steps_of_cg(records):
-    record = records[3]
+    record = next(it for it in records[3:] if it.rho > 0)
     figure = rop.plot.iteration(record)
     assert_complete(figure)
     (ax,) = figure.axes

@@ -1,0 +1,144 @@
+"""Quasi-Newton pairs (s, y), y ≈ As, that improve CG's preconditioner."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import sqrt
+from typing import TypeAlias
+
+import numpy as np
+
+from rop.hf.curvature import Operator
+from rop.hf.policy import Policy
+from rop.hf.vectors import Vector, axpy, dot
+from rop.support.constraints import Count
+
+Pair: TypeAlias = tuple[Vector, Vector]
+
+# sᵀy over ‖s‖‖y‖ of a pair that says something about the curvature.
+_LEAST_COSINE = 1e-10
+
+
+@dataclass(frozen=True)
+class QuasiNewton(Policy):
+    """Correct P⁻¹ by the BFGS formula with pairs of earlier iterations (Morales & Nocedal 2000).
+
+    Each run of CG leaves the pairs (p, Ap) of its directions, which cost nothing. If the gradient
+    uses all data, the update leaves s = αδ and the change y of ∇f: exact curvature of f on all
+    cases, where CG may see a few. The latest pairs are kept, as in L-BFGS, and a run of one step
+    of CG is a step of L-BFGS. The memory is 2n numbers a pair.
+
+    Parameters
+    ----------
+    most : int
+        The largest number of pairs.
+
+    Examples
+    --------
+    >>> recipe = rop.hf.Recipe(pairs=rop.hf.QuasiNewton(most=10))
+    >>> print(rop.hf.Recipe().diff(recipe))
+    pairs.most: 20 -> 10
+    """
+
+    most: Count = 20
+
+    def inverse(self, P: Operator | None, pairs: Vector | None) -> Operator | None:
+        """Return r ↦ Hr with P⁻¹ corrected by the pairs.
+
+        Parameters
+        ----------
+        P : callable, (n,) -> (n,), or None
+            r ↦ P⁻¹r; None for P = I.
+        pairs : ndarray, shape (k, 2, n), or None
+            The pairs.
+
+        Returns
+        -------
+        callable, (n,) -> (n,), or None
+            P itself if there are no pairs.
+        """
+        return P if pairs is None else Corrected(P, pairs)
+
+    def update(self, pairs: Vector | None, new: Sequence[Pair]) -> Vector | None:
+        """Return the pairs that the next iteration uses.
+
+        Parameters
+        ----------
+        pairs : ndarray, shape (k, 2, n), or None
+            The present pairs, the latest last.
+        new : sequence of pairs of ndarray, shape (n,)
+            s and y; those without clearly positive curvature are left out.
+
+        Returns
+        -------
+        ndarray, shape (k, 2, n), or None
+            At most ``most`` pairs; None for none.
+        """
+        good = [np.stack(pair) for pair in new if _curved(*pair)]
+        found = [*(() if pairs is None else pairs), *good][-self.most :]
+        return np.stack(found) if found else None
+
+
+@dataclass(frozen=True, eq=False)
+class Corrected:
+    """r ↦ Hr with the BFGS matrix H of some pairs, from H_0 = γP⁻¹ (Nocedal & Wright, alg. 7.4).
+
+    γ gives H_0 the scale of the latest pair, so P may have any scale.
+
+    Parameters
+    ----------
+    P : callable, (n,) -> (n,), or None
+        r ↦ P⁻¹r; None for P = I.
+    pairs : ndarray, shape (k, 2, n)
+        s and y, with sᵀy > 0.
+    """
+
+    P: Operator | None
+    pairs: Vector
+    _sy: list[float] = field(init=False, repr=False)
+    _gamma: float = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        s, y = self.pairs[-1]
+        sy = [dot(*pair) for pair in self.pairs]
+        object.__setattr__(self, "_sy", sy)
+        object.__setattr__(self, "_gamma", sy[-1] / dot(y, y if self.P is None else self.P(y)))
+
+    def __call__(self, r: Vector) -> Vector:
+        """Return Hr, a new vector."""
+        q, shares = r.copy(), []
+        for (s, y), sy in zip(self.pairs[::-1], self._sy[::-1], strict=True):
+            shares.append(dot(s, q) / sy)
+            axpy(-shares[-1], y, q)
+        q = np.multiply(q if self.P is None else self.P(q), q.dtype.type(self._gamma))
+        for (s, y), sy, share in zip(self.pairs, self._sy, shares[::-1], strict=True):
+            axpy(share - dot(y, q) / sy, s, q)
+        return q
+
+
+class Sample:
+    """At most so many pairs of a run of CG, spread evenly over its steps.
+
+    Parameters
+    ----------
+    most : int
+        The largest number; 0 for none.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.pairs: list[Pair] = []
+        self._most, self._every, self._seen = most, 1, 0
+
+    def add(self, p: Vector, Ap: Vector) -> None:
+        """Offer the pair of a step; the vectors are copied if they are taken."""
+        if self._most and self._seen % self._every == 0:
+            if len(self.pairs) == self._most:
+                self.pairs, self._every = self.pairs[::2], 2 * self._every
+            if self._seen % self._every == 0:
+                self.pairs.append((p.copy(), Ap.copy()))
+        self._seen += 1
+
+
+def _curved(s: Vector, y: Vector) -> bool:
+    return dot(s, y) > _LEAST_COSINE * sqrt(dot(s, s) * dot(y, y))

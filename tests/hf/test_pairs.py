@@ -1,0 +1,155 @@
+"""Quasi-Newton pairs against dense matrices; CG's length and forcing terms; what they give."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+import rop
+from rop.hf import Forcing, HessianFree, Length, QuasiNewton, Recipe, minimize, pcg
+from rop.hf.pairs import Corrected, Sample
+
+
+def matrix(n, seed=0):
+    R = np.random.default_rng(seed).standard_normal((n, n))
+    return R @ R.T + np.eye(n)
+
+
+def bfgs(H, pairs):
+    """H after the BFGS updates of all pairs, dense (Nocedal & Wright, eq. 6.17)."""
+    for s, y in pairs:
+        V = np.eye(len(s)) - np.outer(y, s) / (s @ y)
+        H = V.T @ H @ V + np.outer(s, s) / (s @ y)
+    return H
+
+
+@pytest.mark.parametrize("preconditioned", [False, True])
+def test_the_correction_is_that_of_the_dense_bfgs_matrix(preconditioned):
+    A, rng = matrix(7), np.random.default_rng(1)
+    pairs = np.array([(s, A @ s) for s in rng.standard_normal((4, 7))])
+    d = rng.uniform(0.5, 2, 7) if preconditioned else np.ones(7)
+    s, y = pairs[-1]
+    H = bfgs((s @ y) / (y @ (d * y)) * np.diag(d), pairs)
+    correct = Corrected((lambda r: d * r) if preconditioned else None, pairs)
+    for r in np.eye(7):
+        np.testing.assert_allclose(correct(r), H @ r, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(correct(y), s, rtol=1e-10)  # the secant equation
+
+
+def test_all_pairs_of_a_whole_run_of_cg_are_the_inverse():
+    A, b = matrix(6), np.arange(1.0, 7.0)
+    solution = pcg(A, b, pairs=6, max_steps=6)
+    for p, Ap in solution.pairs:
+        np.testing.assert_allclose(Ap, A @ p, rtol=1e-9)
+    pairs = QuasiNewton().update(None, solution.pairs)
+    other = np.random.default_rng(2).standard_normal(6)
+    np.testing.assert_allclose(Corrected(None, pairs)(other), np.linalg.solve(A, other), rtol=1e-6)
+
+
+def test_the_latest_pairs_with_positive_curvature_are_kept():
+    e = np.eye(3)
+    rule = QuasiNewton(most=2)
+    assert rule.update(None, [(e[0], -e[0]), (e[0], e[1]), (e[0], np.full(3, np.nan))]) is None
+    pairs = rule.update(None, [(e[0], e[0])])
+    pairs = rule.update(pairs, [(e[1], 2 * e[1]), (e[2], 3 * e[2])])
+    np.testing.assert_array_equal(pairs, [(e[1], 2 * e[1]), (e[2], 3 * e[2])])
+
+
+@pytest.mark.parametrize(
+    "steps, taken", [(3, [0, 1, 2]), (5, [0, 2, 4]), (9, [0, 4, 8]), (16, [0, 4, 8, 12])]
+)
+def test_a_sample_is_spread_over_the_run(steps, taken):
+    sample = Sample(4)
+    for j in range(steps):
+        sample.add(np.array([1.0 * j]), np.array([2.0 * j]))
+    assert [(p[0], Ap[0]) for p, Ap in sample.pairs] == [(j, 2 * j) for j in taken]
+
+
+def test_forcing_stops_cg_in_the_norm_of_the_preconditioner():
+    A, b, d = matrix(40, 3), np.ones(40), np.linspace(0.1, 3, 40)
+    for eta in (0.5, 1e-3):
+        solution = pcg(A, b, None, np.diag(d), forcing=eta, store=range(1, 400))
+        sizes = [np.sqrt((r := A @ it.x - b) @ (d * r)) for it in solution.iterates]
+        enough = eta * np.sqrt(b @ (d * b))
+        assert solution.reason == "residual"
+        assert sizes[-1] <= enough * (1 + 1e-6) and min(sizes[:-1]) > enough
+
+
+def test_forcing_terms_follow_the_gradient():
+    rule = Forcing(gamma=0.9, most=0.5, least=1e-3)
+    assert rule.eta(1.0, np.nan) == rule.eta(2.0, 1.0) == 0.5
+    assert rule.eta(1.0, 10.0) == pytest.approx(0.009)
+    assert rule.eta(1.0, 1e6) == 1e-3
+
+
+@pytest.mark.parametrize(
+    "length, rho, steps, chosen, after",
+    [(8, 0.6, 8, 8, 16), (8, 0.6, 5, 5, 8), (200, 0.9, 200, 200, 250), (8, 0.4, 8, 8, 5),
+     (8, 0.4, 8, 3, 5), (8, -np.inf, 8, 7, 8), (1, -np.inf, 1, 0, 1), (8, np.nan, 8, 8, 5)],
+)  # fmt: skip
+def test_the_length_follows_the_model(length, rho, steps, chosen, after):
+    assert Length().update(length, 250, rho=rho, steps=steps, chosen=chosen) == after
+
+
+def logistic(scale=1.0, unit=1.0, l2=1e-2):
+    """Logistic regression, strongly convex: scale · f(θ / unit), and the penalty."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((200, 12)) * np.geomspace(0.1, 3, 12)
+    t = (X @ rng.standard_normal(12) + rng.standard_normal(200) > 0).astype(float)
+    w = rop.param("w", 12) * (1 / unit)
+    loss = rop.SigmoidCrossEntropy(rop.data("t"), weight=np.array(scale))
+    z = rop.dot(w, rop.data("x", 12))
+    return rop.Objective(z, loss, l2=l2), np.zeros(12), {"x": X, "t": t}
+
+
+def test_the_end_is_superlinear():
+    run = HessianFree(*logistic(), dtype=np.float64, gradient_norm=1e-13)
+    norms = [it.gradient_norm for it in run]
+    assert run.ended in ("gradient", "precision")
+    rates = [after / before for before, after in pairwise(norms) if before > 1e-10]
+    assert rates[-1] < 0.01 and rates[-1] < rates[-3] / 3
+    objective, _, data = logistic()
+    at = objective.linearize(run.theta, data)
+    newton = np.linalg.solve(at.H.matrix(), -at.gradient())
+    assert np.linalg.norm(newton) <= 1e-10 * np.linalg.norm(run.theta)
+
+
+@pytest.mark.parametrize("scale, unit", [(1e6, 1.0), (1e-6, 1.0), (1.0, 1e3), (1e6, 1e-3)])
+def test_the_units_of_f_and_theta_leave_the_path_unchanged(scale, unit):
+    usual = minimize(*logistic(l2=0.0), iterations=7, dtype=np.float64)
+    other = minimize(*logistic(scale, unit, 0.0), iterations=7, dtype=np.float64)
+    np.testing.assert_allclose(other.theta / unit, usual.theta, rtol=1e-6)
+    for a, b in zip(usual.records, other.records, strict=True):
+        assert (a.cg.steps, a.chosen, a.length_after) == (b.cg.steps, b.chosen, b.length_after)
+
+
+def test_the_first_update_is_one_step_along_the_preconditioned_gradient():
+    objective, theta, data = logistic()
+    run = HessianFree(objective, theta, data, dtype=np.float64)
+    it = next(run)
+    at = objective.linearize(theta, data)
+    d = at.diagonal("empirical-fisher")
+    direction = at.gradient() / (d + 0.1 * d.mean()) ** 0.75
+    step = run.theta - theta
+    np.testing.assert_allclose(step / np.linalg.norm(step), -direction / np.linalg.norm(direction))
+    assert (it.cg.steps, it.length_before, it.pairs) == (1, 1, 0)
+    s, y = run.state.pairs[-1]
+    np.testing.assert_allclose(s, step)
+    gradient = objective.linearize(run.theta, data).gradient()
+    np.testing.assert_allclose(y, gradient - at.gradient(), rtol=1e-9)
+
+
+def test_what_is_adapted_is_explained():
+    records = minimize(*logistic(), iterations=8, dtype=np.float64).records
+    longer = next(it for it in records if it.length_after > it.length_before)
+    assert f"the model holds: CG's limit {longer.length_before} →" in longer.explain()
+    assert records[3].pairs == min(20, sum(min(it.cg.steps, 20) + 1 for it in records[:3]))
+    assert not any("λ" in it.explain() for it in records)
+
+
+def test_without_pairs_and_length_recipes_are_the_papers():
+    recipe = Recipe(pairs=None, length=None)
+    records = minimize(*logistic(), recipe, iterations=3, dtype=np.float64).records
+    assert {(it.pairs, it.length_before, it.length_after, it.rho_last) for it in records} == {
+        (0, None, None, None)
+    }
