@@ -328,7 +328,7 @@ def classifier(scale=1.0):
 objective = classifier()
 theta = objective.init("glorot", seed=0)
 theta = rop.hf.minimize(
-    objective, theta, batch, iterations=4, dtype=np.float64, engine="numpy"
+    objective, theta, batch, "damped", iterations=4, dtype=np.float64, engine="numpy"
 ).theta
 
 at = objective.linearize(theta, batch, engine="numpy")
@@ -413,12 +413,13 @@ assert best < 20 and f[-1] > min(f) + 0.03
 
 # %%
 iterations = []
-for selection in (rop.hf.Backtracking(), rop.hf.Best(rop.hf.Powers())):
-    recipe = rop.hf.Recipe(
+kept = rop.hf.Powers(first=5)
+for selection in (rop.hf.Backtracking(kept, enough=np.inf), rop.hf.Best(kept)):
+    recipe = rop.hf.recipes.damped().replace(
         batches=rop.hf.Batches(curvature=1.0, selection=1.0),
         damping=rop.hf.Tikhonov(lam),
         preconditioner=rop.hf.NoPreconditioner(),
-        cg=rop.hf.ConjugateGradient(80, progress=None, rise=None),
+        cg=rop.hf.ConjugateGradient(80, forcing=None),
         selection=selection,
     )
     result = rop.hf.minimize(

@@ -133,12 +133,12 @@ assert path[-1][1] < 0.1 and abs(theta) < 1e-4
 
 # %%
 a = rop.param("a")
-recipe = rop.hf.Recipe(
+recipe = rop.hf.recipes.damped().replace(
     curvature="hessian",
     damping=rop.hf.Tikhonov(0.1, rop.hf.LevenbergMarquardt(lower_by=2 / 3)),
     preconditioner=rop.hf.NoPreconditioner(),
     decay=0.0,
-    cg=rop.hf.ConjugateGradient(progress=None, residual=1e-12, rise=None),
+    cg=rop.hf.ConjugateGradient(residual=1e-12, forcing=None, downhill=False),
     selection=rop.hf.LastIterate(),
     line_search=rop.hf.NoLineSearch(),
 )

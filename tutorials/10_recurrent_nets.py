@@ -216,12 +216,12 @@ def all_right(theta):
 
 def train(seed, damping, most=60):
     """The records of the updates until all sequences are right."""
-    recipe = rop.hf.Recipe(
+    recipe = rop.hf.recipes.damped().replace(
         batches=rop.hf.Batches(curvature=1.0, selection=1.0),
         damping=damping,
         preconditioner=rop.hf.NoPreconditioner(),
         decay=0.95,
-        cg=rop.hf.ConjugateGradient(300, rop.hf.RelativeProgress(5e-4, per_step=True), rise=None),
+        cg=rop.hf.ConjugateGradient(300, rop.hf.RelativeProgress(5e-4), forcing=None),
     )
     start = objective.init("spectral", seed=seed)
     optimizer = rop.hf.HessianFree(objective, start, data, recipe, dtype=np.float64)
