@@ -239,11 +239,11 @@ def momentum2012(
 def damped(*, lam: NotNegative = 1.0, max_steps: Count = 250) -> Recipe:
     """Return HF with Tikhonov damping adapted by ρ, and P from the empirical Fisher alone.
 
-    It has the batches of the default recipe. λ falls to a third at a time, as a good model is soon
-    undamped (sec. 8.5). CG starts from half of its last iterate, as a longer memory may keep errors
-    of other cases for many iterations (sec. 10), and stops when q stagnates or f rises on the
-    curvature's cases. It takes about twice the work of ``Recipe()``, but its CG can stay on the
-    GPU.
+    It has the batches of the default recipe, but at least 512 cases. λ falls to a third at a time,
+    as a good model is soon undamped (sec. 8.5). CG starts from half of its last iterate, as a
+    longer memory may keep errors of other cases for many iterations (sec. 10), and stops when q
+    stagnates or f rises on the curvature's cases. It takes about twice the work of ``Recipe()``,
+    but its CG can stay on the GPU.
 
     Parameters
     ----------
@@ -264,6 +264,7 @@ def damped(*, lam: NotNegative = 1.0, max_steps: Count = 250) -> Recipe:
     (Tikhonov(lam=0.1, rule=LevenbergMarquardt(...)), 0.5)
     """
     return Recipe(
+        batches=Batches(fewest=512),
         damping=Tikhonov(lam),
         preconditioner=EmpiricalFisher(relative_kappa=0.0),
         pairs=None,

@@ -20,7 +20,6 @@ from rop.hf import (
     LanczosTrustRegion,
     NoPreconditioner,
     ObjectiveRise,
-    Recipe,
     RelativeProgress,
     Reparameterized,
     ScaleSensitive,
@@ -33,20 +32,20 @@ from rop.hf import (
     recipes,
 )
 from rop.hf.batches import Batches
-from rop.hf.conjugate_gradient import ConjugateGradient
 from rop.hf.evaluation import Evaluator
 from rop.hf.products import CurvatureProduct, Damped
 from rop.hf.resident import resident_pcg
 from rop.hf.selection import Backtracking
 from rop.objective.device_cg import cg_steps
 
-SHORT = ConjugateGradient(max_steps=6)
-PLAIN = Recipe(
-    Batches(curvature=3),
+SHORT = replace(recipes.damped().cg, max_steps=6)
+PLAIN = replace(
+    recipes.damped(),
+    batches=Batches(curvature=3),
     damping=Tikhonov(0.1),
     preconditioner=EmpiricalFisher(),
     cg=SHORT,
-    selection=Backtracking(Every(2)),
+    selection=Backtracking(Every(2), enough=np.inf),
 )
 RECIPES = {
     "warm starts, P, saved iterates": PLAIN,

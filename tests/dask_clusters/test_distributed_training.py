@@ -6,7 +6,7 @@ import pytest
 import rop
 import rop.distributed
 
-SIZES = {"curvature": 0.5, "fewest": 1, "least_work": 0, "chunk": 30}
+SIZES = {"curvature": 0.5, "fewest": 1, "chunk": 30}
 # Few steps of CG: many make of rounding errors some of 1e-7 in θ.
 FULL = rop.hf.Recipe(batches=rop.hf.Batches(**SIZES)).replace(max_steps=4)
 SAME = {"rtol": 1e-9, "atol": 1e-11}
