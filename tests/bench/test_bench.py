@@ -67,17 +67,20 @@ def test_contestants_agree(x64, model, parallel):
     assert all(difference < 1e-14 for difference in found.values()), found
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("model", MODELS)
 def test_contestants_agree_in_float32(x64, model):
     found = worst(small(model, dtype="float32"))
     assert all(1e-9 < difference < 2e-6 for difference in found.values()), found
 
 
+@pytest.mark.ci
 @pytest.mark.filterwarnings("ignore:`torch.jit.script`:DeprecationWarning")  # torch.func's own
 def test_contestants_agree_on_a_whole_matrix(x64):
     assert worst(small("classifier", ("G",)))["G"] < 1e-14
 
 
+@pytest.mark.ci
 def test_contestants_agree_on_conjugate_gradient(x64, monkeypatch):
     for module in ("engines", "peers_jax", "peers_torch"):
         module = f"rop.bench.{module}"
@@ -362,6 +365,7 @@ def test_first_product_reports_time_and_memory():
     assert 0 < found["seconds"] < 60
 
 
+@pytest.mark.ci
 def test_the_command_measures_and_writes_json(tmp_path, capsys):
     path = tmp_path / "bench.json"
     given = ["W4", "--rounds", "1", "--cores", "1", "--engines", "numpy", "numba", "--peers"]

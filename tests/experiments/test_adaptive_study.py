@@ -108,6 +108,7 @@ def test_lenet_takes_images(monkeypatch):
     assert [row["update"] for row in rows] == [0, 2] and rows[-1]["step"] > 0
 
 
+@pytest.mark.ci
 def test_a_study_is_run_in_processes_and_goes_on(tmp_path, capsys):
     command = ["study", "adaptive-hf", "--problem", "digits", "--methods", *TINY.methods,
                "--updates", "4", "--every", "2", "--cases", "50",
