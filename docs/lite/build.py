@@ -21,7 +21,8 @@ TEXT = """\
 **This lesson runs in your browser.** Run the next cell first (Shift+Enter). It loads NumPy, SciPy
 and Matplotlib from the network, and `rop` from this site. Numba does not run in a browser, so `rop`
 computes with NumPy, and cells take several times longer than on a computer with `rop` installed.
-What you change stays in this browser."""
+What you change stays in this browser. If a cell does not answer, or `numpy` cannot be found, your
+network blocks cdn.jsdelivr.net or pypi.org."""
 CODE = """\
 import piplite
 
