@@ -7,6 +7,7 @@ import threading
 import uuid
 import weakref
 from collections.abc import Callable, Sequence
+from concurrent import futures
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial, reduce
@@ -14,7 +15,7 @@ from time import monotonic, sleep
 from typing import Any, TypeVar
 
 import numpy as np
-from distributed import CancelledError, Client, Future, KilledWorker, wait
+from distributed import CancelledError, Client, Future, KilledWorker
 from distributed.comm import CommClosedError
 
 from rop.distributed.errors import ClusterError, NotHere, PartError
@@ -326,19 +327,22 @@ class Pool:
             If a worker is lost.
         """
         begin = monotonic()
-        gather = partial(self.client.gather, wanted)
+        gathered = asyncio.run_coroutine_threadsafe(
+            _awaited(partial(self.client.gather, wanted)), self.client.loop.asyncio_loop
+        )
         try:
-            while True:
-                with suppress(TimeoutError, asyncio.TimeoutError):
-                    wait(every, timeout=_LOOK)
-                    break
-                self._look(monotonic() - begin, every)
-            return list(self.client.sync(_awaited, gather, callback_timeout=self.timeout))
+            while not gathered.done():
+                futures.wait([gathered], timeout=_LOOK)
+                if not gathered.done():
+                    self._look(monotonic() - begin, every)
+            return list(gathered.result())
         except (CancelledError, CommClosedError, KilledWorker, OSError) as error:
             raise self._lost(error) from error
         except BaseException:
+            gathered.cancel()
             with suppress(Exception):
-                self.client.cancel(every, force=True)
+                cancel = partial(self.client.cancel, every, force=True)
+                self.client.sync(_awaited, cancel, callback_timeout=self.timeout)
             raise
 
     def _lost(self, error: Exception) -> Exception:
