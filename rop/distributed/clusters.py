@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import dask
 from distributed import Client, LocalCluster
 
 from rop.distributed.errors import ClusterError
@@ -40,6 +41,8 @@ def connected(scheduler: str, workers: int | None = None) -> Iterator[Client]:
     """
     if scheduler == "local":
         with (
+            # On a busy machine a killed worker takes longer than Dask's 15 s to come back.
+            dask.config.set({"distributed.deploy.lost-worker-timeout": "5 minutes"}),
             LocalCluster(
                 n_workers=workers or threads(),
                 threads_per_worker=1,  # not the cores each can have: that would decide the bits

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+import dask
 import numpy as np
 import pytest
 from distributed import Client, LocalCluster, Status
@@ -28,6 +29,8 @@ RECIPE = rop.hf.Recipe(batches=rop.hf.Batches(curvature=0.5)).replace(max_steps=
 @contextmanager
 def processes(workers, **options):
     with (
+        # On a busy machine a killed worker takes longer than Dask's 15 s to come back.
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "5 minutes"}),
         LocalCluster(n_workers=workers, threads_per_worker=1, **QUIET, **options) as local,
         Client(local) as client,
     ):
