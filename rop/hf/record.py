@@ -327,7 +327,16 @@ class Iteration:
             settings=settings,
             thresholds=recipe.thresholds(),
             events=_events(
-                solution, recipe, settings, rhos, f_reduction, after.lam, f, step, held_out
+                solution,
+                recipe,
+                settings,
+                rhos,
+                f_reduction,
+                after.lam,
+                f,
+                step,
+                held_out,
+                shorter=(after.length or 0) < (before.length or 0),
             ),
             seconds=clock.seconds,
             work=clock.work,
@@ -362,6 +371,7 @@ def _events(
     f: float,
     step: Step,
     held_out: tuple[float, float] | None,
+    shorter: bool,
 ) -> tuple[str, ...]:
     """Everything unusual and how it was handled, in the order of the algorithm."""
     said = []
@@ -370,7 +380,7 @@ def _events(
     if recipe.cg.region is not None:
         adapted = "the radius falls"
     elif lam == 0:
-        adapted = "" if recipe.length is None else "CG's next run is shorter"
+        adapted = "CG's next run is shorter" if shorter else ""
     if isinstance(recipe.cg, ConjugateGradient):
         solver = "CG"
         wanted = [s for s in recipe.selection.wanted(settings.max_steps) if s <= solution.steps]
