@@ -104,7 +104,7 @@ METHODS: dict[str, Method] = {
             **{"batches.gradient": _CASES, "batches.seed": 0}
         ),
     ),
-    "hf-default": Method(_LAM, lambda v: damped(lam=v["lam"]).replace(gradient=_CASES)),
+    "hf-damped": Method(_LAM, lambda v: damped(lam=v["lam"]).replace(gradient=_CASES)),
     "sgd": Method({"rate": Range(1e-3, 1.0)}),
     "adam": Method({"rate": Range(1e-5, 0.1)}),
 }

@@ -65,7 +65,7 @@ def test_the_papers_hf_has_no_safeguards_and_hf_proper_does():
     plain = METHODS["hf"].recipe(values)
     assert plain.line_search == rop.hf.NoLineSearch() and plain.moments is None
     assert (plain.learning_rate, plain.damping.lam, plain.curvature) == (0.3, 2.0, "hessian")
-    for name in ("hf-default", "hf-validated2012"):
+    for name in ("hf-damped", "hf-validated2012"):
         recipe = METHODS[name].recipe({"lam": 2.0})
         assert isinstance(recipe.line_search, rop.hf.Armijo) and recipe.curvature == "ggn"
         assert recipe.batches.draw(0, 60_000).gradient.size == 16 * 128
