@@ -59,6 +59,21 @@ def trained(objective, theta):
     return rop.hf.minimize(objective, theta, {}, RECIPE, iterations=2, dtype=np.float64).theta
 
 
+def test_a_worker_killed_in_the_middle_changes_nothing_but_time(three, spread, digits):
+    local, _ = three
+    theta = digits[1]
+    expected = trained(spread, theta)
+    killer = threading.Timer(0.3, lambda: os.kill(pids(local)[0], signal.SIGKILL))
+    killer.start()
+    for _ in range(20):
+        assert (trained(spread, theta) == expected).all()
+        if spread.pool.losses:
+            break
+    killer.join()
+    assert spread.pool.losses >= 1
+
+
+@pytest.mark.slow
 def test_workers_killed_at_random_moments_change_nothing_but_time(three, spread, digits):
     local, _ = three
     theta = digits[1]
