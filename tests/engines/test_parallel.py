@@ -364,6 +364,7 @@ def test_forks_while_another_thread_computes(sharded, two_blas_threads):
     """The child computes the same, with BLAS as it was, on objects that the thread had in hand."""
     with sharded(3), warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.filterwarnings("ignore", "os.fork", RuntimeWarning)  # JAX's, if a test has used it
         objective, theta, batch = large(1000)
         at = objective.linearize(theta, batch, "numba")
         right, done = at.hvp(theta), threading.Event()
