@@ -178,6 +178,7 @@ def test_multiplications_follow_erratum_m24(product, inner, first):
     assert limit.flops(limit.gemms(rnn, 10, product)) == 2 * 10 * maps
 
 
+@pytest.mark.ci
 def test_the_limit_runs_each_kind_of_gemm():
     limit = pytest.importorskip("rop.bench.limit")
     rng = np.random.default_rng(0)
@@ -357,6 +358,7 @@ def test_a_process_that_fails_is_reported(capfd):
         processes.call(["-c", "raise SystemExit(3)"], cores=1)
 
 
+@pytest.mark.ci
 def test_first_product_reports_time_and_memory():
     found = processes.ask("rop.bench.probe", {"engines": ["numpy"], "peers": []}, cores=1)
     # θ and v alone are 3.4 MB each, the activations of W1 more than 10 MB.

@@ -113,6 +113,7 @@ def functions(request):
     return request.getfixturevalue(f"{request.param}_functions")
 
 
+@pytest.mark.ci
 def test_right_products_pass_in_float64(functions, problem):
     report = check_products(problem[2], **functions)
     assert report.ok, str(report)

@@ -289,6 +289,7 @@ def test_arguments_are_checked():
         check(objective, theta, {"x": batch["x"]})
 
 
+@pytest.mark.ci
 def test_the_number_of_calls_does_not_grow_with_the_number_of_parameters():
     calls = {}
     for sizes in ((10, 20, 9, 10), (100, 200, 90, 10)):

@@ -95,6 +95,7 @@ def test_exit_codes(network, verdict, code):
     assert (report.verdict, report.exit_code, report.ok) == (verdict, code, code == 0)
 
 
+@pytest.mark.ci
 def test_the_picture_shows_curves_slopes_noise_and_blocks(wrong_report, tmp_path):
     path = tmp_path / "report.png"
     figure = wrong_report.plot(path)
@@ -141,6 +142,7 @@ def graph(op):
     return objective, rng.standard_normal(objective.n), batch
 
 
+@pytest.mark.ci
 def test_the_picture_of_a_graph_shows_the_rules_of_its_nodes(tmp_path):
     figure = rop.check(*graph(HalfCurvature.of)).plot(tmp_path / "report.png")
     (panel,) = [
@@ -156,6 +158,7 @@ def test_the_picture_of_a_graph_shows_the_rules_of_its_nodes(tmp_path):
     assert values.max() == values[i, j]
 
 
+@pytest.mark.ci
 def test_the_picture_shows_the_power_by_op_and_rule(tmp_path):
     objective, theta, batch = graph(rop.tanh)
     report = replace(

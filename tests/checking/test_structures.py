@@ -204,6 +204,7 @@ def test_a_module_in_float32_is_told_what_to_write():
     assert "give theta as tensors" in str(report)
 
 
+@pytest.mark.ci
 def test_jax_arrays_and_registered_pytrees_need_no_adapter():
     jax = pytest.importorskip("jax")
 

@@ -69,6 +69,7 @@ def test_the_measurements_say_what_is_missing(capsys):
     assert str(driver.missing()) in capsys.readouterr().err
 
 
+@pytest.mark.ci
 def test_the_training_of_the_measurements():
     """On the CPU, and small: what is told of each update, beside the log of 2011."""
     options = {"size": 14, "images": 20, "hidden": "5-2", "lam": 1.0}

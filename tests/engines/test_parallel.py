@@ -359,6 +359,7 @@ def test_many_interrupts(sharded, two_blas_threads, interrupts):
         np.testing.assert_array_equal(at.hvp(theta), right)
 
 
+@pytest.mark.ci
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_forks_while_another_thread_computes(sharded, two_blas_threads):
     """The child computes the same, with BLAS as it was, on objects that the thread had in hand."""

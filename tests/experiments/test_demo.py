@@ -12,6 +12,7 @@ from rop.experiments.watching import watched, watching
 from rop.show import waiting
 
 
+@pytest.mark.ci
 def test_the_demo_tells_the_whole_story(tmp_path, capsys):
     assert main(["demo", "--seconds", "0", "--out", str(tmp_path)]) == 0
     out, err = capsys.readouterr()

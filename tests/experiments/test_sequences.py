@@ -306,6 +306,7 @@ def test_the_recipe_is_that_of_RNN11_whatever_the_defaults_are():
     assert (rule.raise_by, rule.lower_by, rule.model) == (3 / 2, 2 / 3, "undamped")
 
 
+@pytest.mark.ci
 def test_training_ends_when_the_problem_is_solved(tmp_path, capsys):
     small = ["--length", "3", "--hidden", "30", "--iterations", "60", "--out", str(tmp_path)]
     assert main(["train", "memorization-5", *small]) == 0

@@ -232,6 +232,7 @@ def test_means_over_pieces_are_those_over_all_cases():
     assert found["error rate"] == pytest.approx(wrong(at.outputs, problem.train).mean(), rel=1e-12)
 
 
+@pytest.mark.ci
 def test_validation_keeps_the_best_parameters_and_ends_the_run(tmp_path, capsys):
     options = ["--seed", 3, "--validation", "0.3", "--patience", 2]
     assert trained(tmp_path, *options, "--iterations", 3) == 0

@@ -165,6 +165,7 @@ def test_data_cannot_end_the_script():
     assert "<" not in text and json.loads(text) == data
 
 
+@pytest.mark.ci
 def test_the_first_thousand_steps_of_a_long_product():
     w, h = rop.param("w", 2), rop.data("x", 2)
     for _ in range(150):

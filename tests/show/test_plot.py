@@ -420,6 +420,7 @@ def test_a_run_shows_f_on_validation_data(records):
     assert "validation data" not in lines(rop.plot.run(records).axes[0])
 
 
+@pytest.mark.ci
 def test_a_run_of_adaptive_hf_has_its_quantities(records):
     moments = rop.hf.Moments(xi=1.0, sigma=5.0, beta2=0.1)
     history = trained(Recipe(moments=moments, batches=Batches(curvature=20)))
