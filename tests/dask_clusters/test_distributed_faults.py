@@ -84,7 +84,8 @@ def test_workers_killed_at_random_moments_change_nothing_but_time(three, spread,
         while len(killed) < 20 and not end.is_set():
             time.sleep(rng.uniform(0.1, 1.5))
             running = pids(local)
-            if len(running) > 1:
+            # Ten losses in one product end it with an error, so each worker comes back first.
+            if len(running) == 3:
                 os.kill(rng.choice(running), signal.SIGKILL)
                 killed.append(time.monotonic())
 
