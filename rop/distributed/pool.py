@@ -9,7 +9,6 @@ import weakref
 from collections.abc import Callable, Sequence
 from concurrent import futures
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial, reduce
 from time import monotonic, sleep
 from typing import Any, TypeVar
@@ -23,6 +22,7 @@ from rop.distributed.placing import placed
 from rop.distributed.site import Part, Point, Site, compute, take
 from rop.distributed.sources import Source
 from rop.distributed.sums import TreeSum, in_order, merged
+from rop.distributed.workers import LostWorker, Workers, awaited
 from rop.objective.objective import Objective
 
 T = TypeVar("T")
@@ -37,10 +37,6 @@ _IMPORTED = 60.0
 _SMALL = 2**17
 # So many workers in a row may be lost in one product: then it is what kills them.
 _MOST_LOST = 10
-
-
-class _LostWorker(Exception):
-    """What a worker held is gone; the message says which worker, and why."""
 
 
 class Shared:
@@ -67,21 +63,6 @@ class Shared:
         if self._sent is None or self._sent[0] != pool.losses or self._sent[1].cancelled():
             self._sent = pool.losses, pool.send(self.vector)
         return self._sent[1]
-
-
-@dataclass
-class _Watch:
-    """When each worker was last heard of, on the client's clock."""
-
-    seen: dict[str, tuple[float, float]] = field(default_factory=dict)
-
-    def silence(self, address: str, last_seen: float) -> float:
-        """Return for how many seconds a worker has been silent."""
-        before, when = self.seen.get(address, (-1.0, 0.0))
-        if last_seen != before:
-            when = monotonic()
-            self.seen[address] = last_seen, when
-        return monotonic() - when
 
 
 class Pool:
@@ -118,19 +99,19 @@ class Pool:
         longest: float,
     ) -> None:
         self.client, self.sources = client, sources
-        self.timeout, self.longest = timeout, longest
+        self.timeout = timeout
         self.losses = 0
         self._lock = threading.RLock()
         self._points, self._forgotten = 0, list[int]()
         self._owner: dict[int, str] = {}
         self._loaded: dict[int, str] = {}
-        self._watch = _Watch()
-        workers = self._workers(wanted=1)
+        self._workers = Workers(client, timeout, longest)
+        workers = self._workers.present(wanted=1)
         self.threads = threads or min(worker["nthreads"] for worker in workers.values())
         self.token = f"rop-{uuid.uuid4().hex}"
         loaders, names = [source.load for source in sources], [source.name for source in sources]
         site = Site(objective, loaders, names, self.threads)
-        self._ask(
+        self._workers.ask(
             lambda: client.register_plugin(site, self.token),
             "take the objective",
             max(timeout, _IMPORTED),
@@ -215,15 +196,15 @@ class Pool:
 
         Raises
         ------
-        _LostWorker
+        LostWorker
             If no worker takes it.
         """
         # In a list, as Dask would make futures of the elements of a list.
         scatter = partial(self.client.scatter, [array], workers=workers, hash=False)
         try:
-            (future,) = self.client.sync(_awaited, scatter, callback_timeout=self.timeout)
+            (future,) = self.client.sync(awaited, scatter, callback_timeout=self.timeout)
         except Exception as error:
-            raise self._lost(error) from error
+            raise self._workers.lost(error, set(self._owner.values())) from error
         assert isinstance(future, Future)
         return future
 
@@ -265,7 +246,7 @@ class Pool:
     def _load_all(self) -> None:
         """Give each part a worker, and load or send what is not where it belongs."""
         if not self._owner:
-            self._owner = placed(len(self.sources), list(self._workers(wanted=1)), {})
+            self._owner = placed(len(self.sources), list(self._workers.present(wanted=1)), {})
         missing = {n: a for n, a in self._owner.items() if self._loaded.get(n) != a}
         if not missing:
             return
@@ -311,7 +292,7 @@ class Pool:
 
     def settle(self) -> None:
         """Share the parts out anew if workers have come or gone."""
-        workers = list(self._workers(wanted=1))
+        workers = list(self._workers.present(wanted=1))
         with self._lock:
             if set(self._owner.values()) - set(workers):
                 self._replace()
@@ -323,109 +304,27 @@ class Pool:
 
         Raises
         ------
-        _LostWorker
+        LostWorker
             If a worker is lost.
         """
         begin = monotonic()
         gathered = asyncio.run_coroutine_threadsafe(
-            _awaited(partial(self.client.gather, wanted)), self.client.loop.asyncio_loop
+            awaited(partial(self.client.gather, wanted)), self.client.loop.asyncio_loop
         )
         try:
             while not gathered.done():
                 futures.wait([gathered], timeout=_LOOK)
                 if not gathered.done():
-                    self._look(monotonic() - begin, every)
+                    self._workers.look(set(self._owner.values()), monotonic() - begin, every)
             return list(gathered.result())
         except (CancelledError, CommClosedError, KilledWorker, OSError) as error:
-            raise self._lost(error) from error
+            raise self._workers.lost(error, set(self._owner.values())) from error
         except BaseException:
             gathered.cancel()
             with suppress(Exception):
                 cancel = partial(self.client.cancel, every, force=True)
-                self.client.sync(_awaited, cancel, callback_timeout=self.timeout)
+                self.client.sync(awaited, cancel, callback_timeout=self.timeout)
             raise
-
-    def _lost(self, error: Exception) -> Exception:
-        """Say what an error of Dask means: a worker is lost, or the scheduler."""
-        if self.client.status != "running":
-            return self._unreachable()
-        self._look(0.0, ())  # ends a worker that is silent
-        return _LostWorker(f"{type(error).__name__}: {error}")
-
-    def _look(self, seconds: float, tasks: Sequence[Future]) -> None:
-        """Raise an error if a worker is gone or silent, paused for want of memory, or too slow."""
-        workers = self._workers()
-        for address in set(self._owner.values()):
-            worker = workers.get(address)
-            if worker is None:
-                raise _LostWorker(f"worker {address} is gone")
-            if self._watch.silence(address, worker["last_seen"]) > self.timeout:
-                self._end(address)
-                raise _LostWorker(f"worker {address} was silent for {self.timeout:g} s")
-            if worker["status"] == "paused" and seconds > self.timeout:
-                raise ClusterError(
-                    f"worker {address} has paused: it uses {_memory(worker)}; use more workers, "
-                    "more and smaller parts, or a higher memory limit"
-                )
-        if seconds > self.longest:
-            running = ", ".join(sorted({str(task.key).rpartition("-")[0] for task in tasks}))
-            raise ClusterError(
-                f"{running}: a task has run for more than {self.longest:g} s; give a larger "
-                "longest= if that is to be expected"
-            )
-
-    def _workers(self, wanted: int = 0) -> dict[str, dict[str, Any]]:
-        """Return what the scheduler says of its workers; wait until there are some.
-
-        Raises
-        ------
-        ClusterError
-            If the scheduler does not answer, or there are too few workers for too long.
-        """
-        begin = monotonic()
-        scheduler = self.client.scheduler
-        while True:
-            told = self._ask(lambda: scheduler.identity(n_workers=-1), "say what workers it has")
-            workers: dict[str, dict[str, Any]] = {
-                address: worker
-                for address, worker in told["workers"].items()
-                if worker["status"] in ("running", "paused")
-            }
-            if len(workers) >= wanted:
-                return workers
-            if monotonic() - begin > self.timeout:
-                raise ClusterError(
-                    f"scheduler {scheduler.address}: it has had {len(workers)} workers for "
-                    f"{self.timeout:g} s, and {wanted} are needed; start workers, or look into "
-                    "the logs of those that ended"
-                )
-            sleep(0.05)
-
-    def _ask(self, question: Callable[[], Any], what: str, seconds: float | None = None) -> Any:
-        """Ask the scheduler, and wait no longer than the timeout, or so many seconds."""
-        if self.client.status in ("closing", "closed"):
-            raise self._unreachable()
-        try:
-            timeout = seconds or self.timeout
-            return self.client.sync(_awaited, question, callback_timeout=timeout)
-        except (TimeoutError, OSError, CommClosedError) as error:
-            raise self._unreachable(f"; it was asked to {what}") from error
-
-    def _unreachable(self, more: str = "") -> ClusterError:
-        scheduler = self.client.scheduler
-        address = scheduler.address if scheduler is not None else "(closed client)"
-        return ClusterError(
-            f"scheduler {address} does not answer (client: {self.client.status}){more}; see "
-            "whether it runs and can be reached"
-        )
-
-    def _end(self, address: str) -> None:
-        """End a worker that hangs: its nanny kills it and starts another, or it is left out."""
-        with suppress(Exception):
-            self.client.restart_workers([address], timeout=self.timeout, raise_for_error=False)
-            return
-        with suppress(Exception):
-            self.client.run_on_scheduler(_remove, address=address)
 
     def _insist(self, attempt: Callable[[], T]) -> T:
         """Do something, and again when a worker is lost: everything can be made anew elsewhere."""
@@ -439,7 +338,7 @@ class Pool:
                     return found
                 except NotHere as missing:
                     self._loaded.pop(missing.args[0], None)
-                except _LostWorker as loss:
+                except LostWorker as loss:
                     lost.append(str(loss))
                     if len(lost) >= _MOST_LOST:
                         raise self._hopeless(lost) from loss
@@ -449,7 +348,7 @@ class Pool:
                         raise self._hopeless([*lost, str(error)]) from error
                 except Exception as error:
                     if self.client.status in ("closing", "closed"):
-                        raise self._unreachable() from error
+                        raise self._workers.unreachable() from error
                     raise
 
     def _replace(self) -> None:
@@ -457,10 +356,10 @@ class Pool:
         self.losses += 1
         before = set(self._owner.values())
         begin = monotonic()
-        workers = self._workers(wanted=1)
+        workers = self._workers.present(wanted=1)
         while len(workers) < len(before) and monotonic() - begin < _COMES_BACK:
             sleep(0.1)
-            workers = self._workers(wanted=1)
+            workers = self._workers.present(wanted=1)
         for number, address in list(self._loaded.items()):
             if address not in workers:
                 del self._loaded[number]
@@ -470,8 +369,10 @@ class Pool:
         """Say which workers were lost, and what their nannies say of it."""
         said: list[str] = []
         with suppress(Exception):
-            self._workers(wanted=1)  # a nanny is found through its worker
-            logs = self._ask(lambda: self.client.get_worker_logs(nanny=True), "show its logs")
+            self._workers.present(wanted=1)  # a nanny is found through its worker
+            logs = self._workers.ask(
+                lambda: self.client.get_worker_logs(nanny=True), "show its logs"
+            )
             lines = [str(line[-1]) for entries in logs.values() for line in entries]
             said = [line for line in lines if "memory" in line.lower()][:2]
         reason = f"; a worker is out of memory: {' '.join(said)}" if said else ""
@@ -480,17 +381,6 @@ class Pool:
             f"{'; '.join(dict.fromkeys(lost))}{reason}; use more workers, more and smaller parts, "
             "or look into the workers' logs"
         )
-
-
-async def _awaited(question: Callable[[], Any]) -> Any:
-    return await question()
-
-
-def _remove(address: str, dask_scheduler: Any = None) -> None:
-    """On the scheduler: leave a worker out for good."""
-    asyncio.ensure_future(
-        dask_scheduler.remove_worker(address=address, stimulus_id=f"rop-{uuid.uuid4().hex}")
-    )
 
 
 def _close(client: Client, token: str) -> None:
@@ -507,8 +397,3 @@ async def _unregister(client: Client, token: str) -> None:
 def _key(label: str) -> str:
     """Name a task; the dashboard shows what comes before the last dash."""
     return f"rop-{label}-{uuid.uuid4().hex}"
-
-
-def _memory(worker: dict[str, Any]) -> str:
-    used, limit = worker["metrics"].get("memory", 0), worker["memory_limit"]
-    return f"{used / 2**20:.0f} of {limit / 2**20:.0f} MiB" if limit else f"{used / 2**20:.0f} MiB"

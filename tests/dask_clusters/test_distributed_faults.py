@@ -255,7 +255,7 @@ def test_ctrl_c_leaves_a_clean_cluster(three, spread, digits, monkeypatch):
     blocker = client.submit(time.sleep, 2, workers=[next(iter(client.nthreads()))], pure=False)
     time.sleep(0.2)
     with monkeypatch.context() as patch:
-        patch.setattr(spread.pool, "_look", pressed)
+        patch.setattr(spread.pool._workers, "look", pressed)
         with pytest.raises(KeyboardInterrupt):
             at.ggnvp(theta)
     assert looks
