@@ -153,9 +153,7 @@ def _classify(
     finally:
         if table.rows:
             print(table, flush=True)
-    print(
-        "   With minibatches, SGD is as good here, and tests no worse: this is not what HF is for."
-    )
+    print("   With minibatches, SGD tests as well here: this is not what HF is for.")
 
 
 def _for(method: Iterator[NDArray[Any]], seconds: float) -> tuple[NDArray[Any], float, int]:

@@ -33,7 +33,7 @@ def trained(recipe, iterations=6):
 
 @pytest.fixture(scope="module")
 def records():
-    return trained(Recipe(batches=Batches(curvature=20), reduction="curvature"))
+    return trained(Recipe(batches=Batches(curvature=20), reduction="curvature").replace(lam=1.0))
 
 
 def lines(ax):
@@ -272,6 +272,19 @@ def test_a_run_shows_the_numbers_of_its_records(records):
     assert len(y(of_f)) == len(y(of_lam)) == n + 1
     assert "updates rejected: 0" in of_alpha.get_title(loc="left")
     assert f"in {n} iterations" in figure.get_suptitle()
+
+
+def test_without_lam_a_run_shows_what_damps_instead(records):
+    changed = [
+        replace(it, lam_before=0.0, lam_after=0.0, length_before=2**k, length_after=2 ** (k + 1))
+        for k, it in enumerate(records)
+    ]
+    figure = rop.plot.run(changed)
+    assert_complete(figure)
+    _, _, of_length, of_rho, _, _ = figure.axes
+    assert_array_equal(of_length.lines[0].get_ydata(), [2**k for k in range(len(records) + 1)])
+    assert "length" in of_length.get_title(loc="left")
+    assert "λ stays" not in of_rho.get_legend_handles_labels()[1]
 
 
 def test_a_run_marks_what_lies_beyond_the_picture(records):

@@ -190,15 +190,24 @@ def run(records: Result | Iterable[Iteration], path: str | Path | None = None) -
     series(of_gradient, number, [it.gradient_norm for it in history], BLUE)
     label(of_gradient, "gradient at θ", "", "‖∇f‖ (f per unit of θ)")
     radii = [it.radius_after for it in history if it.radius_after is not None]
+    by_length = all(it.lam_before == 0 and it.length_before for it in history)
     if radii:
         series(of_lam, after[1:], radii, BLUE)
         label(of_lam, "trust region", "", "radius")
+    elif by_length:
+        lengths = [*(it.length_before for it in history), history[-1].length_after]
+        of_lam.plot(after, lengths, color=BLUE, lw=1, **marks(after))
+        of_lam.set_ylim(bottom=0)
+        whole(of_lam.yaxis)
+        label(of_lam, "damping by CG's length (λ = 0)", "", "most CG steps")
     else:
         series(of_lam, after, [*(it.lam_before for it in history), history[-1].lam_after], BLUE)
         label(of_lam, "damping", "", "λ (f / θ²)")
 
     shown = np.where(np.isnan(rho), -0.5, np.clip(rho, -0.5, 2.0))  # -inf has its place at the edge
-    of_rho.axhspan(0.25, 0.75, color="#EEEEEE", label=f"{'radius' if radii else 'λ'} stays")
+    if not by_length:
+        what = "radius" if radii else "λ"
+        of_rho.axhspan(0.25, 0.75, color="#EEEEEE", label=f"{what} stays")
     of_rho.plot(number, shown, color=BLUE, lw=1, **marks(number))
     for beyond, marker, said in (
         (rho > 2.0, "^", "above"),
@@ -209,7 +218,8 @@ def run(records: Result | Iterable[Iteration], path: str | Path | None = None) -
                 np.array(number)[beyond], shown[beyond], marker, color=VERMILLION, label=said
             )
     of_rho.set_ylim(-0.6, 2.1)
-    of_rho.legend(fontsize=8, frameon=False, ncols=3)
+    if of_rho.get_legend_handles_labels()[0]:
+        of_rho.legend(fontsize=8, frameon=False, ncols=3)
     label(of_rho, "reduction of f over its prediction", "", "ρ")
 
     of_steps.plot(
