@@ -22,10 +22,9 @@ from rop.support.constraints import Count, NotNegative
 class ConjugateGradient(Policy):
     """CG as HF's solver: its stopping rules, its trust region if any, and the iterates it keeps.
 
-    With the CUDA engine CG runs on the
-    GPU, if there are no pairs, no forcing, no trust region and no ``downhill``, D and P are
-    diagonal, and the batch and CG's vectors fit into its memory. Otherwise the GPU computes the
-    products only.
+    With the CUDA engine CG runs on the GPU, if there are no pairs, no forcing, no trust region and
+    no ``downhill``, D and P are diagonal, and the batch and CG's vectors fit into its memory.
+    Otherwise the GPU computes the products only.
 
     Parameters
     ----------

@@ -7,7 +7,7 @@ from math import ceil, isfinite
 from typing import Annotated
 
 from rop.hf.policy import Policy
-from rop.support.constraints import Count, Real
+from rop.support.constraints import Count, Positive, Real
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,13 @@ class Length(Policy):
     """
 
     first: Count = 1
-    good: float = 1 / 2
+    good: Positive = 1 / 2
     raise_by: Annotated[float, Real(at_least=1)] = 2.0
     beyond: Annotated[float, Real(at_least=1)] = 3 / 2
 
-    def update(self, length: int, most: int, *, rho: float, steps: int, chosen: int) -> int:
+    def update(
+        self, length: int, most: int, *, rho: float, steps: int, chosen: int, blind: bool = False
+    ) -> int:
         """Return the limit of the next run.
 
         Parameters
@@ -60,12 +62,17 @@ class Length(Policy):
             ρ of CG's last iterate.
         steps, chosen : int
             The steps of the last iterate and of the chosen one.
+        blind : bool
+            Whether the limit cut off a run whose predicted gain is below f's rounding error. It
+            says nothing about what there is to gain, and the next run is as long as can be.
 
         Returns
         -------
         int
             The limit, at least 1.
         """
+        if blind:
+            return most
         if rho >= self.good:
             return min(ceil(self.raise_by * length), most) if steps >= length else length
         if chosen < steps:

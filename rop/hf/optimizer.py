@@ -217,13 +217,13 @@ class HessianFree(Iterator[Iteration]):
         f, gradient, diagonal = evaluator.gradient(
             theta, cases.gradient, with_gradient, state.seed, structural
         )
-        b = -gradient
+        b, size = -gradient, norm(gradient)
 
         # while solution is not satisfactory do. Here, as ∇f says whether it is.
         if self.validation is not None:
             state = self.validation.begin(state)
         self.state = replace(state, f=f)
-        self.ended = self._converged(f, gradient)
+        self.ended = self._converged(f, size)
         if self.ended is not None:
             raise StopIteration
 
@@ -250,7 +250,6 @@ class HessianFree(Iterator[Iteration]):
 
         # δ <- PCG(b, A, x_0, P): alg. 2.
         along = Along(evaluator, theta, {cases.curvature: at.value, cases.gradient: f})
-        size = norm(gradient)
         most = min(state.length or now.max_steps, now.max_steps)
         problem = Subproblem(
             A,
@@ -351,20 +350,19 @@ class HessianFree(Iterator[Iteration]):
                 rho=rho_last if alpha else -inf,
                 steps=solution.steps,
                 chosen=chosen.steps if alpha else 0,
+                blind=hidden and solution.reason == "steps",
             )
-            if hidden and solution.reason == "steps":
-                length = now.max_steps  # a short run says nothing about what there is to gain
 
         # θ_k <- θ_{k-1} + αδ, k <- k + 1.
         update = scaled(alpha, p)
         theta = theta + update if alpha else theta
-        pairs = state.pairs
-        if recipe.pairs is not None:
+        pairs = None
+        if recipe.pairs is not None and alpha:
             new = list(solution.pairs)
-            if alpha and whole:
+            if whole:
                 y = evaluator.ahead(theta, cases.gradient)[1] - gradient
                 new.append((update, y + D.diagonal(state.lam) * update))
-            pairs = recipe.pairs.update(pairs, new) if alpha else None
+            pairs = recipe.pairs.update(state.pairs, new)
         self.state = State(
             state.iteration + 1,
             theta,
@@ -420,8 +418,7 @@ class HessianFree(Iterator[Iteration]):
             rho_last=rho_last,
         )
 
-    def _converged(self, f: float, gradient: Vector) -> Ended | None:
-        size = norm(gradient)
+    def _converged(self, f: float, size: float) -> Ended | None:
         if not (isfinite(f) and isfinite(size)):
             return "not finite"
         return "gradient" if size <= self.gradient_norm else None
