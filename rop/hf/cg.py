@@ -13,7 +13,7 @@ import numpy.typing as npt
 from rop.errors import RopValueError
 from rop.hf.curvature import Curvature, Operator, as_operator
 from rop.hf.pairs import Sample
-from rop.hf.solution import Iterate, Progress, Reason, Solution, StopRule
+from rop.hf.solution import Iterate, Progress, Reason, Solution, StopRule, ended
 from rop.hf.trust_region import Ball
 from rop.hf.vectors import Vector, descend, dot, finite_vector, norm, turn
 from rop.support.arguments import checked
@@ -109,7 +109,8 @@ def pcg(
         None if preconditioner is None else as_operator(preconditioner, b.size, "preconditioner")
     )
     max_steps = 10 * b.size if max_steps is None else max_steps
-    x = np.zeros_like(b) if x0 is None else _start(x0, b)
+    start = np.zeros_like(b) if x0 is None else _start(x0, b)
+    x = start.copy()
     r = -b if x0 is None else product(x) - b
     y = r if inverse is None else inverse(r)
     p = -y
@@ -155,16 +156,7 @@ def pcg(
         if progress.steps in store:
             iterates.append(Iterate(progress.steps, x.copy(), progress.q[-1]))
 
-    if not iterates or iterates[-1].steps < progress.steps:
-        iterates.append(Iterate(progress.steps, x, progress.q[-1]))
-    return Solution(
-        list(iterates),
-        reason,
-        progress.q,
-        progress.residual,
-        products,
-        pairs=tuple(sample.pairs),
-    )
+    return ended(progress, reason, list(iterates), start, products, tuple(sample.pairs))
 
 
 def _start(x0: npt.ArrayLike, b: Vector) -> Vector:

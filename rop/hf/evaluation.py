@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
 from functools import singledispatch
+from math import nan
 from time import perf_counter
 from typing import Any, Literal
 
@@ -353,18 +354,20 @@ class Along:
         return self._before[cases]
 
     def after(self, cases: Cases, iterate: Iterate) -> float:
-        """Return f(θ + x); the iterate is identified by its number of steps."""
+        """Return f(θ + x), NaN if θ + x overflows; the number of steps identifies the iterate."""
         key = cases, iterate.steps
         if key not in self._after:
-            self._after[key] = self._evaluator.value(self._theta + iterate.x, cases)
+            point = self._theta + iterate.x
+            finite = np.isfinite(point).all()
+            self._after[key] = self._evaluator.value(point, cases) if finite else nan
         return self._after[key]
 
     def with_gradient(self, cases: Cases, iterate: Iterate) -> None:
         """Compute f(θ + x) together with ∇f, which the evaluator keeps for the next iteration."""
-        key = cases, iterate.steps
-        if key not in self._after:
+        key, point = (cases, iterate.steps), self._theta + iterate.x
+        if key not in self._after and np.isfinite(point).all():
             self._evaluator.losses += 1
-            self._after[key] = self._evaluator.ahead(self._theta + iterate.x, cases)[0]
+            self._after[key] = self._evaluator.ahead(point, cases)[0]
 
     def computed(self, cases: Cases) -> tuple[tuple[int, float], ...]:
         """Return the steps and f(θ + x) of all iterates evaluated on these cases, by steps."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import sqrt
 from typing import TypeAlias
 
@@ -15,9 +15,6 @@ from rop.hf.vectors import Vector, axpy, dot
 from rop.support.constraints import Count
 
 Pair: TypeAlias = tuple[Vector, Vector]
-
-# sᵀy over ‖s‖‖y‖ of a pair that says something about the curvature.
-_LEAST_COSINE = 1e-10
 
 
 @dataclass(frozen=True)
@@ -80,11 +77,12 @@ class QuasiNewton(Policy):
         return np.stack(found) if found else None
 
 
-@dataclass(frozen=True, eq=False)
 class Corrected:
     """r ↦ Hr with the BFGS matrix H of some pairs, from H_0 = γP⁻¹ (Nocedal & Wright, alg. 7.4).
 
-    γ gives H_0 the scale of the latest pair, so P may have any scale.
+    γ gives H_0 the scale of the latest pair, so P may have any scale. If rounding errors decide a
+    product, as they do when curvatures of the pairs differ by more than numbers can, H is H_0 from
+    then on.
 
     Parameters
     ----------
@@ -94,27 +92,28 @@ class Corrected:
         s and y, with sᵀy > 0.
     """
 
-    P: Operator | None
-    pairs: Vector
-    _sy: list[float] = field(init=False, repr=False)
-    _gamma: float = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        s, y = self.pairs[-1]
-        sy = [dot(*pair) for pair in self.pairs]
-        object.__setattr__(self, "_sy", sy)
-        object.__setattr__(self, "_gamma", sy[-1] / dot(y, y if self.P is None else self.P(y)))
+    def __init__(self, P: Operator | None, pairs: Vector) -> None:
+        self._P = P
+        s, y = pairs[-1]
+        self._gamma = dot(s, y) / dot(y, y if P is None else P(y))
+        self._pairs = [(s, y, dot(s, y)) for s, y in pairs]
 
     def __call__(self, r: Vector) -> Vector:
         """Return Hr, a new vector."""
         q, shares = r.copy(), []
-        for (s, y), sy in zip(self.pairs[::-1], self._sy[::-1], strict=True):
+        for s, y, sy in reversed(self._pairs):
             shares.append(dot(s, q) / sy)
             axpy(-shares[-1], y, q)
-        q = np.multiply(q if self.P is None else self.P(q), q.dtype.type(self._gamma))
-        for (s, y), sy, share in zip(self.pairs, self._sy, shares[::-1], strict=True):
-            axpy(share - dot(y, q) / sy, s, q)
-        return q
+        Hr = np.multiply(q if self._P is None else self._P(q), q.dtype.type(self._gamma))
+        # rᵀHr as a sum without negative terms, whose rounding errors are small.
+        rHr = dot(q, Hr)
+        for (s, y, sy), share in zip(self._pairs, reversed(shares), strict=True):
+            axpy(share - dot(y, Hr) / sy, s, Hr)
+            rHr += sy * share**2
+        if self._pairs and not abs(dot(r, Hr) - rHr) <= rHr / 10:
+            self._pairs = []
+            return self(r)
+        return Hr
 
 
 class Sample:
@@ -141,4 +140,6 @@ class Sample:
 
 
 def _curved(s: Vector, y: Vector) -> bool:
-    return dot(s, y) > _LEAST_COSINE * sqrt(dot(s, s) * dot(y, y))
+    """Return whether sᵀy is positive, and not by rounding errors."""
+    least = float(np.finfo(s.dtype).eps) ** (2 / 3)
+    return bool(dot(s, y) > least * sqrt(dot(s, s) * dot(y, y)))

@@ -152,13 +152,18 @@ class DiagonalPower(Policy):
         return Diagonal((P**-self.exponent).astype(diagonal.dtype, copy=False))
 
     def _means(self, d: Vector, objective: Objective | None) -> Vector | float:
-        """Return the mean of d over the array of each entry, or over all if it is 0."""
+        """Return the mean of d over the array of each entry.
+
+        It is the mean over all if it is 0. No mean is less than the rounding error of the mean over
+        all: where a saturated model leaves 1e-100 of d, P⁻¹ would magnify rounding errors.
+        """
         mean = float(d.mean(dtype=np.float64))
         if objective is None:
             return mean
+        least = float(np.finfo(d.dtype).eps) * mean
         means = np.empty(d.size)
         for place in objective.slices.values():
-            means[place] = float(d[place].mean(dtype=np.float64)) or mean
+            means[place] = max(float(d[place].mean(dtype=np.float64)) or mean, least)
         return means
 
     def _scale(self, n: int, objective: Objective | None) -> Vector | float:

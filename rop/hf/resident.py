@@ -6,10 +6,12 @@ from functools import partial
 from math import inf, isfinite
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from rop.hf.cg import not_negative, reason_to_stop
 from rop.hf.curvature import Diagonal
 from rop.hf.products import CurvatureProduct, Damped
-from rop.hf.solution import Iterate, Progress, Reason, Solution, StopRule
+from rop.hf.solution import Iterate, Progress, Reason, Solution, StopRule, ended
 from rop.hf.subproblem import Subproblem
 from rop.hf.vectors import Vector, norm
 from rop.objective.device_cg import cg_steps
@@ -102,10 +104,9 @@ def resident_pcg(
         progress.add(step)
         if progress.steps in problem.store:
             iterates.append(Iterate(progress.steps, progress.x, progress.q[-1]))
-    if not iterates or iterates[-1].steps < progress.steps:
-        iterates.append(Iterate(progress.steps, progress.x, progress.q[-1]))
     product.evaluator.products += products
-    return Solution(list(iterates), reason, progress.q, progress.residual, products)
+    start_x = np.zeros_like(problem.b) if problem.x0 is None else problem.x0
+    return ended(progress, reason, list(iterates), start_x, products)
 
 
 def _without_curvature(pAp: float) -> Reason:

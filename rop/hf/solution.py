@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+import numpy as np
+
 from rop.hf.vectors import Vector
 
 Reason: TypeAlias = Literal[
@@ -115,3 +117,42 @@ class Solution:
         if self.reason == "subspace":
             return self.steps > 0
         return self.reason != "not finite" and self.q[-1] < 0
+
+
+def ended(
+    progress: Progress,
+    reason: Reason,
+    iterates: list[Iterate],
+    x0: Vector,
+    products: int,
+    pairs: tuple[tuple[Vector, Vector], ...] = (),
+) -> Solution:
+    """Return the solution of a run of CG that has ended.
+
+    Parameters
+    ----------
+    progress : Progress
+        The run, which owns its last iterate no more.
+    reason : str
+        Why it ended; it becomes "not finite" if the last iterate has overflowed.
+    iterates : list of Iterate
+        Those that were kept on the way.
+    x0 : ndarray, shape (n,)
+        The start, which is the solution if all iterates have overflowed.
+    products : int
+        The number of products with A.
+    pairs : tuple of (ndarray, ndarray)
+        (p, Ap) of some directions.
+
+    Returns
+    -------
+    Solution
+        With finite iterates only.
+    """
+    if not iterates or iterates[-1].steps < progress.steps:
+        iterates = [*iterates, Iterate(progress.steps, progress.x, progress.q[-1])]
+    finite = iterates
+    while finite and not np.isfinite(finite[-1].x).all():
+        finite, reason = finite[:-1], "not finite"
+    finite = finite or [Iterate(0, x0, progress.q[0])]
+    return Solution(finite, reason, progress.q, progress.residual, products, pairs=pairs)

@@ -252,3 +252,15 @@ def test_dot_of_float32_is_summed_in_float64():
 def test_axpy_always_changes_its_argument(y):
     axpy(2.0, np.arange(6.0), y)
     np.testing.assert_array_equal(y, 1 + 2 * np.arange(6))
+
+
+def test_iterates_that_overflow_are_left():
+    b = np.array([1e30, 1.0], np.float32)
+    A = np.diag(np.array([1e-20, 1.0], np.float32))
+    solution = pcg(A, b, max_steps=2, store=[1, 2])
+    assert solution.reason == "not finite"
+    assert all(np.isfinite(it.x).all() for it in solution.iterates)
+    start = np.array([3.0, 4.0], np.float32)
+    solution = pcg(A, np.array([1e30, 4.0], np.float32), start, max_steps=1)
+    assert (solution.steps, solution.reason) == (0, "not finite")
+    np.testing.assert_array_equal(solution.x, start)

@@ -153,3 +153,41 @@ def test_without_pairs_and_length_recipes_are_the_papers():
     assert {(it.pairs, it.length_before, it.length_after, it.rho_last) for it in records} == {
         (0, None, None, None)
     }
+
+
+def test_pairs_that_rounding_errors_decide_are_left():
+    """P⁻¹ from 1 to 1e40, which the pairs know nothing about: rᵀHr is noise."""
+    rng = np.random.default_rng(3)
+    s, d = rng.standard_normal((12, 30)), np.logspace(0, 40, 30)
+    y = s * np.logspace(0, -2, 30)
+    gamma = (s[-1] @ y[-1]) / (y[-1] @ (d * y[-1]))
+    correct = Corrected(lambda r: d * r, np.stack([s, y], axis=1))
+    for r in rng.standard_normal((50, 30)):
+        assert r @ correct(r) > 0
+    np.testing.assert_allclose(correct(r), gamma * d * r, rtol=1e-12)
+
+
+SEPARABLE = {
+    # sigmoid outputs that saturate, and a softmax of few cases; each once ended with an error.
+    "sigmoid": (rop.SigmoidCrossEntropy, 1e3, 1.0),
+    "softmax": (rop.SoftmaxCrossEntropy, 1e3, 10.0),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", SEPARABLE)
+def test_losses_that_fall_to_zero(name, dtype):
+    """Curvature and gradient fall by powers of ten an iteration, and steps overflow."""
+    loss, size, spread = SEPARABLE[name]
+    x, z = rop.nets.mlp([6, 7, 4], "softplus")
+    t = rop.data("t", 4)
+    objective = rop.Objective(z, loss(t))
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        targets = np.eye(4)[rng.integers(0, 4, 5)]
+        data = {"x": size * rng.standard_normal((5, 6)).astype(dtype), "t": targets.astype(dtype)}
+        theta = (spread * rng.standard_normal(objective.n)).astype(dtype)
+        result = minimize(objective, theta, data, iterations=60, dtype=dtype)
+        assert np.isfinite(result.theta).all()
+        assert result.fun <= objective.value(theta, data)
+        assert result.reason != "undefined"

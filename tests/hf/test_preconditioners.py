@@ -185,3 +185,15 @@ def test_an_indefinite_loss_has_no_root_to_estimate_from():
 def test_settings_that_mean_nothing_are_refused(make, settings):
     with pytest.raises(rop.RopError, match=f"{make.__name__}: "):
         make(**settings)
+
+
+def test_an_array_with_hardly_any_curvature_keeps_p_in_range():
+    """Without a bound P⁻¹ would magnify rounding errors by 1e100."""
+    w, b = rop.param("w", 3), rop.param("b", 2)
+    objective = rop.Objective(rop.sum(w) * rop.sum(b), rop.SquaredError(0.0))
+    for dtype in (np.float32, np.float64):
+        tiny = np.finfo(dtype).tiny
+        d = np.array([1, 2, 3, tiny, 0], dtype)
+        P = 1 / EmpiricalFisher(exponent=1.0).inverse(d, 0.0, objective)(np.ones(5, dtype))
+        np.testing.assert_allclose(P[:3], d[:3] + 0.2, rtol=1e-6)
+        np.testing.assert_allclose(P[3:], 0.1 * 1.2 * np.finfo(dtype).eps, rtol=1e-6)
