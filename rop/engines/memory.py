@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
-from weakref import WeakSet
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,7 +94,7 @@ class Results:
 
     def __init__(self) -> None:
         self._free: dict[int, list[Array]] = {}
-        _kept.add(self)
+        _kept[id(self)] = self
 
     def empty(self, shape: int | Shape, dtype: np.dtype[Any]) -> Array:
         """Return an array that is not initialized."""
@@ -153,7 +153,7 @@ class Layouts:
 
     def __init__(self) -> None:
         self._plans: dict[tuple[str, int, int], Plan] = {}
-        _kept.add(self)
+        _kept[id(self)] = self
 
     def __call__(self, program: Program, cases: int, directions: int = 1) -> Plan:
         """Return the plan of a program."""
@@ -165,7 +165,7 @@ class Layouts:
         return found
 
     def _make_room(self) -> None:
-        others = [one for one in list(_kept) if isinstance(one, Layouts) and one is not self]
+        others = [one for one in _all_kept() if isinstance(one, Layouts) and one is not self]
         while len(self._plans) >= self.most:
             self._drop_one()
         total = sum(one.nbytes for one in (self, *others))
@@ -214,7 +214,7 @@ class Spares:
 
     def __init__(self) -> None:
         self._waiting: list[Reusable] = []
-        _kept.add(self)
+        _kept[id(self)] = self
 
     def take(self, key: tuple[Any, ...]) -> Any:
         """Return an execution that was made with such arguments, or None."""
@@ -239,7 +239,7 @@ class Spares:
         _newest = id(execution), size
         alike = [
             (one.released, one, spares)
-            for spares in list(_kept)
+            for spares in _all_kept()
             if isinstance(spares, Spares)
             for one in list(spares._waiting)
             if one.spare_bytes == limit
@@ -260,8 +260,13 @@ class Spares:
 
 _clock = count()
 _newest = 0, 0  # the execution that was kept last, and its bytes
-_kept: WeakSet[Results | Layouts | Spares] = WeakSet()
+_kept: WeakValueDictionary[int, Results | Layouts | Spares] = WeakValueDictionary()
 results = Results()
+
+
+def _all_kept() -> list[Results | Layouts | Spares]:
+    """Return what is in `_kept`, to which other threads may add: a WeakSet has no such copy."""
+    return [one for reference in _kept.valuerefs() if (one := reference()) is not None]
 
 
 def free_memory() -> int:
@@ -281,7 +286,7 @@ def free_memory() -> int:
     >>> rop.free_memory() >= 0
     True
     """
-    return sum(one.free() for one in list(_kept))
+    return sum(one.free() for one in _all_kept())
 
 
 def available(root: Path = Path("/")) -> int | None:

@@ -1,6 +1,8 @@
 """Memory: the plan before anything is allocated, the report, and what does not fit."""
 
 import gc
+import sys
+import threading
 import tracemalloc
 
 import numpy as np
@@ -209,7 +211,7 @@ def test_files_that_are_not_as_expected(tmp_path):
 def kept():
     """Bytes that wait to be used again, by kind."""
     found = {"Results": 0, "Layouts": 0, "Spares": 0}
-    for one in list(rop.engines.memory._kept):
+    for one in rop.engines.memory._all_kept():
         if isinstance(one, rop.engines.memory.Results):
             found["Results"] += sum(a.nbytes for free in one._free.values() for a in free)
         elif isinstance(one, rop.engines.memory.Layouts):
@@ -313,3 +315,26 @@ def test_what_belongs_to_an_objective_goes_with_it():
     del objective
     gc.collect()
     assert kept()["Spares"] == kept()["Layouts"] == 0
+
+
+def test_objectives_may_be_made_while_others_make_room():
+    """Threads of a cluster's workers: each new objective is counted while others count all."""
+    stop = threading.Event()
+
+    def make():
+        while not stop.is_set():
+            rop.engines.memory.Layouts()
+
+    threads = [threading.Thread(target=make) for _ in range(3)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for _ in range(3_000):
+            rop.free_memory()
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+        sys.setswitchinterval(interval)
