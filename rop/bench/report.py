@@ -22,7 +22,7 @@ def summary(
     workload, product : str
         Their names.
     roles : dict of str to str
-        Contestant -> "limit", "rop" or "peer".
+        Contestant -> "limit", "rop", "own" or "peer".
     measured : dict
         "seconds" (contestant -> time in each round), "differences" and "tolerance".
 
@@ -47,10 +47,11 @@ def summary(
     if bar is None:
         return {**found, "verdict": "no bar"}
     found |= {"required": bar.required, "aim": bar.aim}
-    if best is None or (bar.only_jax and "JAX linearize" not in ratios):
+    reference = bar.reference or best
+    if reference not in ratios:
         return {**found, "verdict": "not compared"}
     beside_jax = ratios.get("JAX linearize", (0.0, 0.0, 0.0))[1]
-    return {**found, "verdict": bar.verdict(ratios[best][1], beside_jax)}
+    return {**found, "verdict": bar.verdict(ratios[reference][1], beside_jax)}
 
 
 def _duration(seconds: float | None) -> str:
@@ -118,7 +119,9 @@ Times are medians over the rounds, for one product.
 limit: the bare matrix products (GEMM) that it needs when all activations are cached.
 rop/limit, rop/JAX, rop/best*: time of rop's first engine over that of the limit, of JAX linearize
 and of the best peer, which has the *; below 1 rop is faster.
-required, aim: what rop/best* must not exceed, and what it is to reach.
+own Gv: a Gv of rop's first engine, for Hv.
+required, aim: what rop/best* must not exceed, and what it is to reach; in W6 it is rop/JAX, and for
+Hv rop's time over that of its own Gv.
 verdict: aim met, met (what is required), missed, no bar (nothing is required), not compared
 (no peer), disagree (results differ)."""
 

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from rop.bench import agreement, limit
+from rop.bench.bars import BARS, OWN_GV
 from rop.bench.contestants import enter
 from rop.bench.timing import interleave
 from rop.bench.workloads import WORKLOADS
@@ -43,14 +44,20 @@ def measure(workload: str, engines: list[str], peers: list[str], rounds: int) ->
         tolerance = agreement.tolerance(work, product)
         seconds = {}
         if max(differences.values()) <= tolerance:
-            calls = {c.name: c.calls[product] for c in (bare_gemms, *entered) if product in c.calls}
+            calls = {}
+            bar = BARS.get((workload, product))
+            if bar is not None and bar.own_gv:
+                calls[OWN_GV] = entered[0].calls["Gv"]
+            calls |= {
+                c.name: c.calls[product] for c in (*entered, bare_gemms) if product in c.calls
+            }
             seconds = interleave(calls, rounds)
         products[product] = {
             "differences": differences,
             "tolerance": tolerance,
             "seconds": seconds,
         }
-    roles = {c.name: c.role for c in (bare_gemms, *contestants)}
+    roles = {c.name: c.role for c in (bare_gemms, *contestants)} | {OWN_GV: "own"}
     return {"roles": roles, "products": products}
 
 

@@ -266,8 +266,19 @@ def test_verdicts_without_peer_bar_or_agreement():
 def test_the_bar_is_met_at_equality():
     assert Bar(1.05, 0.95).verdict(0.95) == "aim met"
     assert Bar(1.05, 0.95).verdict(1.05) == "met"
-    assert Bar(1.05, 0.95, only_jax=True).verdict(1.3, beside_jax=0.96) == "met"
-    assert Bar(1.05, 0.95, only_jax=True).verdict(0.9, beside_jax=1.06) == "missed"
+
+
+def test_convolution_is_judged_beside_jax_alone():
+    assert report.summary("W6", "Gv", ROLES, measured(0.8, torch=0.1))["verdict"] == "met"
+    assert report.summary("W6", "Gv", ROLES, measured(0.9, torch=9.0))["verdict"] == "missed"
+
+
+@pytest.mark.parametrize("own, verdict", [(0.9, "met"), (1.1, "aim met"), (0.7, "missed")])
+def test_the_hessian_of_convolution_is_judged_beside_its_own_gv(own, verdict):
+    times = measured(1.0, jax=0.1)
+    times["seconds"]["own Gv"] = [own] * 3
+    found = report.summary("W6", "Hv", {**ROLES, "own Gv": "own"}, times)
+    assert (found["best peer"], found["verdict"]) == ("JAX linearize", verdict)
 
 
 @pytest.mark.parametrize(
