@@ -1,6 +1,7 @@
 """The curvature as v ↦ Bv, from a function, a matrix or a SciPy LinearOperator."""
 
 from collections.abc import Callable
+from math import inf
 from typing import Any, Protocol, TypeAlias, cast
 
 import numpy as np
@@ -41,6 +42,12 @@ class Diagonal:
     def __call__(self, r: Vector) -> Vector:
         """Return dr."""
         return np.multiply(self.d, r, out=self._dr)
+
+    @property
+    def inverse_range(self) -> tuple[float, float]:
+        """The least and the largest 1/d; infinite for an entry that is 0 in its dtype."""
+        least, largest = float(self.d.min()), float(self.d.max())
+        return 1 / largest if largest else inf, 1 / least if least else inf
 
 
 def as_operator(B: Curvature, n: int, name: str = "B") -> Operator:

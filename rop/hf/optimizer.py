@@ -172,8 +172,8 @@ class HessianFree(Iterator[Iteration]):
         if self.recipe.batches.draw(0, cases).curvature.size == 1 < cases:
             warnings.warn(
                 f"the curvature uses one case of {cases}: its rank is at most the number of "
-                "outputs, and only damping bounds the update elsewhere; for all cases give "
-                "curvature=1.0, not 1",
+                "outputs, and only damping bounds the update elsewhere; give a larger "
+                "curvature=, 1.0 for all cases",
                 stacklevel=3,
             )
 

@@ -279,7 +279,7 @@ class Iteration:
             along.after(cases.curvature, choice.iterate),
         )
         P = preconditioner
-        P_range = (1 / float(P.d.max()), 1 / float(P.d.min())) if isinstance(P, Diagonal) else None
+        P_range = P.inverse_range if isinstance(P, Diagonal) else None
         f_selection = along.before(cases.selection) if by_f and choice.f else None
         if cases.held_out is not None:
             held_out = (

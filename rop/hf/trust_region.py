@@ -77,9 +77,13 @@ class Ball:
         return self._xx + alpha * (2 * self._xp + alpha * self._pp) < self.radius**2
 
     def exit(self) -> float:
-        """Return the root τ >= 0 of ‖x + τp‖²_P = r², in the form without cancellation."""
+        """Return the root τ >= 0 of ‖x + τp‖²_P = r², in the form without cancellation.
+
+        It is 0 if p is 0 to rounding, which leads nowhere.
+        """
         gap = max(self.radius**2 - self._xx, 0.0)
-        return gap / (self._xp + sqrt(self._xp**2 + self._pp * gap))
+        speed = self._xp + sqrt(self._xp**2 + self._pp * gap)
+        return gap / speed if speed else 0.0
 
     def advance(self, alpha: float, beta: float, ry: float) -> None:
         """Go on from x to x + αp and from p to βp - P⁻¹r, where rᵀP⁻¹r = ry at the new x."""

@@ -11,6 +11,7 @@ import rop
 from rop.hf import LanczosTrustRegion, LevenbergMarquardt, Subproblem, TrustRegion, gltr, pcg
 from rop.hf.conjugate_gradient import ConjugateGradient
 from rop.hf.secular import solve_secular
+from rop.hf.trust_region import Ball
 from rop.hf.vectors import norm
 
 SEEDS = range(12)
@@ -259,3 +260,8 @@ def test_a_radius_that_means_nothing_is_refused(radius):
         TrustRegion(radius)
     with pytest.raises(rop.RopError, match="max_steps must be an int >= 1"):
         LanczosTrustRegion(max_steps=0)
+
+
+def test_a_direction_of_no_length_leads_nowhere():
+    assert Ball(1.0, 0.0).exit() == 0.0
+    assert Ball(2.0, 4.0).exit() == 1.0
