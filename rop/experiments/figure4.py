@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from rop import hf
+from rop.experiments.along_cg import changes
 from rop.experiments.registry import Findings, study
 from rop.experiments.runs import small_curves, train_for
-from rop.hf.vectors import dot
 
 
 @study("4", seconds=60)
@@ -56,18 +56,9 @@ def figure4(
         max_steps=steps,
         store=wanted,
     )
-    rows = []
-    before = {name: objective.value(theta, {"x": cases}) for name, cases in sets.items()}
-    at = {name: objective.linearize(theta, {"x": cases}) for name, cases in sets.items()}
-    slopes = {name: own.gradient() for name, own in at.items()}
-    for iterate in solution.iterates:
-        row: dict[str, float] = {"step": iterate.steps, "q damped": iterate.q}
-        for name, cases in sets.items():
-            delta = iterate.x
-            f = objective.value(theta + delta, {"x": cases})
-            row[f"f, {name}"] = f - before[name]
-            row[f"q, {name}"] = dot(slopes[name], delta) + dot(delta, at[name].ggnvp(delta)) / 2
-        rows.append(row)
+    rows = changes(
+        objective, theta, solution.iterates, {name: {"x": own} for name, own in sets.items()}
+    )
     js = [row["step"] for row in rows]
     best = {name: min(rows, key=lambda row: row[f"f, {name}"])["step"] for name in sets}
     last = max(4 * max(best.values()), *(_all_but_done(rows, f"q, {name}") for name in sets))

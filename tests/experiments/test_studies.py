@@ -9,7 +9,9 @@ from matplotlib.figure import Figure
 
 from rop.cli import main
 from rop.experiments import STUDIES
+from rop.experiments.along_cg import changes, damped_run, part, shuffled
 from rop.experiments.figure5 import ritz_values
+from rop.experiments.problems import digits
 from rop.experiments.reparameterized import exponential_digits, scaled_digits
 
 QUICK = ("3", "5", "cg-theory", "finite-differences")
@@ -74,6 +76,7 @@ LEARNING = {
     "curves28": {"images": 60},
     "golden-trace": {"images": 40},
     "reparameterization": {"updates": 1},
+    "overfitting": {"updates": 1, "cases": 20, "steps": 4},
 }
 HERE = ("warm-start", "initialisations", "damping", "recipes", "depth", "krylov", "comparison")
 
@@ -81,7 +84,7 @@ HERE = ("warm-start", "initialisations", "damping", "recipes", "depth", "krylov"
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*LEARNING, *HERE])
 def test_the_studies_that_train_run_through(name, tmp_path):
-    seconds = 8.0 if name in ("4", "preconditioning") else 0.01
+    seconds = 8.0 if name in ("4", "preconditioning", "overfitting") else 0.01
     findings = found(name, seconds, **LEARNING.get(name, {}))
     assert findings.text and findings.pictures and findings.tables
     for picture in findings.pictures.values():
@@ -106,6 +109,20 @@ def test_a_method_is_given_up_after_so_much_work():
         assert row["gradient-equivalents"] is None
         assert row["f"] > row["target"] and 20 < row["done"] < 35
     assert findings.text.count("not reached") == 5
+
+
+def test_along_cg_the_damped_model_is_q_on_its_own_cases_and_the_penalty():
+    problem = digits(0, hidden="8")
+    batch = part(shuffled(problem.train, 0), 0, 50)
+    objective, theta, lam = problem.objective, problem.theta, 0.3
+    solution = damped_run(objective, theta, batch, lam, 4)
+    rows = changes(objective, theta, solution.iterates, {"own": batch})
+    assert [row["step"] for row in rows] == [1, 2, 3, 4]
+    for row, iterate in zip(rows, solution.iterates, strict=True):
+        delta = iterate.x
+        assert row["q, own"] == pytest.approx(iterate.q - lam * delta @ delta / 2, rel=1e-6)
+        f = objective.value(theta + delta, batch) - objective.value(theta, batch)
+        assert row["f, own"] == pytest.approx(f, rel=1e-9)
 
 
 def test_parameterizations_stand_for_the_same_net():
