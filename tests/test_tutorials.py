@@ -1,5 +1,6 @@
 """The tutorials run, and their notebooks are what the sources make."""
 
+import itertools
 import re
 import runpy
 import sys
@@ -9,6 +10,9 @@ import jupytext
 import matplotlib.pyplot as plt
 import nbformat
 import pytest
+from typesetting import PRODUCTS, set_by_matplotlib
+
+import rop
 
 TUTORIALS = Path(__file__).parents[1] / "tutorials"
 COMMAND = "python tutorials/build.py"
@@ -54,6 +58,9 @@ def test_runs_and_its_exercises_have_solutions(source, tmp_path, monkeypatch, ca
     finally:
         plt.close("all")
     assert list(tmp_path.iterdir()) == []
+    made = {value for value in names.values() if isinstance(value, rop.Objective)}
+    for objective, product in itertools.product(made, PRODUCTS):
+        set_by_matplotlib(rop.explain(objective, product).latex())
     # Checkers say "not yet" of what the reader is to repair, and "solved" of the hidden solution.
     assert capsys.readouterr().out.count("not yet") == len(solutions(source))
     for solution in solutions(source):

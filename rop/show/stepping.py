@@ -16,7 +16,8 @@ from rop.objective.definition import programs_of
 from rop.objective.linearization import Linearization
 from rop.objective.recording import KINDS, Moment, Trace
 from rop.show.differences import Difference, Differences
-from rop.show.listing import TITLES, formula_of, law_of, rule_of, shape_of, without_value
+from rop.show.lines import formula_of, law_of, rule_of, shape_of, without_value
+from rop.show.listing import TITLES
 from rop.show.numbers import numbers, of_first_case
 from rop.show.tables import aligned
 from rop.support.display import Displayed

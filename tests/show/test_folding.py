@@ -64,3 +64,32 @@ def test_a_feed_forward_net_stays_as_it_is():
     x, t = rop.data("x", 3), rop.data("t", 2)
     z = rop.param("W2", (2, 4)) @ rop.tanh(rop.param("W1", (4, 3)) @ x)
     assert "for k" not in str(rop.explain(rop.Objective(z, rop.SquaredError(t)), "hvp"))
+
+
+def test_a_sum_over_time_steps_becomes_a_loop():
+    """All inputs are weighed before the first is used: their sum is one line of 30 terms."""
+    x, w, u = rop.data("x", 30), rop.param("w"), rop.param("u")
+    h = total = rop.tanh(u * x[0])
+    for step in range(1, 30):
+        h = rop.tanh(w * h + u * x[step])
+        total = total + h
+    listing = rop.explain(rop.Objective(total, rop.SquaredError(rop.data("t"))), "ggnvp")
+    assert max(len(line.terms) for line in listing.each) == 30
+    text = str(listing).splitlines()
+    (number,) = (i for i, line in enumerate(text) if "Rdu = Σ Rdx31 * a30 " in line)
+    shown = [line.strip().split("   ")[0] for line in text[number : number + 4]]
+    assert shown == [
+        "Rdu = Σ Rdx31 * a30",
+        "for k = 0, ..., 27:",
+        "Rdu += Σ Rdx{30-k} * a{29-k}",
+        "Rdu += Σ Rdx2 * a1",
+    ]
+    for form in (str(listing), listing.markdown(), listing.latex(), listing.numpy()):
+        assert max(map(len, form.splitlines())) < 250
+
+
+def test_a_short_sum_stays_in_one_line():
+    x, w = rop.data("x", 4), rop.param("w")
+    z = w * x[0] + w * x[1] + w * x[2] + w * x[3]
+    text = str(rop.explain(rop.Objective(z, rop.SquaredError(rop.data("t"))), "jvp"))
+    assert "Rz = Rw * a1 + Rw * a2 + Rw * a3 + Rw * a4" in text

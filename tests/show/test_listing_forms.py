@@ -1,17 +1,14 @@
 """Listings as LaTeX and Markdown."""
 
-import re
 import shutil
 import subprocess
 
 import pytest
 from hypothesis import given
-from matplotlib.mathtext import MathTextParser
 from random_graphs import examples, models
+from typesetting import PRODUCTS, set_by_matplotlib
 
 import rop
-
-PRODUCTS = ("gradient", "jvp", "vjp", "loss_hvp", "ggnvp", "hvp")
 
 
 def layers():
@@ -31,20 +28,6 @@ def recurrent():
 def rosenbrock():
     theta = rop.param("θ", 2)
     return rop.Objective(100.0 * (theta[1] - theta[0] ** 2) ** 2 + (1.0 - theta[0]) ** 2)
-
-
-def set_by_matplotlib(latex):
-    """Matplotlib's mathtext sets every formula of every line."""
-    assert latex.startswith("\\begin{aligned}\n") and latex.endswith("\n\\end{aligned}")
-    parser = MathTextParser("path")
-    for row in latex.splitlines()[1:-1]:
-        formula, _, words = row.removesuffix(r" \\").partition(r"\text{")
-        formula = formula.replace("&", "").replace(r"\mathrel{+}", "+").strip()
-        pieces = [f"${formula}$"] if formula else []
-        pieces += re.findall(r"\$[^$]*\$", words.removesuffix("}"))
-        assert words.endswith("}") and words.count("$") % 2 == 0
-        for piece in pieces:
-            parser.parse(piece)
 
 
 @pytest.mark.parametrize("objective", [layers, recurrent, rosenbrock])

@@ -1,6 +1,7 @@
 """`listing.numpy()` writes functions that need NumPy alone and compute the same products."""
 
 import ast
+import re
 
 import numpy as np
 import pytest
@@ -70,6 +71,21 @@ def test_a_recurrent_network():
     agree(objective, theta, batch, v, rng.normal(size=(6, 2)))
 
 
+def test_a_long_sum_has_a_line_for_each_term():
+    x, w, u = rop.data("x", 20), rop.param("w"), rop.param("u")
+    h = total = rop.tanh(u * x[0])
+    for step in range(1, 20):
+        h = rop.tanh(w * h + u * x[step])
+        total = total + h
+    objective = rop.Objective(total, rop.SquaredError(rop.data("t")))
+    rng = np.random.default_rng(0)
+    batch = {"x": rng.normal(size=(3, 20)), "t": rng.normal(size=3)}
+    agree(objective, *rng.normal(size=(1, 2)), batch, rng.normal(size=2), rng.normal(size=3))
+    source = rop.explain(objective, "hvp").numpy()
+    assert source.count("    Rdu = Rdu + ") == 19
+    assert max(map(len, source.splitlines())) <= 100
+
+
 def test_the_source_reads_like_the_listing():
     x, W, b = rop.data("x", 4), rop.param("W", (3, 4)), rop.param("b", 3)
     objective = rop.Objective(rop.tanh(W @ x + b), rop.SquaredError(rop.data("t", 3)))
@@ -85,6 +101,7 @@ def test_the_source_reads_like_the_listing():
         assert line in source
     assert max(map(len, source.splitlines())) <= 100
     assert "product rule (eq. 5)" in source and "linearity (eq. 4)" in source
+    assert not re.search(r"line$|# \d+$", source, re.MULTILINE)
 
 
 def test_what_cannot_be_written_is_named():

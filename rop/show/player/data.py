@@ -17,16 +17,8 @@ from rop.objective.recording import KINDS, VECTORS, Moment, Trace
 from rop.ops.kernels import Loops, Map
 from rop.ops.rules import Value
 from rop.programs.steps import Step
-from rop.show.listing import (
-    TITLES,
-    Line,
-    Listing,
-    explain,
-    law_of,
-    rule_of,
-    shape_of,
-    without_value,
-)
+from rop.show.lines import Line, law_of, rule_of, shape_of, without_value
+from rop.show.listing import TITLES, Listing, explain
 from rop.show.pictures.boxes import Box, boxes_of, folded
 from rop.show.pictures.layout import layered
 from rop.show.player.cutting import cutting

@@ -102,7 +102,7 @@ class Statements:
                 elif len(statement) + len(said) + 8 <= _WIDTH:
                     lines.append(f"{statement}  # {said}")
                 else:
-                    lines += [f"# {part}" for part in textwrap.wrap(said, _WIDTH - 8)]
+                    lines += [f"# {part}" for part in _wrapped(said)]
                     lines.append(statement)
         return lines
 
@@ -222,3 +222,10 @@ class Statements:
 def _bare(text: str) -> str:
     """An expression without the parentheses around all of it."""
     return ast.unparse(ast.parse(text, mode="eval").body)
+
+
+def _wrapped(said: str) -> list[str]:
+    """A comment in lines, none of which ends between "line" and its number."""
+    whole = said.replace(", line ", ",\N{NO-BREAK SPACE}line\N{NO-BREAK SPACE}")
+    lines = textwrap.wrap(whole, _WIDTH - 8)
+    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]
