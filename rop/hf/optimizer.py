@@ -15,10 +15,8 @@ import numpy.typing as npt
 from rop.engines import DEFAULT_ENGINE
 from rop.engines.arrays import finite
 from rop.errors import RopError, RopTypeError, RopValueError
-from rop.hf.damping_matrices import DampingMatrix
+from rop.hf.adaptation import Adapted, Trial, adapted
 from rop.hf.evaluation import Along, Clock, evaluator_of
-from rop.hf.levenberg_marquardt import reduction_ratio
-from rop.hf.line_search import Step
 from rop.hf.policy import UndefinedError
 from rop.hf.products import CurvatureProduct
 from rop.hf.recipe import Recipe, named
@@ -282,14 +280,16 @@ class HessianFree(Iterator[Iteration]):
         delta = chosen.x
         clock.lap("selection")
 
-        # ρ = Δf / q(δ), of the full δ: sec. 8.5, erratum M17. q is the undamped model.
+        # f(θ + δ) and q(δ) for ρ, of the full δ: sec. 8.5, erratum M17. q is the undamped model.
         whole = self._stream is None and cases.gradient.size == evaluator.cases
         if recipe.pairs is not None and whole:
             along.with_gradient(cases.gradient, chosen)
         compared = cases.curvature if recipe.reduction == "curvature" else cases.gradient
         reduction = along.before(compared), along.after(compared, chosen)
         q = chosen.q - D.penalty(delta, lam)
-        rho, rho_damped = reduction_ratio(*reduction, q), reduction_ratio(*reduction, chosen.q)
+        last = None
+        if recipe.length is not None and by_f and choice.f:
+            last = along.before(cases.selection), choice.f[0][1]
         clock.lap("damping")
 
         # The direction p that θ moves in: δ, or moments of δ with a step size of their own.
@@ -313,80 +313,42 @@ class HessianFree(Iterator[Iteration]):
         clock.lap("line search")
 
         # Update λ with the Levenberg-Marquardt method: sec. 8.5. After α, as a rejected update
-        # raises λ whatever ρ is.
-        region = recipe.cg.region
-        rule = region.rule if region is not None else recipe.damping.rule
-        damped = rule is not None and rule.model == "damped"
-        rho_judged = rho_damped if damped else rho
-        if recipe.reduction == "step":
-            rho_judged = reduction_ratio(f, step.f, chosen.q if damped else q)
-        rho_judged = rho_judged if alpha else -inf
-        curvature = (
-            nan if region is not None else _curvature_along(delta, D, lam, q + dot(b, delta))
-        )
-        hidden = -q <= float(np.finfo(theta.dtype).eps) * abs(f)  # in f's rounding error
-        cut_off = solution.reason in ("steps", "f rose")
-        overdamped = lam > curvature and hidden and not cut_off
-        if overdamped:
-            # ρ is rounding errors, and the model has more to gain with a lower λ.
-            rho_judged = inf
-        lam, mu = recipe.damping.adapt(lam, mu, rho_judged)
-        if recipe.damping.rule is not None:
-            lam = recipe.damping.rule.bounded(lam, curvature)
-        overdamped = overdamped and lam < state.lam
-        boundary = solution.reason == "boundary"
-        radius = None if region is None else region.adapt(problem.radius, rho_judged, boundary)
-
-        # CG's length: as far as the model holds along CG's path, on the cases of the selection.
-        length, rho_last = state.length, None
-        if recipe.length is not None and length is not None:
-            rho_last = rho_damped
-            if by_f and choice.f:
-                last = choice.f[0][1]
-                rho_last = reduction_ratio(along.before(cases.selection), last, solution.q[-1])
-            length = recipe.length.update(
-                length,
-                now.max_steps,
-                rho=rho_last if alpha else -inf,
-                steps=solution.steps,
-                chosen=chosen.steps if alpha else 0,
-                blind=hidden and solution.reason == "steps",
-            )
+        # raises λ whatever ρ is. The trust region's radius and CG's length follow too.
+        trial = Trial(problem, solution, chosen, q, f, reduction, last, step)
+        new = adapted(recipe, state, trial, D, now.max_steps)
 
         # θ_k <- θ_{k-1} + αδ, k <- k + 1.
         update = scaled(alpha, p)
         theta = theta + update if alpha else theta
         pairs = None
         if recipe.pairs is not None and alpha:
-            new = list(solution.pairs)
+            found = list(solution.pairs)
             if whole:
                 y = evaluator.ahead(theta, cases.gradient)[1] - gradient
-                new.append((update, y + D.diagonal(state.lam) * update))
-            pairs = recipe.pairs.update(state.pairs, new)
-        self.state = State(
-            state.iteration + 1,
-            theta,
-            lam,
-            mu,
-            radius,
-            recipe.next_start(
-                state.iteration, solution, delta, partial(along.after, cases.curvature)
-            ),
-            0 if alpha or overdamped else state.rejected + 1,
-            step.f,
-            state.best,
-            state.f_best,
-            state.best_iteration,
-            averages,
-            length,
-            pairs,
-            size,
+                found.append((update, y + D.diagonal(state.lam) * update))
+            pairs = recipe.pairs.update(state.pairs, found)
+        start = recipe.next_start(
+            state.iteration, solution, delta, partial(along.after, cases.curvature)
+        )
+        self.state = replace(
+            state,
+            iteration=state.iteration + 1,
+            theta=theta,
+            lam=new.lam,
+            mu=new.mu,
+            radius=new.radius,
+            start=start,
+            rejected=0 if alpha or new.overdamped else state.rejected + 1,
+            f=step.f,
+            averages=averages,
+            length=new.length,
+            pairs=pairs,
+            gradient_norm=size,
         )
         # Without λ, pairs and more steps than one, the next update is along the same direction.
-        alone = state.lam == 0 and state.length == 1 and state.pairs is None and region is None
-        most_rejected = 1 if alone and whole else _MOST_REJECTED
-        self.ended = (
-            None if overdamped else self._stalled(f, step, q, hidden and not cut_off, most_rejected)
+        alone = state.lam == 0 and state.length == 1 and state.pairs is None
+        self.ended = self._stalled(
+            trial, new, 1 if alone and new.radius is None and whole else _MOST_REJECTED
         )
         f_validation = None
         if self.validation is not None:
@@ -407,7 +369,7 @@ class HessianFree(Iterator[Iteration]):
             along=along,
             q=q,
             f_reduction=reduction,
-            rhos=(rho, rho_damped, rho_judged),
+            rhos=(trial.rho, trial.rho_damped, new.rho),
             step=step,
             step_norm=norm(update),
             adaptive=adaptive,
@@ -415,7 +377,7 @@ class HessianFree(Iterator[Iteration]):
             evaluator=evaluator,
             f_validation=f_validation,
             clock=clock,
-            rho_last=rho_last,
+            rho_last=new.rho_last,
         )
 
     def _converged(self, f: float, size: float) -> Ended | None:
@@ -423,11 +385,13 @@ class HessianFree(Iterator[Iteration]):
             return "not finite"
         return "gradient" if size <= self.gradient_norm else None
 
-    def _stalled(
-        self, f_before: float, step: Step, q: float, below: bool, most_rejected: int
-    ) -> Ended | None:
-        """Return why no iteration makes sense; `below`: f cannot show the predicted gain."""
-        if below and step.outcome != "unchecked" and f_before - step.f < -q / 4:
+    def _stalled(self, trial: Trial, new: Adapted, most_rejected: int) -> Ended | None:
+        """Return why no further iteration makes sense, or None."""
+        if new.overdamped:
+            return None
+        f_reduction = trial.f - trial.step.f
+        unseen = trial.hidden and not trial.cut_off and trial.step.outcome != "unchecked"
+        if unseen and f_reduction < -trial.q / 4:
             return "precision"
         return "rejected" if self.state.rejected >= most_rejected else None
 
@@ -435,16 +399,6 @@ class HessianFree(Iterator[Iteration]):
 def _convex(loss: Loss) -> bool:
     """Whether L'' is known to be positive semidefinite, so that G is."""
     return isinstance(loss, TableLoss) or getattr(loss, "convexify", None) is not None
-
-
-def _curvature_along(delta: Vector, D: DampingMatrix, lam: float, half: float) -> float:
-    """Return δᵀBδ / δᵀDδ, at least its rounding error; NaN if λ is 0 or B's curvature negative.
-
-    `half` is ½δᵀBδ = q(δ) + bᵀδ, a difference of numbers of about the size of the penalty.
-    """
-    penalty = D.penalty(delta, lam)
-    noise = 10 * float(np.finfo(delta.dtype).eps) * penalty
-    return lam * max(half, noise) / penalty if penalty > 0 and half > -noise else nan
 
 
 def scaled(factor: float, x: Vector) -> Vector:
