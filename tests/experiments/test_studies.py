@@ -2,6 +2,7 @@
 
 import csv
 import json
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from rop.experiments.along_cg import changes, damped_run, part, shuffled
 from rop.experiments.figure5 import ritz_values
 from rop.experiments.problems import digits
 from rop.experiments.reparameterized import exponential_digits, scaled_digits
+from rop.experiments.sample_sizes import chosen, spread
 
 QUICK = ("3", "5", "cg-theory", "finite-differences")
 
@@ -78,6 +80,7 @@ LEARNING = {
     "reparameterization": {"updates": 1},
     "overfitting": {"updates": 1, "cases": 20, "steps": 4},
     "feedback": {"updates": 2, "steps": 5},
+    "sample-sizes": {"updates": 1},
 }
 HERE = ("warm-start", "initialisations", "damping", "recipes", "depth", "krylov", "comparison")
 
@@ -124,6 +127,28 @@ def test_along_cg_the_damped_model_is_q_on_its_own_cases_and_the_penalty():
         assert row["q, own"] == pytest.approx(iterate.q - lam * delta @ delta / 2, rel=1e-6)
         f = objective.value(theta + delta, batch) - objective.value(theta, batch)
         assert row["f, own"] == pytest.approx(f, rel=1e-9)
+
+
+def test_the_variance_rule_knows_the_error_of_the_gradient_on_a_sample():
+    problem = digits(0, hidden="8")
+    objective, theta, N = problem.objective, problem.theta, 8
+    data = part(problem.train, 0, N)
+    gradient, variance = objective.linearize(theta, data).gradient(), spread(objective, theta, data)
+
+    def error(size):
+        """The root mean square over all samples, relative to ‖∇f‖."""
+        misses = [
+            objective.linearize(theta, {n: a[list(i)] for n, a in data.items()}).gradient()
+            - gradient
+            for i in combinations(range(N), size)
+        ]
+        return np.sqrt(np.mean(np.square(misses).sum(1)) / (gradient @ gradient))
+
+    for size in (1, 3, 6):
+        allowed = error(size)
+        assert chosen(gradient, variance, N, allowed * (1 + 1e-9)) == size
+        assert chosen(gradient, variance, N, allowed * (1 - 1e-9)) == size + 1
+    assert chosen(gradient, 0 * variance, N, 0.1) == 1
 
 
 def test_parameterizations_stand_for_the_same_net():
