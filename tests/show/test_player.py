@@ -133,7 +133,25 @@ def test_gv_is_hv_without_the_lines_of_curvature():
     start = data["start"] - sum(len(other["steps"]) for other in data["products"][:2])
     opening = one["steps"][start]
     assert data["terms"][opening["term"]]["text"] == "+ s'(x2) * Rdy2"
-    assert opening["reason"].endswith("in the listing s''·da(x2) * Rx2.")
+    assert opening["reason"].endswith("in the listing `s''·da(x2) * Rx2`.")
+
+
+def test_gv_has_both_terms_of_what_is_in_the_loss():
+    x, y = rop.nets.mlp([2, 3, 2])
+    loss = rop.LossGraph(rop.sum(rop.square(rop.exp(y) - rop.data("t", 2))))
+    objective = rop.Objective(y, loss)
+    theta = objective.init("glorot", seed=0)
+    at = objective.linearize(theta, {"x": np.eye(2), "t": np.eye(2)}, engine="numpy")
+    data = rop.play(at, "ggnvp", theta).data
+    (one,) = (one for one in data["products"] if one["name"] == "ggnvp")
+    terms = [data["terms"][step["term"]] for step in one["steps"]]
+    reasons = {term["text"]: step["reason"] for term, step in zip(terms, one["steps"], strict=True)}
+    assert reasons["+ s'(z) * Rdx4"].endswith(
+        "The second, where `s'(z)` changes, is `R{s'(z)} * dx4 = s''(z) * Rz * dx4`, in the "
+        "listing `s''·da(z) * Rz`. They are parts of L'', so Gv has both."
+    )
+    assert reasons["+ s''·da(z) * Rz"].endswith("It is a part of L'', so Gv has it too.")
+    assert "So Gv has one term, `s'(x2) * Rdy2`." in reasons["+ s'(x2) * Rdy2"]
 
 
 def test_the_listing_of_each_product_keeps_its_order():

@@ -165,6 +165,73 @@ def test_a_cell_is_written_out_and_a_guess_is_asked_for(browser, file, at_and_v)
     click(browser, "#predict")
 
 
+@pytest.mark.parametrize(
+    "fragment, formula, cell",
+    [
+        ("#hvp/16/1,1", "Rz += W2 Ry2", "1,0"),
+        ("#hvp/20/1,1", "RdW2 = Σ Rdz y2ᵀ", "1,2"),
+        ("#hvp/22/1,1", "RdW2 += Σ dz Ry2ᵀ", "0,1"),
+    ],
+)
+def test_the_dot_product_of_a_cell_is_what_the_library_has(
+    browser, file, at_and_v, fragment, formula, cell
+):
+    at, v = at_and_v
+    opened(browser, file, fragment)
+    assert text(browser, "#formula") == formula
+    click(browser, f'#operands .result td[data-cell="{cell}"] button')
+    step = rop.step(at, "hvp", v)[int(fragment.split("/")[1]) - 1]
+    place = tuple(map(int, cell.split(",")))
+    left, sum_, right = text(browser, "#written").split("  ")[0].split(" = ")
+    case = "case " if step.result.shape[0] == 2 and formula.startswith("Rz") else ""
+    assert left == f"{step.name}[{case}{place[0] + 1}, {place[1] + 1}]"
+    assert float(right.split(" Choose")[0]) == float(f"{step.result[place]:.3e}")
+    terms = [term.strip("()") for part in sum_.split(" + ") for term in part.split(" × ")]
+    assert len(sum_.split(" + ")) == len(terms) - sum_.count("×")
+    total = 0.0
+    for term in sum_.replace("(before)", "").split(" + "):
+        total += np.prod([float(factor.strip(" ()")) for factor in term.split(" × ")])
+    np.testing.assert_allclose(total, step.result[place], rtol=2e-3, atol=2e-4)
+    # The cells of the operands that the terms are made of are marked.
+    used = browser.find_elements("css selector", "#operands > [data-name] td.used")
+    assert len(used) == 2 * sum_.count("×")
+    assert {cell.text for cell in used} <= set(terms)
+    assert browser.current_url.endswith("/" + ",".join(str(i + 1) for i in place))
+
+
+def test_an_address_typed_later_moves_the_page(page):
+    page.execute_script("location.hash = '#jvp/2/1,1'")
+    until(page, lambda: text(page, "#title") == "J v by R-forward mode (sec. 5)")
+    assert count(page) == "step 2 of 12" and text(page, "#formula") == "x2 += b1"
+
+
+def test_a_node_says_what_of_it_is_not_computed(page):
+    assert text(page, "#values .absent") == "Not computed on its own in Gv: dx2"
+    click(page, '#graph [data-node="a1"]')
+    assert text(page, "#values .absent") == "Not computed on its own in Gv: a1, Ra1, da1"
+    click(page, '#graph [data-node="z"]')
+    assert not page.find_elements("css selector", "#values .absent")
+
+
+def test_hv_says_where_its_second_term_comes_from(browser, file):
+    opened(browser, file, "#hvp/25/1,1")
+    assert text(browser, "#formula") == "Rdx2 += s''·da(x2) * Rx2"
+    assert text(browser, "#reason") == (
+        "Product rule, the second term of R of the gradient's line dx2 = s'(x2) * dy2. s'(x2) "
+        "changes as θ moves along v, by s''(x2) * Rx2, and that times dy2 is this term: "
+        "s''·da(x2) is s''(x2) * dy2. Gv leaves it out: G takes F as linear in θ (sec. 6), so J "
+        "stays fixed."
+    )
+    formulas = [code.text for code in browser.find_elements("css selector", "#reason code")]
+    assert formulas[0] == "dx2 = s'(x2) * dy2" and formulas[-1] == "s''(x2) * dy2"
+    assert text(browser, "#listing .key").startswith("red: curvature rules, not in Gv")
+    red = browser.find_element("css selector", "#listing .term.curvature")
+    assert "a curvature rule" in red.get_attribute("title")
+    red.click()
+    assert text(browser, "#formula") == "RdW2 += Σ dz Ry2ᵀ"
+    assert "line dW2 = Σ dz y2ᵀ. y2 changes as θ moves along v, by Ry2." in text(browser, "#reason")
+
+
 def test_a_node_is_pinned(page):
     click(page, '#graph [data-node="W2"]')
     assert text(page, "#node-title").startswith("Node W2 (pinned)")
@@ -267,7 +334,7 @@ def test_one_live_region_says_each_step(page):
     assert [region.get_attribute("aria-live") for region in regions] == ["polite"]
     (live,) = regions
     assert live.get_attribute("textContent").startswith(
-        "Gv, step 19 of 21: Rdx2 = s'(x2) * Rdy2. R of the line dx2 = s'(x2) * dy2"
+        "Gv, step 19 of 21: Rdx2 = s'(x2) * Rdy2. R of the gradient's line dx2 = s'(x2) * dy2"
     )
     click(page, "#next")
     assert live.get_attribute("textContent").startswith("Gv, step 20 of 21: Rdb1 = Σ Rdx2. ")
@@ -323,6 +390,89 @@ def test_beyond_a_thousand_steps_a_message_says_what_is_missing(browser, tmp_pat
         f"The first 1000 steps are here; {left} more follow. rop.step has them all."
     )
     assert "nodes not shown" in text(browser, "#legend")
+
+
+def summed(steps):
+    """Every state is a term of the output, so the sums over time steps are long."""
+    x, w, u = rop.data("x", steps), rop.param("w"), rop.param("u")
+    h = total = rop.tanh(u * x[0])
+    for step in range(1, steps):
+        h = rop.tanh(w * h + u * x[step])
+        total = total + h
+    objective = rop.Objective(total, rop.SquaredError(rop.data("t")))
+    batch = {"x": np.ones((2, steps)), "t": np.ones(2)}
+    return objective.linearize([0.5, 0.3], batch, engine="numpy")
+
+
+@pytest.fixture(scope="module")
+def tall(tmp_path_factory):
+    file = tmp_path_factory.mktemp("tall") / "player.html"
+    rop.play(summed(20), "ggnvp", [1.0, 1.0], path=file)
+    return file
+
+
+def test_a_sum_over_time_steps_takes_several_lines(browser, tall):
+    opened(browser, tall)
+    lines = browser.find_elements("css selector", '#listing li[data-target="Rdu"]')
+    assert len(lines) > 5 and max(len(line.text) for line in lines) < 80
+    assert [line.text.split(" ")[1] for line in lines] == ["="] + ["+="] * (len(lines) - 1)
+    terms = [line.find_elements("css selector", ".term") for line in lines]
+    assert sum(map(len, terms)) == 20
+    last = terms[-1][-1]
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", last)
+    last.click()
+    assert text(browser, "#formula") == "Rdu += Σ Rdx2 * a1"
+
+
+def test_the_box_that_stands_for_a_node_is_lit(browser, tall):
+    opened(browser, tall, "#hvp/190/1,1")
+    (lit,) = browser.find_elements("css selector", "#graph .box.now")
+    assert "folded" in lit.get_attribute("class").split()
+    browser.execute_script("arguments[0].dispatchEvent(new MouseEvent('click'))", lit)
+    assert text(browser, "#values") == (
+        "It stands for nodes that the picture leaves out; the listing has them."
+    )
+
+
+@pytest.mark.parametrize("width, height", [(1280, 900), (1440, 1080), (390, 844)])
+def test_a_tall_graph_leaves_room_for_the_listing(browser, tall, width, height):
+    opened(browser, tall, "#hvp/190/1,1", width, height)
+    frame, now, line, footer = browser.execute_script(
+        "return ['#graph', '#graph .now rect', '#listing li.now', 'footer'].map((selector) => {"
+        "const r = document.querySelector(selector).getBoundingClientRect();"
+        "return [r.left, r.top, r.right, r.bottom]; })"
+    )
+    # The node at work is in the part of the picture that shows, and the page has not moved.
+    assert frame[0] <= now[0] and now[2] <= frame[2] and frame[1] <= now[1] and now[3] <= frame[3]
+    assert browser.execute_script("return scrollY") == 0
+    assert line[3] <= footer[1]
+    # Nothing of the page lies over the controls when it scrolls below them.
+    for fraction in (0.2, 0.5, 1.0):
+        browser.execute_script("scrollTo(0, arguments[0] * document.body.scrollHeight)", fraction)
+        covered = browser.execute_script(
+            "const r = document.querySelector('footer').getBoundingClientRect();"
+            "return [5, r.width / 2, r.width - 5].some((x) => [3, r.height - 3].some((y) =>"
+            " !document.elementFromPoint(r.left + x, r.top + y).closest('footer')));"
+        )
+        assert not covered
+
+
+def test_a_dark_page_is_dark(browser, file):
+    shades = {}
+    for scheme in ("light", "dark"):
+        prefer(browser, scheme)
+        opened(browser, file)
+        shades[scheme] = [
+            browser.find_element("css selector", selector).value_of_css_property(name)
+            for selector, name in (
+                ("body", "background-color"), ("body", "color"), ("#graph rect", "fill"),
+                ("td.cell", "background-color"), ("#play", "background-color"),
+            )
+        ]  # fmt: skip
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    assert all(light != dark for light, dark in zip(*shades.values(), strict=True))
+    assert shades["light"][0] == "rgba(255, 255, 255, 1)"
+    assert max(map(int, shades["dark"][0].strip("rgba()").split(", ")[:3])) < 40
 
 
 def test_a_notebook_shows_the_page_in_a_sandbox(browser, at_and_v, tmp_path):

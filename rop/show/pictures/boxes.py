@@ -37,6 +37,8 @@ class Box:
         Whether it belongs to L, right of the cut between F and L.
     said : str or None
         What is said of the node instead of its shape.
+    holds : tuple of str
+        The names of the nodes that it stands for instead of one.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Box:
     parents: tuple[Box, ...] = field(default=(), repr=False)
     beyond: bool = False
     said: str | None = None
+    holds: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def line(self) -> str:
@@ -168,6 +171,7 @@ def _draw(
                     "folded",
                     tuple(dict.fromkeys(drawn[parent] for parent in outside)),
                     beyond=box.beyond,
+                    holds=tuple(other.name for other in hidden),
                 )
             drawn[box] = stand_in
 

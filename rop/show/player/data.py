@@ -320,6 +320,7 @@ def _graph(objective: Objective) -> Json:
                 "name": box.name,
                 "detail": box.detail,
                 "kind": box.kind,
+                "holds": list(box.holds),
                 "x": round(96 * layout.centre[box][0], 1),
                 "y": round(96 * layout.centre[box][1], 1),
                 "width": round(_width(box), 1),

@@ -39,6 +39,7 @@ function makeGraph(graph, pin, hover) {
     svg("rect", { x: left, y: top, width: box.width, height: box.height, rx: box.kind === "param" ? 12 : 3 }),
     svg("text", { x: box.x, y: box.y - 5 }, box.name),
     svg("text", { class: "detail", x: box.x, y: box.y + 7 }, box.detail));
+    group.names = new Set([box.name, ...box.holds]);
     Object.keys(KINDS).forEach((kind, i) => group.append(svg("circle", { "data-kind": kind, cx: box.x + 9 * (i - 1.5), cy: top + box.height - 5, r: 3 })));
     group.addEventListener("click", () => pin(box.name));
     group.addEventListener("keydown", (event) => {
@@ -62,10 +63,11 @@ function drawGraph(picture, values, position, now, pinned, backwards) {
   for (const group of picture.querySelectorAll(".box")) {
     const name = group.dataset.node;
     const own = values[name] ?? {};
-    group.classList.toggle("now", name === now);
+    const active = group.names.has(now);
+    group.classList.toggle("now", active);
     group.classList.toggle("pinned", name === pinned);
     group.setAttribute("aria-pressed", String(name === pinned));
-    if (name === now) {
+    if (active) {
       numbers.add(group.dataset.number);
       centre(group.querySelector("rect"), picture.parentElement);
     }
@@ -94,6 +96,7 @@ function latest(history, position) {
 
 // Scrolls the picture alone, not the page.
 function centre(rect, frame) {
-  const middle = Number(rect.getAttribute("x")) + Number(rect.getAttribute("width")) / 2;
-  frame.scrollLeft = middle - frame.clientWidth / 2;
+  const [box, view] = [rect.getBoundingClientRect(), frame.getBoundingClientRect()];
+  frame.scrollLeft += box.x + box.width / 2 - view.x - frame.clientWidth / 2;
+  frame.scrollTop += box.y + box.height / 2 - view.y - frame.clientHeight / 2;
 }

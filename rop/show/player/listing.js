@@ -1,5 +1,7 @@
 // The listing: a line for each value, a part of it for each step; what the product leaves out is grey.
 
+const LETTERS = 64;  // letters of a line, if it has more than one term
+
 function makeListing(product, terms, cases, go) {
   const own = new Map(product.steps.map((step, number) => [step.term, number]));
   const made = document.createDocumentFragment();
@@ -14,13 +16,17 @@ function makeListing(product, terms, cases, go) {
       const term = terms[id];
       const out = !own.has(id);
       const adds = !out && product.steps[own.get(id)].adds;
-      if (line === null || line.target !== term.target || (line.out && !out)) {
+      const full = line !== null && line.formula.textContent.length + term.text.length > LETTERS;
+      if (line === null || line.target !== term.target || (line.out && !out) || full) {
         line = lineOf(term, out, adds || (out && wasBefore(product, terms, id)), list);
       }
       const shown = line.terms ? ` ${term.text}` : term.text.replace(/^\+ /, "");
       const span = element("span", { class: "term", "data-term": id }, shown);
       line.terms += 1;
-      if (term.curvature) span.classList.add("curvature");
+      if (term.curvature) {
+        span.classList.add("curvature");
+        span.title = "a curvature rule: not in Gv";
+      }
       if (out) {
         span.classList.add("out");
         span.title = "not in this product";

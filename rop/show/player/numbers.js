@@ -18,6 +18,11 @@ function element(name, attributes = {}, ...children) {
   return made;
 }
 
+// Words, with the formulas that backticks enclose in a type of their own.
+function prose(words) {
+  return words.split("`").map((part, number) => (number % 2 ? element("code", {}, part) : part));
+}
+
 function numberAt(table, row, column) {
   return table.numbers[row]?.[column];
 }

@@ -2,6 +2,7 @@
 // the reader has set; draw(state) shows it, and nothing else changes the page.
 
 const DATA = JSON.parse(document.getElementById("data").textContent);
+const TALL = 150;  // pixels of a graph, beyond which it takes room from the listing
 const $ = (id) => document.getElementById(id);
 const STARTS = [];
 let total = 0;
@@ -116,7 +117,7 @@ function draw(now) {
   }
   $("formula").textContent = formula;
   $("rule").textContent = [`${step.sweep} sweep`.replace("loss sweep", "loss"), term.rule, term.law, term.source].filter(Boolean).join(" · ");
-  $("reason").textContent = step.reason;
+  $("reason").replaceChildren(...prose(step.reason));
   $("note").textContent = index === last - 1 && product.left > 0
     ? `The first ${last} steps are here; ${product.left} more follow. rop.step has them all.` : "";
 
@@ -150,7 +151,7 @@ function draw(now) {
   $("next").disabled = $("last").disabled = index === last - 1;
   $("predict").checked = now.predict;
   if (playing === null || Number($("speed").value) >= 1500) {
-    $("live").textContent = now.about === "cut" ? cutting.cuts[now.cut].said : `${product.short}, step ${index + 1} of ${last}: ${formula}. ${step.reason}`;
+    $("live").textContent = now.about === "cut" ? cutting.cuts[now.cut].said : `${product.short}, step ${index + 1} of ${last}: ${formula}. ${step.reason.replaceAll("`", "")}`;
   }
 }
 
@@ -210,7 +211,9 @@ function drawGuess(term, result, now, hides) {
 
 function drawNode(product, position, name, hidden, pinned) {
   const values = product.values[name];
-  $("node-title").textContent = `Node ${name}${name === pinned ? " (pinned)" : ""}: a, Ra, da, Rda so far`;
+  const folded = DATA.graph.boxes.some((box) => box.name === name && box.holds.length);
+  const mark = name === pinned ? " (pinned)" : "";
+  $("node-title").textContent = folded ? name + mark : `Node ${name}${mark}: a, Ra, da, Rda so far`;
   const tables = [];
   for (const [kind, prefix] of Object.entries(KINDS)) {
     if (!values?.[kind]) continue;
@@ -220,7 +223,11 @@ function drawNode(product, position, name, hidden, pinned) {
       ? element("div", { "data-name": title }, element("p", {}, element("span", { class: `dot ${kind}`, "aria-hidden": "true" }), `${title}: not computed yet`))
       : numbersTable(title, "", DATA.tables[found], { veiled: found === hidden, dot: kind }));
   }
-  $("values").replaceChildren(...(tables.length ? tables : ["No value of its own: it is a term of another node's value, or a part of the loss."]));
+  const absent = Object.keys(KINDS).filter((kind) => values && !values[kind]).map((kind) => KINDS[kind] + name);
+  if (tables.length && absent.length) tables.push(element("p", { class: "absent" }, `Not computed on its own in ${product.short}: ${absent.join(", ")}`));
+  const none = folded ? "It stands for nodes that the picture leaves out; the listing has them."
+    : "No value of its own: it is a term of another node's value, or a part of the loss.";
+  $("values").replaceChildren(...(tables.length ? tables : [none]));
 }
 
 function fromAddress() {
@@ -241,10 +248,12 @@ const picture = makeGraph(DATA.graph,
   (name) => change({ pinned: state.pinned === name ? null : name }),
   (name) => change({ hovered: name }));
 $("graph").append(picture);
+$("picture").classList.toggle("tall", DATA.graph.height > TALL);
 $("legend").append(
   ...[["a", "value"], ["Ra", "its change along v"], ["da", "adjoint"], ["Rda", "the adjoint's change along v"]]
     .flatMap(([kind, meaning]) => [element("span", { class: `dot ${kind}` }), `${kind}: ${meaning}`]),
   element("span", { class: "dot none" }), "not computed yet",
+  ...(DATA.graph.cut || DATA.cutting.cuts.length ? [element("span", { class: "dash" }), "where F, the net, ends and L, the loss, begins"] : []),
   ...(DATA.graph.hidden ? [` · ${DATA.graph.hidden} nodes not shown`] : []));
 
 $("cutting").append(...(DATA.cutting.cuts.length

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from rop.graph import ancestors
 from rop.objective.recording import Trace
 from rop.ops.families import Bilinear, Elementwise
-from rop.ops.rules import Value
 from rop.programs.steps import Step
 
 SWEEPS = {
@@ -48,6 +45,7 @@ class Words:
         self._F = set(ancestors(trace.objective.z))
         self._R = [moment.step for moment in trace.moments if moment.step.rule == "R"]
         self._second = [m.step for m in exact.moments if m.step.rule == "curvature"]
+        self._made = {m.step.target: m.step for m in (*exact.moments, *trace.moments)}
 
     def sweep(self, step: Step) -> str:
         """Name the sweep that a step belongs to: forward, R-forward, loss, reverse or R-reverse."""
@@ -55,7 +53,7 @@ class Words:
         return f"R-{found}" if found == "reverse" and self._in_R_reverse(step) else found
 
     def reason(self, step: Step) -> str:
-        """Say why a step is there."""
+        """Say why a step is there; formulas are between backticks, as in Markdown."""
         if step.rule in _FIXED:
             return _FIXED[step.rule].format(op=_op(step))
         if step.rule == "R":
@@ -83,10 +81,11 @@ class Words:
             )
         terms = [other for other in self._R if other.node is step.node]
         if len(terms) > 1:
-            both = " + ".join(map(_term, terms))
+            both = " + ".join(_term(other) for other in terms)
+            place = "first" if terms[0] is step else "second"
             return (
                 f"Product rule: both factors change as θ moves along v, so there are two terms, "
-                f"{both}. This is number {terms.index(step) + 1}."
+                f"`{both}`. This is the {place}."
             )
         return (
             f"Product rule: {_still(step)} does not change with θ, so its R is 0, and one term is "
@@ -95,37 +94,49 @@ class Words:
 
     def _r_reverse(self, step: Step) -> str:
         own, still = _term(step), _still(step)
-        line = f"R of the line {step.target.name.removeprefix('R')} = {_term(step, before_R=True)}."
-        second = " + ".join(_second(step, other) for other in self._second if _beside(step, other))
+        name = step.target.name.removeprefix("R")
+        line = f"R of the gradient's line `{name} = {_term(step, before_R=True)}`"
         if isinstance(step.node.op, Elementwise):
-            line = f"{line[:-1]}, where s' is {_op(step)}'."
-        if second and self._product == "hvp":
+            line += f", where s' is {_op(step)}'"
+        second = " + ".join(_second(step, other) for other in self._second if _beside(step, other))
+        if second and self._product == "ggnvp" and step.node in self._F:
             return (
-                f"{line} It is a product, and both factors change as θ moves along v. So the "
-                f"product rule gives two terms. This is the first, {own}, where {still} stays "
-                f"fixed. The second, where {still} changes, is {second}."
+                f"{line}. G takes F as linear in θ (sec. 6): J stays fixed, and {still} with it. "
+                f"So Gv has one term, `{own}`. In Hv {still} changes as θ moves along v, and the "
+                f"product rule adds a second term, which is grey: {second}."
             )
-        if second and step.node in self._F:
+        if second:
+            end = "" if step.node in self._F else " They are parts of L'', so Gv has both."
             return (
-                f"{line} Gv has one term, {own}: it takes F as linear in θ (sec. 6), so {still} "
-                f"is a constant. In Hv {still} changes as θ moves along v, and the product rule "
-                f"adds a second term, which is grey: {second}."
+                f"{line}. It is a product, and both factors change as θ moves along v. So the "
+                f"product rule gives two terms. This is the first, `{own}`, where {still} stays "
+                f"fixed. The second, where {still} changes, is {second}.{end}"
             )
         if isinstance(step.node.op, Bilinear):
-            return f"{line} {still} does not change with θ, so there is one term, in Hv as in Gv."
-        return f"{line} It is linear in the adjoint, so there is one term, in Hv as in Gv."
+            return f"{line}. {still} does not change with θ, so there is one term, in Hv as in Gv."
+        return f"{line}. It is linear in the adjoint, so there is one term, in Hv as in Gv."
 
     def _curvature(self, step: Step) -> str:
-        moving = _moving(step)
+        name, moving = step.target.name.removeprefix("R"), _moving(step)
         if isinstance(step.node.op, Elementwise):
-            what = f"{_op(step)}' changes as its input moves, by {_op(step)}'' times {moving}"
+            bend = self._made[step.operands[0]]
+            second, adjoint = (value.name for value in bend.operands)
+            slope = second.replace("s''", "s'", 1)
+            line = f"{slope} * {adjoint}"
+            change = (
+                f"`{slope}` changes as θ moves along v, by `{second} * {moving}`, and that times "
+                f"`{adjoint}` is this term: `{bend.target.name}` is `{_term(bend)}`"
+            )
         else:
-            what = f"{moving.removeprefix('R')} changes as θ moves along v, by {moving}"
-        end = "Gv leaves it out: it takes F as linear in θ (sec. 6)."
+            line = _term(step, before_R=True)
+            change = f"`{moving.removeprefix('R')}` changes as θ moves along v, by `{moving}`"
+        end = "Gv leaves it out: G takes F as linear in θ (sec. 6), so J stays fixed."
         if step.node not in self._F:
             end = "It is a part of L'', so Gv has it too."
-        base = step.target.name.removeprefix("R")
-        return f"Product rule, the second term of R{{{base}}}: {what}. {end}"
+        return (
+            f"Product rule, the second term of R of the gradient's line `{name} = {line}`. "
+            f"{change}. {end}"
+        )
 
 
 def _op(step: Step) -> str:
@@ -140,23 +151,19 @@ def _beside(step: Step, other: Step) -> bool:
 def _second(step: Step, other: Step) -> str:
     """The second term of a product's R; of an elementwise op also where it comes from."""
     if not isinstance(step.node.op, Elementwise):
-        return _term(other)
-    slope, adjoint = _still(step), _moving(step).removeprefix("R")
+        return f"`{_term(other)}`"
+    slope, adjoint = step.operands[0].name, _moving(step).removeprefix("R")
     bend = "s''" + slope.removeprefix("s'")
     written = f"{bend} * {_moving(other)} * {adjoint}"
-    return f"R{{{slope}}} * {adjoint} = {written}, in the listing {_term(other)}"
+    return f"`R{{{slope}}} * {adjoint} = {written}`, in the listing `{_term(other)}`"
 
 
 def _moving(step: Step) -> str:
-    return _listed([value for value in step.operands if value.per_direction])
+    return " and ".join(value.name for value in step.operands if value.per_direction)
 
 
 def _still(step: Step) -> str:
-    return _listed([value for value in step.operands if not value.per_direction])
-
-
-def _listed(values: Sequence[Value]) -> str:
-    return " and ".join(value.name for value in values)
+    return " and ".join(f"`{value.name}`" for value in step.operands if not value.per_direction)
 
 
 def _term(step: Step, before_R: bool = False) -> str:
