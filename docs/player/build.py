@@ -47,6 +47,8 @@ def film(target: Path, width: int = 1060, height: int = 760) -> None:
     ):
         file = Path(folder, "player.html")
         file.write_text(page(), encoding="utf-8")
+        still = {"name": "prefers-reduced-motion", "value": "reduce"}
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [still]})
         browser.get(file.as_uri())
         body = browser.find_element(By.TAG_NAME, "body")
         steps = browser.find_element(By.ID, "slider").get_attribute("max")
@@ -57,7 +59,7 @@ def film(target: Path, width: int = 1060, height: int = 760) -> None:
     some = Image.new("RGB", (width, height * 3))
     for place, frame in enumerate((frames[1], frames[len(frames) // 2], frames[-2])):
         some.paste(frame, (0, place * height))
-    palette = some.quantize(128)
+    palette = some.quantize(128, Image.Quantize.MAXCOVERAGE)
     flat = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
     flat[0].save(target, save_all=True, append_images=flat[1:], duration=1000, loop=0)
 

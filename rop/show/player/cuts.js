@@ -36,7 +36,7 @@ function drawCuts(section, cutting, chosen) {
 
 // A mark for each eigenvalue of G and of H, on a scale that is linear near 0 and logarithmic beyond.
 function eigenvaluesOf(cut, H) {
-  const rows = [[`G, F ends at ${cut.name}`, cut.eigenvalues], ["H", H.eigenvalues]];
+  const rows = [["G", cut.eigenvalues], ["H", H.eigenvalues]];
   const most = Math.max(...rows.flatMap(([, numbers]) => numbers.map(Math.abs))) || 1;
   const decades = 4;
   const top = Math.ceil(Math.log10(most) - 1e-9);

@@ -253,7 +253,7 @@ $("legend").append(
   ...[["a", "value"], ["Ra", "its change along v"], ["da", "adjoint"], ["Rda", "the adjoint's change along v"]]
     .flatMap(([kind, meaning]) => [element("span", { class: `dot ${kind}` }), `${kind}: ${meaning}`]),
   element("span", { class: "dot none" }), "not computed yet",
-  ...(DATA.graph.cut || DATA.cutting.cuts.length ? [element("span", { class: "dash" }), "where F, the net, ends and L, the loss, begins"] : []),
+  ...(DATA.graph.cut || DATA.cutting.cuts.length ? [element("span", { class: "dash" }), "between the net F and the loss L"] : []),
   ...(DATA.graph.hidden ? [` · ${DATA.graph.hidden} nodes not shown`] : []));
 
 $("cutting").append(...(DATA.cutting.cuts.length
