@@ -5,6 +5,7 @@ Importing this package registers all of them in `EXPERIMENTS` and `STUDIES`.
 
 from rop.experiments import (
     adaptive_trials,
+    catching_up,
     cg_theory,
     curves28,
     damping_path,
@@ -49,6 +50,7 @@ __all__ = [
     "Problem",
     "Study",
     "adaptive_trials",
+    "catching_up",
     "cg_theory",
     "curves28",
     "damping_path",

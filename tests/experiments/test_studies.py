@@ -81,6 +81,7 @@ LEARNING = {
     "overfitting": {"updates": 1, "cases": 20, "steps": 4},
     "feedback": {"updates": 2, "steps": 5},
     "sample-sizes": {"updates": 1},
+    "catching-up": {"updates": 2},
 }
 HERE = ("warm-start", "initialisations", "damping", "recipes", "depth", "krylov", "comparison")
 
@@ -88,7 +89,9 @@ HERE = ("warm-start", "initialisations", "damping", "recipes", "depth", "krylov"
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*LEARNING, *HERE])
 def test_the_studies_that_train_run_through(name, tmp_path):
-    seconds = 8.0 if name in ("4", "preconditioning", "overfitting", "feedback") else 0.01
+    seconds = (
+        8.0 if name in ("4", "preconditioning", "overfitting", "feedback", "catching-up") else 0.01
+    )
     findings = found(name, seconds, **LEARNING.get(name, {}))
     assert findings.text and findings.pictures and findings.tables
     for picture in findings.pictures.values():
