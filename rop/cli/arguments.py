@@ -6,6 +6,8 @@ import math
 from argparse import ArgumentTypeError
 from pathlib import Path
 
+from rop.support.words import alternatives
+
 
 def seed(text: str) -> int:
     """Read a seed: a whole number from 0."""
@@ -60,10 +62,19 @@ def output_file(text: str) -> Path:
 
 def picture_file(text: str) -> Path:
     """Read the name of a picture, .svg, .png or .pdf, that can be written."""
+    return _ending(text, ".svg", ".png", ".pdf")
+
+
+def graph_file(text: str) -> Path:
+    """Read the name of a picture or, as .dot or .mmd, of a graph as text, that can be written."""
+    return _ending(text, ".svg", ".png", ".pdf", ".dot", ".mmd")
+
+
+def _ending(text: str, *suffixes: str) -> Path:
     path = output_file(text)
-    if path.suffix.lower() not in (".svg", ".png", ".pdf"):
+    if path.suffix.lower() not in suffixes:
         raise ArgumentTypeError(
-            f"expected a name that ends in .svg, .png or .pdf, got {path.name!r}"
+            f"expected a name that ends in {alternatives(suffixes)}, got {path.name!r}"
         )
     return path
 

@@ -19,10 +19,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("factory", metavar="MODULE:FACTORY", help=loading.HELP)
     parser.add_argument(
         "--out",
-        type=arguments.picture_file,
+        type=arguments.graph_file,
         default=Path("graph.png"),
         metavar="FILE",
-        help="the picture, as .svg, .png or .pdf (default: graph.png)",
+        help="the picture, as .svg, .png or .pdf; as .dot or .mmd the whole graph as text, for "
+        "Graphviz or Mermaid (default: graph.png)",
     )
     parser.add_argument(
         "--show",

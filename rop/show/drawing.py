@@ -51,14 +51,15 @@ def draw(
     Data flow from left to right, and from line to line where the graph is long. In a graph of more
     than 30 nodes, only the first and the last round of a recurrence are drawn; of more than 60
     nodes, also only the first and the last of equal layers; of more than 240 ops, the first and the
-    last. The picture says how many are left out. `to_dot` has all of them.
+    last. The picture says how many are left out.
 
     Parameters
     ----------
     objective_or_node : Objective or Node
         What to draw; of an objective also the loss, and the cut between F and L (sec. 6).
     path : str or Path, optional
-        File to save the picture to; its suffix, svg, png or pdf, gives the format.
+        File to save the picture to; its suffix, svg, png or pdf, gives the format. With the suffix
+        dot or mmd, the whole graph is written as text, for Graphviz or Mermaid.
     ax : matplotlib Axes, optional
         Where to draw, scaled to fit; by default in a new figure of the right size.
     at : Linearization, optional
@@ -93,9 +94,12 @@ def draw(
     >>> figure = rop.draw(objective, "graph.svg")
     >>> figure = rop.draw(objective, at=at, v=[1.0, 0.0, 1.0], show="Rda", product="hvp")
     """
-    from rop.show.pictures.figures import save
+    from rop.show.pictures.figures import SUFFIXES, check_path, save
     from rop.show.pictures.painting import box_size, canvas, paint
 
+    write = {".dot": to_dot, ".mmd": to_mermaid}
+    if path is not None:
+        check_path(path, (*SUFFIXES, *write))
     boxes = boxes_of(objective_or_node, said_of(objective_or_node, at, v, show, product))
     shown = folded(boxes)
     layout = layered(shown, {box: box_size(box) for box in shown})
@@ -103,7 +107,12 @@ def draw(
     if ax is None:
         ax = canvas(layout, caption)
     paint(ax, layout, caption)
-    return save(ax.figure.canvas.figure, path)
+    figure = ax.figure.canvas.figure
+    if path is None or (suffix := Path(path).suffix.lower()) not in write:
+        return save(figure, path)
+    text = write[suffix](objective_or_node, at=at, v=v, show=show, product=product)
+    Path(path).write_text(text, encoding="utf-8")
+    return figure
 
 
 def to_dot(

@@ -33,7 +33,7 @@ PROGRAM = [sys.executable, "-m", "rop.cli"]
         (["check", "m.py:build", "--plot", "/absent/a.png"], "--plot: there is no folder /absent"),
         (["check", "m.py:build", "--plot", "a.bmp"], "ends in .svg, .png or .pdf, got 'a.bmp'"),
         (["check", "m.py:build", "--plot", "."], "--plot: . is a folder"),
-        (["draw", "m.py:build", "--out", "a.jpeg"], "rop draw: argument --out: expected a name"),
+        (["draw", "m.py:build", "--out", "a.jpeg"], ".svg, .png, .pdf, .dot or .mmd, got 'a.jpeg'"),
         (["explain", "m.py:build", "--product", "Gv"], "--product: invalid choice: 'Gv'"),
         (["demo", "--seconds", "nan"], "rop demo: argument --seconds: expected a time"),
         (["demo", "--seconds", "-1"], "0 or more, got '-1'"),

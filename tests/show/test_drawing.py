@@ -115,6 +115,15 @@ def test_a_picture_is_saved_by_its_suffix(suffix, tmp_path):
         assert ElementTree.parse(path).getroot().tag.endswith("svg")
 
 
+@pytest.mark.parametrize(("suffix", "write"), [("dot", to_dot), ("mmd", to_mermaid)])
+def test_a_graph_is_saved_as_text_by_its_suffix(suffix, write, tmp_path):
+    path = tmp_path / f"graph.{suffix}"
+    assert isinstance(draw(rosenbrock(), path), Figure)
+    assert path.read_text(encoding="utf-8") == write(rosenbrock())
+    with pytest.raises(RopValueError, match="there is no folder"):
+        draw(rosenbrock(), tmp_path / "absent" / f"graph.{suffix}")
+
+
 def test_another_suffix_is_refused_before_anything_is_written(tmp_path):
     path = tmp_path / "graph.bmp"
     with pytest.raises(RopValueError, match=r"path: expected .*\.svg.*got .*graph\.bmp"):

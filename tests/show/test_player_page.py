@@ -576,7 +576,7 @@ def test_a_net_too_large_for_matrices_says_so_in_place_of_the_cuts(browser, tmp_
     assert {group.get_attribute("data-node") for group in beyond} == {"t", "L"}
 
 
-@pytest.mark.parametrize("width, height", [(1280, 900), (390, 844)])
+@pytest.mark.parametrize("width, height", [(1280, 900), (700, 900), (390, 844)])
 def test_the_first_screen_says_why_gv_has_one_term(browser, file, width, height):
     """The reason, the line of both products with Hv's term in grey, and what grey means."""
     opened(browser, file, "", width, height)
@@ -593,7 +593,7 @@ def test_the_first_screen_says_why_gv_has_one_term(browser, file, width, height)
         assert place[0] >= 0 and place[1] <= end and place[2] <= width and place[3], selector
 
 
-@pytest.mark.parametrize("width, height", [(1280, 900), (390, 844)])
+@pytest.mark.parametrize("width, height", [(1280, 900), (844, 390), (390, 844), (320, 568)])
 def test_nothing_lies_beside_the_page(browser, file, width, height):
     opened(browser, file, "#hvp/25/1,1", width, height)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width

@@ -70,14 +70,32 @@ def save(figure: Figure, path: str | Path | None, dpi: float = 150.0) -> Figure:
         If the suffix is another one, or the folder is not there.
     """
     if path is not None:
-        if Path(path).suffix.lower() not in SUFFIXES:
-            raise RopValueError(
-                f"path: expected a file name that ends in {', '.join(SUFFIXES)}, got {str(path)!r}"
-            )
-        if not Path(path).parent.is_dir():
-            raise RopValueError(f"path: there is no folder {Path(path).parent}; make it first")
+        check_path(path, SUFFIXES)
         figure.savefig(path, dpi=min(dpi, _PIXELS / max(figure.get_size_inches())))
     return figure
+
+
+def check_path(path: str | Path, suffixes: Sequence[str]) -> None:
+    """Refuse a file that is not to be written.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    suffixes : sequence of str
+        How its name may end.
+
+    Raises
+    ------
+    RopValueError
+        If it ends in something else, or the folder is not there.
+    """
+    if Path(path).suffix.lower() not in suffixes:
+        raise RopValueError(
+            f"path: expected a file name that ends in {', '.join(suffixes)}, got {str(path)!r}"
+        )
+    if not Path(path).parent.is_dir():
+        raise RopValueError(f"path: there is no folder {Path(path).parent}; make it first")
 
 
 def label(ax: Axes, title: str, x: str, y: str) -> None:

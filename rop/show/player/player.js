@@ -249,11 +249,12 @@ const picture = makeGraph(DATA.graph,
   (name) => change({ hovered: name }));
 $("graph").append(picture);
 $("picture").classList.toggle("tall", DATA.graph.height > TALL);
+const sign = (kind, meaning) => element("span", { class: "sign" }, element("span", { class: kind }), meaning);
 $("legend").append(
   ...[["a", "value"], ["Ra", "its change along v"], ["da", "adjoint"], ["Rda", "the adjoint's change along v"]]
-    .flatMap(([kind, meaning]) => [element("span", { class: `dot ${kind}` }), `${kind}: ${meaning}`]),
-  element("span", { class: "dot none" }), "not computed yet",
-  ...(DATA.graph.cut || DATA.cutting.cuts.length ? [element("span", { class: "dash" }), "between the net F and the loss L"] : []),
+    .map(([kind, meaning]) => sign(`dot ${kind}`, `${kind}: ${meaning}`)),
+  sign("dot none", "not computed yet"),
+  ...(DATA.graph.cut || DATA.cutting.cuts.length ? [sign("dash", "between the net F and the loss L")] : []),
   ...(DATA.graph.hidden ? [` · ${DATA.graph.hidden} nodes not shown`] : []));
 
 $("cutting").append(...(DATA.cutting.cuts.length
