@@ -45,10 +45,14 @@ def _damping(it: Iteration) -> str:
         return ""
     poor, good = (it.thresholds.get(f"damping.rule.{name}") for name in ("poor", "good"))
     rho = "-∞" if it.rho_judged == -inf else f"{it.rho_judged:.2f}"
+    # Only the gradient's cases are those of f in the sentence on α.
+    elsewhere = it.f_reduction[0] == it.f_curvature[0] != it.f_before
+    where = " on the curvature's cases" if elsewhere else ""
     if poor is None or good is None:
         if it.radius_after is not None and it.radius_before is not None:
-            return f"ρ = {rho}, so the radius goes {it.radius_before:.3g} → {it.radius_after:.3g}."
-        return f"ρ = {rho}; λ = {it.lam_before:.3g} is not adapted."
+            radii = f"{it.radius_before:.3g} → {it.radius_after:.3g}"
+            return f"ρ = {rho}{where}, so the radius goes {radii}."
+        return f"ρ = {rho}{where}; λ = {it.lam_before:.3g} is not adapted."
     if it.rho_judged == inf:
         why = "The predicted gain is below f's rounding error, as λ exceeds the curvature along δ"
         return f"{why}: λ falls from {it.lam_before:.3g} to {it.lam_after:.3g}."
@@ -58,9 +62,9 @@ def _damping(it: Iteration) -> str:
         compared, factor = f"< {_fraction(poor)}", it.thresholds["damping.rule.raise_by"]
     else:
         between = f"{_fraction(poor)} ≤ ρ = {rho} ≤ {_fraction(good)}"
-        return f"{between}, so λ stays {it.lam_after:.3g}."
+        return f"{between}{where}, so λ stays {it.lam_after:.3g}."
     of = " of the damped model" if it.rho_judged == it.rho_damped != it.rho else ""
-    text = f"ρ{of} = {rho} {compared}, so λ {it.lam_before:.3g} × {_fraction(factor)}"
+    text = f"ρ{of} = {rho} {compared}{where}, so λ {it.lam_before:.3g} × {_fraction(factor)}"
     if isclose(it.lam_before * factor, it.lam_after, rel_tol=1e-6):
         return f"{text} = {it.lam_after:.3g}."
     return f"{text}, within its bounds: {it.lam_after:.3g}."

@@ -57,7 +57,14 @@ def record(first, **changes):
 
 def test_the_damping_is_explained_as_it_was_done(run):
     it = run("martens2010")[0]
-    said = record(it, rho=0.85, rho_judged=0.85, lam_before=0.44, lam_after=0.44 * 2 / 3).explain()
+    judged = {"rho": 0.85, "rho_judged": 0.85, "lam_before": 0.44, "lam_after": 0.44 * 2 / 3}
+    # The recipe takes a quarter of the gradient's cases for the curvature, and ρ is of these.
+    assert it.f_reduction[0] != it.f_before
+    said = record(it, **judged).explain()
+    assert "ρ = 0.85 > 3/4 on the curvature's cases, so λ 0.44 × 2/3 = 0.293." in said
+    same = (it.f_before, it.f_after)
+    it = record(it, f_reduction=same, f_curvature=same)
+    said = record(it, **judged).explain()
     assert "ρ = 0.85 > 3/4, so λ 0.44 × 2/3 = 0.293." in said
     said = record(it, rho_judged=-np.inf, lam_before=2.0, lam_after=3.0).explain()
     assert "ρ = -∞ < 1/4, so λ 2 × 3/2 = 3." in said
