@@ -76,6 +76,7 @@ def catching_up(seconds: float, seed: int, *, updates: int = 30) -> Findings:
         "steps until q < 0",
         marker="o",
     )
+    ax.set_ylim(top=1.5 * ax.get_ylim()[1])  # room for the legend
     text = "; ".join(
         f"{name}: " + ", ".join(f"{steps} after {last}" for last, steps in zip(*line, strict=True))
         for name, line in series.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -58,11 +59,10 @@ def preconditioning(
     rows = watched("CG", [])
     said = []
     for ax, strength in zip(axes, (lam, _LOWER * lam), strict=True):
-        runs = _runs(at, strength, steps, seed)
+        runs = runs_of_cg(at, strength, steps, seed)
         least = min(q[-1] for q in runs.values())
         found = [
-            {"λ": strength, "preconditioner": name, **_reached(q, least)}
-            for name, q in runs.items()
+            {"λ": strength, "preconditioner": name, **reached(q, least)} for name, q in runs.items()
         ]
         rows += found
         shown = {
@@ -82,8 +82,33 @@ def preconditioning(
     return Findings({"steps": rows}, {"preconditioning": figure}, text)
 
 
-def _runs(at: Linearization, strength: float, steps: int, seed: int) -> dict[str, list[float]]:
-    """q after every step of CG from 0 on (G + λI)x = -∇f, by preconditioner."""
+def runs_of_cg(
+    at: Linearization,
+    strength: float,
+    steps: int,
+    seed: int,
+    exponents: Sequence[float] = _EXPONENTS,
+) -> dict[str, list[float]]:
+    """Return q after every step of CG from 0 on (G + λI)x = -∇f, by preconditioner.
+
+    Parameters
+    ----------
+    at : Linearization
+        The objective at θ.
+    strength : float
+        λ.
+    steps : int
+        Steps of each run.
+    seed : int
+        Seed of Chapelle and Erhan's diagonal.
+    exponents : sequence of float
+        The exponents ξ of P = (d + λ)^ξ.
+
+    Returns
+    -------
+    dict of str to list of float
+        q by "none" and names such as "empirical Fisher, ξ = 0.75".
+    """
     b, lam = -at.gradient(), np.float32(strength)
 
     def run(exponent: float, diagonal: Any) -> list[float]:
@@ -101,13 +126,26 @@ def _runs(at: Linearization, strength: float, steps: int, seed: int) -> dict[str
         **{
             f"{name}, ξ = {exponent:g}": run(exponent, d)
             for name, d in diagonals.items()
-            for exponent in _EXPONENTS
+            for exponent in exponents
         },
     }
 
 
-def _reached(q: list[float], least: float) -> dict[str, float | None]:
-    """The first steps at which q reaches the parts of the least q."""
+def reached(q: list[float], least: float) -> dict[str, float | None]:
+    """Return the first steps at which q reaches parts of the least q.
+
+    Parameters
+    ----------
+    q : list of float
+        q after every step.
+    least : float
+        The least q of all runs.
+
+    Returns
+    -------
+    dict of str to float or None
+        "steps to 50% of q*" and so on, None where q does not come so far, and "last q".
+    """
     steps = {
         _heading(part): next((j for j, value in enumerate(q) if value <= part * least), None)
         for part in _PARTS

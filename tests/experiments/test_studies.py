@@ -82,6 +82,7 @@ LEARNING = {
     "feedback": {"updates": 2, "steps": 5},
     "sample-sizes": {"updates": 1},
     "catching-up": {"updates": 2},
+    "preconditioning-rnn": {"updates": 1, "steps": 5, "length": 10, "sequences": 10},
 }
 HERE = ("warm-start", "initialisations", "damping", "recipes", "depth", "krylov", "comparison")
 
@@ -90,7 +91,10 @@ HERE = ("warm-start", "initialisations", "damping", "recipes", "depth", "krylov"
 @pytest.mark.parametrize("name", [*LEARNING, *HERE])
 def test_the_studies_that_train_run_through(name, tmp_path):
     seconds = (
-        8.0 if name in ("4", "preconditioning", "overfitting", "feedback", "catching-up") else 0.01
+        8.0
+        if name
+        in ("4", "preconditioning", "overfitting", "feedback", "catching-up", "preconditioning-rnn")
+        else 0.01
     )
     findings = found(name, seconds, **LEARNING.get(name, {}))
     assert findings.text and findings.pictures and findings.tables
