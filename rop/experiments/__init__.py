@@ -29,6 +29,7 @@ from rop.experiments import (
     sample_sizes,
     sequences_problems,
     sequences_study,
+    vanishing,
     versus_scipy,
     warm_starts,
 )
@@ -77,6 +78,7 @@ __all__ = [
     "sequences_problems",
     "sequences_study",
     "study",
+    "vanishing",
     "versus_scipy",
     "warm_starts",
 ]

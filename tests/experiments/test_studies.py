@@ -119,6 +119,16 @@ def test_along_cg_the_damped_model_is_q_on_its_own_cases_and_the_penalty():
         assert row["f, own"] == pytest.approx(f, rel=1e-9)
 
 
+def test_gradients_vanish_where_the_damped_update_does_not():
+    tables = found("vanishing-gradients", layers=5, cases=50).tables
+    first = {row["net"]: row for row in tables["layers"] if row["layer"] == 1}
+    assert first["sigmoid, glorot"]["gradient"] < 0.01
+    assert first["sigmoid, glorot"]["update"] > 10 * first["sigmoid, glorot"]["gradient"]
+    assert 0.2 < first["tanh, glorot"]["gradient"] < 5
+    through = {(row["spectral radius"], row["steps"]): row["gradient"] for row in tables["times"]}
+    assert through[0.7, 64] < 1e-8 < 1e-4 < through[0.95, 64] < 0.01 < 10 < through[1.5, 64]
+
+
 def test_the_variance_rule_knows_the_error_of_the_gradient_on_a_sample():
     problem = digits(0, hidden="8")
     objective, theta, N = problem.objective, problem.theta, 8
