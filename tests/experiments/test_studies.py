@@ -129,6 +129,13 @@ def test_gradients_vanish_where_the_damped_update_does_not():
     assert through[0.7, 64] < 1e-8 < 1e-4 < through[0.95, 64] < 0.01 < 10 < through[1.5, 64]
 
 
+def test_damping_by_g_only_rescales_the_iterates_of_cg():
+    rows = found("damping-matrices", 8.0, updates=1, steps=8).tables["updates"]
+    away = {(row["D"], row["λ"]): row["‖δ - δ₀/(1 + λ)‖ / ‖δ‖"] for row in rows}
+    assert max(value for (D, _), value in away.items() if D == "D = G") < 1e-10
+    assert away["D = I", 1.0] > 0.1 and away["D = diag(G)", 1.0] > 0.1
+
+
 def test_the_variance_rule_knows_the_error_of_the_gradient_on_a_sample():
     problem = digits(0, hidden="8")
     objective, theta, N = problem.objective, problem.theta, 8
