@@ -52,6 +52,7 @@ class ConjugateGradient(Policy):
     cg.max_steps: 250 -> 50
     """
 
+    preconditioned = True
     max_steps: Steps = 250
     progress: RelativeProgress | None = None
     residual: NotNegative = 1e-10

@@ -196,6 +196,7 @@ class LanczosTrustRegion(Policy):
     """
 
     warm = False
+    preconditioned = True
     region: TrustRegion = field(default_factory=TrustRegion)
     max_steps: Steps = 50
     tolerance: NotNegative = 1e-4

@@ -54,6 +54,7 @@ class KrylovDescent(Policy):
     """
 
     warm = True
+    preconditioned = False
     region = None
     max_steps: Steps = 20
     evaluations: Count = 30

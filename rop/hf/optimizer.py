@@ -18,6 +18,7 @@ from rop.errors import RopError, RopTypeError, RopValueError
 from rop.hf.adaptation import Adapted, Trial, adapted
 from rop.hf.evaluation import Along, Clock, evaluator_of
 from rop.hf.policy import UndefinedError
+from rop.hf.preconditioners import NoPreconditioner
 from rop.hf.products import CurvatureProduct
 from rop.hf.recipe import Recipe, named
 from rop.hf.record import Iteration
@@ -210,7 +211,7 @@ class HessianFree(Iterator[Iteration]):
         cases = recipe.batches.draw(state.iteration, evaluator.cases)
 
         # b <- -∇f(θ_{k-1}) on S: sec. 2. The diagonal for P may come with it (sec. 11.3).
-        policy = recipe.preconditioner
+        policy = recipe.preconditioner if recipe.cg.preconditioned else NoPreconditioner()
         with_gradient = policy if policy.cases == "gradient" else None
         f, gradient, diagonal = evaluator.gradient(
             theta, cases.gradient, with_gradient, state.seed, structural

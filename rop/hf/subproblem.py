@@ -91,5 +91,9 @@ class Solver(Protocol):
     def warm(self) -> bool:
         """Whether it uses x_0, an iterate of the run before (sec. 10)."""
 
+    @property
+    def preconditioned(self) -> bool:
+        """Whether it uses the preconditioner P (sec. 11); if not, HF computes none."""
+
     def solve(self, problem: Subproblem, /) -> Solution:
         """Return the wanted iterates and the reason for stopping."""

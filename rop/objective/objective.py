@@ -50,7 +50,9 @@ class Objective(Definition):
         the order of their creation. One that z does not depend on has gradient 0.
     hidden : sequence of Node
         Units that structural damping keeps from changing much, such as the states of an RNN
-        (sec. 8.4); see `Linearization.ggnvp`.
+        (sec. 8.4); see `Linearization.ggnvp`. Where sequences end early, a mask m of 0 and 1 among
+        the data frees the steps after the end: give ``m[i] * h``, or with the matching distance
+        ``rop.tanh(m[i] * x)``, x being what h is the tanh of, ``h.parents[0]``.
     distance : {"squared", "matching"}
         How it measures their change: by the squared error of the activations, or by the loss that
         matches tanh or the sigmoid, for which (d∘s)'' = s' (erratum M47).

@@ -13,6 +13,7 @@ from rop.hf import (
     EmpiricalFisher,
     Every,
     ExactDiagonal,
+    GivenDiagonal,
     HessianFree,
     KrylovDescent,
     LanczosTrustRegion,
@@ -122,6 +123,39 @@ def test_krylov_descent_keeps_the_previous_direction_where_q_is_positive():
     assert it.cg.q[-1] >= 0 > it.f_after - it.f_before
     assert optimizer.state.start is not None
     assert not any("CG" in event for event in it.events)
+
+
+@pytest.mark.parametrize("cases", ["gradient", "curvature"])
+def test_krylov_descent_has_no_preconditioner_computed(problem, cases):
+    def never(at):
+        raise AssertionError("P was computed for a solver that does not use it")
+
+    mine = GivenDiagonal(estimate=never, cases=cases)
+    recipe = Recipe(
+        cg=KrylovDescent(), damping=Undamped(), selection=LastIterate(), preconditioner=mine
+    )
+    it = next(run(problem, recipe))
+    assert it.f_after < it.f_before and it.P_range is None
+    with pytest.raises(AssertionError, match="P was computed"):
+        next(run(problem, recipe.replace(cg=ConjugateGradient())))
+
+
+@pytest.mark.parametrize("estimate, free", [(NoPreconditioner(), True), (ExactDiagonal(), False)])
+def test_a_radius_depends_on_the_scale_of_f_where_p_does(problem, estimate, free):
+    objective, theta, data = problem
+    region = ConjugateGradient(region=TrustRegion(0.1))
+    recipe = Recipe(cg=region, damping=Undamped(), preconditioner=estimate, pairs=None)
+    scaled = rop.Objective(
+        objective.z, type(objective.loss)(objective.loss.t, rop.data("weight", ()))
+    )
+    ends = []
+    for weight in (1.0, 64.0):
+        weighted = {**data, "weight": np.full(len(data["x"]), weight)}
+        optimizer = run((scaled, theta, weighted), recipe)
+        for _ in range(4):
+            next(optimizer)
+        ends.append(optimizer.theta)
+    assert np.allclose(*ends, rtol=1e-12) == free
 
 
 def test_gltr_leaves_a_saddle_of_a_loss_that_is_not_convex():

@@ -69,7 +69,7 @@ class Spy:
     inner: ConjugateGradient = field(default_factory=ConjugateGradient)
     calls: list = field(default_factory=list)
 
-    region, warm = None, True
+    region, warm, preconditioned = None, True, True
 
     @property
     def max_steps(self):

@@ -121,3 +121,34 @@ def test_tikhonov_damping_in_the_product(engine, K):
     v = rng.normal(size=objective.n if K is None else (objective.n, K))
     for mu in (0.0, 0.3):
         assert np.allclose(at.ggnvp(v, mu, lam=0.7), at.ggnvp(v, mu) + 0.7 * v, rtol=1e-13)
+
+
+@pytest.mark.parametrize("engine", ["numpy", "numba"])
+@pytest.mark.parametrize("distance", ["squared", "matching"])
+def test_a_mask_frees_the_steps_after_the_end_of_a_sequence(distance, engine):
+    objective, states = recurrent(distance)
+    mask = rop.data("mask", STEPS)
+    if distance == "matching":
+        masked = [rop.tanh(mask[i] * h.parents[0]) for i, h in enumerate(states)]
+    else:
+        masked = [mask[i] * h for i, h in enumerate(states)]
+    z, loss = objective.z, objective.loss
+    whole = rop.Objective(z, loss, hidden=masked, distance=distance)
+    theta, batch, _ = numbers(whole)
+    ends = np.array([2, 3, 5, 5, 1, 4, 3])
+    mask_of = {"mask": (np.arange(STEPS) < ends[:, None]).astype(float)}
+
+    def structural(own, cases):
+        at = own.linearize(theta, cases, engine=engine)
+        return np.column_stack([at.ggnvp(e, 1.0) - at.ggnvp(e) for e in np.eye(own.n)])
+
+    expected = np.zeros((whole.n, whole.n))
+    for end in np.unique(ends):
+        short = rop.Objective(z, loss, hidden=states[:end], distance=distance)
+        expected += sum(
+            structural(short, {name: array[[i]] for name, array in batch.items()})
+            for i in np.flatnonzero(ends == end)
+        )
+    S = structural(whole, batch | mask_of)
+    np.testing.assert_allclose(S, expected / CASES, rtol=1e-9, atol=1e-12)
+    assert np.linalg.norm(S) < 0.9 * np.linalg.norm(structural(objective, batch))
