@@ -40,6 +40,7 @@ def catching_up(seconds: float, seed: int, *, updates: int = 30) -> Findings:
     Findings
     """
     from rop.experiments.pictures import draw, panels
+    from rop.show.pictures.figures import whole
 
     problem = digits_autoencoder(seed)
     records, states = _trained(problem, seconds, updates)
@@ -77,6 +78,7 @@ def catching_up(seconds: float, seed: int, *, updates: int = 30) -> Findings:
         marker="o",
     )
     ax.set_ylim(top=1.5 * ax.get_ylim()[1])  # room for the legend
+    whole(ax.yaxis)
     text = "; ".join(
         f"{name}: " + ", ".join(f"{steps} after {last}" for last, steps in zip(*line, strict=True))
         for name, line in series.items()

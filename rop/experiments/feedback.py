@@ -101,6 +101,9 @@ def feedback(seconds: float, seed: int, *, updates: int = 40, steps: int = 100) 
         "update",
         "CG steps",
     )
+    legend = of_length.get_legend()
+    assert legend is not None
+    legend.remove()  # that of the panel before serves both
     table = [
         {
             "CG stops": name,

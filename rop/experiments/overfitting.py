@@ -86,7 +86,7 @@ def overfitting(
     title = f"{cases} cases, no remedy"
     draw(of_both, both, title, "CG step j", "change from θ (nats)")
     lowest = min(min(ys) for _, ys in both.values())
-    of_both.set_ylim(1.1 * lowest, -0.35 * lowest)
+    of_both.set_ylim(1.1 * lowest, -lowest)  # room for the legend
     kept = {
         "no remedy": alone,
         f"{_LARGER} times the cases": wide,
@@ -106,6 +106,8 @@ def overfitting(
         "CG step j",
         "change from θ (nats)",
     )
+    bottom, top = of_remedies.get_ylim()
+    of_remedies.set_ylim(bottom, top + 0.75 * (top - bottom))
     text = (
         f"λ = {lam:.2g}, change of f on CG's {cases} cases and on other data: "
         + "; ".join(
