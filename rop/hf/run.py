@@ -121,7 +121,8 @@ def minimize(
         If an argument has a wrong type or dtype.
     RopValueError
         If a number is out of its bounds; if θ is not finite or does not fit the objective; if the
-        data differ in their number of cases; or if the folder holds a run that is not to be
+        data differ in their number of cases; if damping or preconditioner is undefined at θ_0,
+        such as a P with an entry of 0; or if the folder holds a run that is not to be
         resumed, one of something else, or a damaged one (see `repair`).
     FolderInUseError
         If another process uses the folder.
