@@ -12,6 +12,7 @@ import numpy as np
 import scipy.optimize
 
 from rop import hf
+from rop.errors import RopValueError
 from rop.experiments.metering import Metered
 from rop.experiments.registry import Findings, study
 from rop.experiments.versus_problems import RACES, Race
@@ -63,6 +64,8 @@ def versus_scipy(
     from rop.experiments.pictures import draw, panels
 
     races = {name: make for name, make in RACES.items() if only in ("", name)}
+    if not races:
+        raise RopValueError(f"comparison: only must be one of {list(RACES)}, got {only!r}")
     end, runs = time.perf_counter() + seconds, len(races) * len(METHODS)
     figure, axes = panels(len(races), columns=min(2, len(races)))
     rows: list[dict[str, Any]] = []

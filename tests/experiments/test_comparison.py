@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import rop
 from rop.experiments import STUDIES
 from rop.experiments.versus_problems import RACES
 
@@ -80,3 +81,8 @@ def test_the_problems_of_the_comparison_are_in_float64(name, cases, parameters):
     np.testing.assert_array_equal(race.theta, again.theta)
     assert (race.theta == other.theta).all() == (name == "Rosenbrock")
     assert np.isfinite(race.objective.value(race.theta, race.batch))
+
+
+def test_a_problem_that_does_not_exist_is_refused():
+    with pytest.raises(rop.RopValueError, match=r"only must be one of \['Rosenbrock'.*'roses'"):
+        compared(only="roses")
