@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-OWN_GV = "own Gv"
+JAX, OWN_GV = "JAX linearize", "own Gv"
 
 
 class Bar(NamedTuple):
-    """Largest ratios of rop's time to another's, the best peer's unless something else is said.
+    """Largest ratios of rop's time to another's.
 
     Attributes
     ----------
@@ -17,22 +17,15 @@ class Bar(NamedTuple):
     jax : float, optional
         The ratio that is required beside jitted JAX with an array for each parameter, where another
         peer is faster.
-    only_jax : bool
-        Judge by the time of that form of JAX alone; the best peer's is shown.
-    own_gv : bool
-        Judge Hv by the time of the same engine's Gv.
+    beside : str, optional
+        The contestant to judge by: that form of JAX, or for Hv the same engine's Gv; by default the
+        best peer.
     """
 
     required: float
     aim: float
     jax: float = float("inf")
-    only_jax: bool = False
-    own_gv: bool = False
-
-    @property
-    def reference(self) -> str | None:
-        """The contestant that alone is judged by, or None for the best peer."""
-        return "JAX linearize" if self.only_jax else OWN_GV if self.own_gv else None
+    beside: str | None = None
 
     def verdict(self, ratio: float, beside_jax: float = 0.0) -> str:
         """Say whether a ratio meets the bar.
@@ -40,7 +33,7 @@ class Bar(NamedTuple):
         Parameters
         ----------
         ratio : float
-            rop's time over that of the reference.
+            rop's time over that of the contestant to judge by.
         beside_jax : float
             rop's time over that of JAX with an array for each parameter.
 
@@ -63,7 +56,7 @@ BARS = {
     ("W3", "gradient"): Bar(1.10, 0.75),
     ("W4", "G"): Bar(1.10, 0.70),
     ("W5", "CG"): Bar(1.05, 0.95),
-    ("W6", "Gv"): Bar(0.85, 0.60, only_jax=True),
-    ("W6", "Hv"): Bar(1.30, 1.00, own_gv=True),
-    ("W6", "gradient"): Bar(1.00, 0.60, only_jax=True),
+    ("W6", "Gv"): Bar(0.85, 0.60, beside=JAX),
+    ("W6", "Hv"): Bar(1.30, 1.00, beside=OWN_GV),
+    ("W6", "gradient"): Bar(1.00, 0.60, beside=JAX),
 }

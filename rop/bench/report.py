@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rop.bench.bars import BARS
+from rop.bench.bars import BARS, JAX
 from rop.bench.timing import quartiles
 from rop.support.words import counted
 
@@ -47,10 +47,10 @@ def summary(
     if bar is None:
         return {**found, "verdict": "no bar"}
     found |= {"required": bar.required, "aim": bar.aim}
-    reference = bar.reference or best
+    reference = bar.beside or best
     if reference not in ratios:
         return {**found, "verdict": "not compared"}
-    beside_jax = ratios.get("JAX linearize", (0.0, 0.0, 0.0))[1]
+    beside_jax = ratios.get(JAX, (0.0, 0.0, 0.0))[1]
     return {**found, "verdict": bar.verdict(ratios[reference][1], beside_jax)}
 
 
@@ -99,7 +99,7 @@ def workload_table(name: str, result: dict[str, Any]) -> str:
         times = [
             _duration(found.get("medians", {}).get(c)) + ("*" if c == best else " ") for c in timed
         ]
-        ratios = [_median(found.get("ratios", {}).get(c)) for c in ("limit", "JAX linearize", best)]
+        ratios = [_median(found.get("ratios", {}).get(c)) for c in ("limit", JAX, best)]
         bars = [f"{found[bar]:.2f}" if bar in found else "-" for bar in ("required", "aim")]
         rows.append([product, *times, *ratios, *bars, found["verdict"]])
         for c, difference in found["differences"].items():

@@ -46,7 +46,7 @@ def measure(workload: str, engines: list[str], peers: list[str], rounds: int) ->
         if max(differences.values()) <= tolerance:
             calls = {}
             bar = BARS.get((workload, product))
-            if bar is not None and bar.own_gv:
+            if bar is not None and bar.beside == OWN_GV:
                 calls[OWN_GV] = entered[0].calls["Gv"]
             calls |= {
                 c.name: c.calls[product] for c in (*entered, bare_gemms) if product in c.calls

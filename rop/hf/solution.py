@@ -132,7 +132,7 @@ def ended(
     Parameters
     ----------
     progress : Progress
-        The run, which owns its last iterate no more.
+        The run; its last iterate is not copied.
     reason : str
         Why it ended; it becomes "not finite" if the last iterate has overflowed.
     iterates : list of Iterate

@@ -16,8 +16,8 @@ class TrustRegion(Policy):
     """The region {‖δ‖_P <= r}: a ball without a preconditioner P, an ellipsoid with one.
 
     For every r there is a λ whose damped model has the same minimiser: (B + λP)δ = -∇f with
-    λ >= 0 (erratum M50). Unlike λ, r does not depend on the scale of f if P does not: without P.
-    The estimates of diag(B) grow with f, so with one of them r depends on it, too.
+    λ >= 0 (erratum M50). Unlike λ, r does not depend on the scale of f, if there is no P.
+    The estimates of diag(B) grow with f, and so does ‖δ‖_P.
 
     Parameters
     ----------
