@@ -2,64 +2,12 @@
 
 import numpy as np
 import pytest
-from browsing import chromium, prefer, serious_violations
-from test_player import kept, layers, two_three_two
+from player_pages import click, count, opened, press, text, until
+from test_player import kept
 
 import rop
 
 pytestmark = pytest.mark.ci
-
-
-@pytest.fixture(scope="module")
-def at_and_v():
-    return two_three_two()
-
-
-@pytest.fixture(scope="module")
-def file(at_and_v, tmp_path_factory):
-    at, v = at_and_v
-    file = tmp_path_factory.mktemp("player") / "player.html"
-    rop.play(at, "ggnvp", v, path=file)
-    return file
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    with chromium(tmp_path_factory.mktemp("profile")) as driver:
-        yield driver
-
-
-@pytest.fixture
-def page(browser, file):
-    opened(browser, file)
-    yield browser
-    assert browser.get_log("browser") == []
-
-
-def opened(browser, file, fragment="", width=1280, height=900):
-    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    browser.get("about:blank")
-    browser.get(file.as_uri() + fragment)
-
-
-def text(page, selector):
-    return page.find_element("css selector", selector).text
-
-
-def press(page, key):
-    page.find_element("css selector", "body").send_keys(key)
-
-
-def click(page, selector):
-    element = page.find_element("css selector", selector)
-    # The controls stay at the bottom, above what lies there.
-    page.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
-    element.click()
-
-
-def count(page):
-    return text(page, "#count")
 
 
 def test_one_case_and_one_product_are_not_counted(browser, page, tmp_path):
@@ -311,24 +259,6 @@ def test_play_ends_at_the_last_step_and_begins_anew(browser, file):
     click(browser, "#play")
 
 
-def until(browser, condition):
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    WebDriverWait(browser, 20).until(lambda _: condition())
-
-
-@pytest.mark.parametrize("motion, seconds", [("reduce", "0s"), ("no-preference", "0.2s")])
-def test_nothing_moves_for_who_asks_for_that(browser, file, motion, seconds):
-    feature = {"name": "prefers-reduced-motion", "value": motion}
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
-    opened(browser, file)
-    for selector in ("#graph circle", "#listing li"):
-        element = browser.find_element("css selector", selector)
-        durations = element.value_of_css_property("transition-duration")
-        assert set(durations.split(", ")) == {seconds}
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
-
-
 def test_one_live_region_says_each_step(page):
     regions = page.find_elements("css selector", "[aria-live]")
     assert [region.get_attribute("aria-live") for region in regions] == ["polite"]
@@ -392,89 +322,6 @@ def test_beyond_a_thousand_steps_a_message_says_what_is_missing(browser, tmp_pat
     assert "nodes not shown" in text(browser, "#legend")
 
 
-def summed(steps):
-    """Every state is a term of the output, so the sums over time steps are long."""
-    x, w, u = rop.data("x", steps), rop.param("w"), rop.param("u")
-    h = total = rop.tanh(u * x[0])
-    for step in range(1, steps):
-        h = rop.tanh(w * h + u * x[step])
-        total = total + h
-    objective = rop.Objective(total, rop.SquaredError(rop.data("t")))
-    batch = {"x": np.ones((2, steps)), "t": np.ones(2)}
-    return objective.linearize([0.5, 0.3], batch, engine="numpy")
-
-
-@pytest.fixture(scope="module")
-def tall(tmp_path_factory):
-    file = tmp_path_factory.mktemp("tall") / "player.html"
-    rop.play(summed(20), "ggnvp", [1.0, 1.0], path=file)
-    return file
-
-
-def test_a_sum_over_time_steps_takes_several_lines(browser, tall):
-    opened(browser, tall)
-    lines = browser.find_elements("css selector", '#listing li[data-target="Rdu"]')
-    assert len(lines) > 5 and max(len(line.text) for line in lines) < 80
-    assert [line.text.split(" ")[1] for line in lines] == ["="] + ["+="] * (len(lines) - 1)
-    terms = [line.find_elements("css selector", ".term") for line in lines]
-    assert sum(map(len, terms)) == 20
-    last = terms[-1][-1]
-    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", last)
-    last.click()
-    assert text(browser, "#formula") == "Rdu += Σ Rdx2 * a1"
-
-
-def test_the_box_that_stands_for_a_node_is_lit(browser, tall):
-    opened(browser, tall, "#hvp/190/1,1")
-    (lit,) = browser.find_elements("css selector", "#graph .box.now")
-    assert "folded" in lit.get_attribute("class").split()
-    browser.execute_script("arguments[0].dispatchEvent(new MouseEvent('click'))", lit)
-    assert text(browser, "#values") == (
-        "It stands for nodes that the picture leaves out; the listing has them."
-    )
-
-
-@pytest.mark.parametrize("width, height", [(1280, 900), (1440, 1080), (390, 844)])
-def test_a_tall_graph_leaves_room_for_the_listing(browser, tall, width, height):
-    opened(browser, tall, "#hvp/190/1,1", width, height)
-    frame, now, line, footer = browser.execute_script(
-        "return ['#graph', '#graph .now rect', '#listing li.now', 'footer'].map((selector) => {"
-        "const r = document.querySelector(selector).getBoundingClientRect();"
-        "return [r.left, r.top, r.right, r.bottom]; })"
-    )
-    # The node at work is in the part of the picture that shows, and the page has not moved.
-    assert frame[0] <= now[0] and now[2] <= frame[2] and frame[1] <= now[1] and now[3] <= frame[3]
-    assert browser.execute_script("return scrollY") == 0
-    assert line[3] <= footer[1]
-    # Nothing of the page lies over the controls when it scrolls below them.
-    for fraction in (0.2, 0.5, 1.0):
-        browser.execute_script("scrollTo(0, arguments[0] * document.body.scrollHeight)", fraction)
-        covered = browser.execute_script(
-            "const r = document.querySelector('footer').getBoundingClientRect();"
-            "return [5, r.width / 2, r.width - 5].some((x) => [3, r.height - 3].some((y) =>"
-            " !document.elementFromPoint(r.left + x, r.top + y).closest('footer')));"
-        )
-        assert not covered
-
-
-def test_a_dark_page_is_dark(browser, file):
-    shades = {}
-    for scheme in ("light", "dark"):
-        prefer(browser, scheme)
-        opened(browser, file)
-        shades[scheme] = [
-            browser.find_element("css selector", selector).value_of_css_property(name)
-            for selector, name in (
-                ("body", "background-color"), ("body", "color"), ("#graph rect", "fill"),
-                ("td.cell", "background-color"), ("#play", "background-color"),
-            )
-        ]  # fmt: skip
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
-    assert all(light != dark for light, dark in zip(*shades.values(), strict=True))
-    assert shades["light"][0] == "rgba(255, 255, 255, 1)"
-    assert max(map(int, shades["dark"][0].strip("rgba()").split(", ")[:3])) < 40
-
-
 def test_a_notebook_shows_the_page_in_a_sandbox(browser, at_and_v, tmp_path):
     at, v = at_and_v
     notebook = tmp_path / "notebook.html"
@@ -500,108 +347,3 @@ def test_a_notebook_shows_the_page_in_a_sandbox(browser, at_and_v, tmp_path):
     assert reached == []
     browser.switch_to.default_content()
     assert browser.get_log("browser") == []
-
-
-@pytest.fixture(scope="module")
-def squashed(tmp_path_factory):
-    """A sigmoid before the squared error: there are cuts of every kind."""
-    x, y = rop.nets.mlp([2, 3, 3])
-    objective = rop.Objective(rop.sigmoid(y), rop.SquaredError(rop.data("t", 3)))
-    rng = np.random.default_rng(0)
-    batch = {"x": rng.normal(size=(4, 2)), "t": np.eye(3)[[0, 1, 2, 0]]}
-    theta = objective.init("glorot", seed=0)
-    at = objective.linearize(theta, batch, engine="numpy")
-    file = tmp_path_factory.mktemp("cuts") / "player.html"
-    rop.play(at, "ggnvp", theta, path=file)
-    return file, rop.cuts(objective, theta, batch)
-
-
-def test_the_cut_moves_and_the_table_and_picture_follow(browser, squashed):
-    file, cuts = squashed
-    opened(browser, file)
-    rows = browser.find_elements("css selector", "#cut tbody tr")
-    shown = [[cell.text for cell in row.find_elements("css selector", "th, td")] for row in rows]
-    assert shown == [list(row) for row in cuts.rows()]
-    places = []
-    for number, cut in enumerate(cuts):
-        click(browser, f'#cut-buttons [data-cut="{number}"]')
-        pressed = browser.find_elements("css selector", '#cut-buttons [aria-pressed="true"]')
-        assert [button.text for button in pressed] == [cut.name]
-        assert rows[number].get_attribute("class") == "now"
-        drawn = browser.find_elements("css selector", "#eigenvalues .minus, #eigenvalues .plus")
-        assert len(drawn) == 2 * len(cut.eigenvalues)
-        negative = browser.find_elements("css selector", "#eigenvalues .minus")
-        size = np.abs(np.concatenate([cut.eigenvalues, np.linalg.eigvalsh(cut.H)])).max()
-        both = np.concatenate([cut.eigenvalues, np.linalg.eigvalsh(cut.H)])
-        assert len(negative) == (both < -1e-10 * size).sum()
-        beyond = browser.find_elements("css selector", "#graph .beyond")
-        names = {group.get_attribute("data-node") for group in beyond}
-        assert names == {"x3": {"z", "t", "L"}, "z": {"t", "L"}, "L": set()}[cut.name]
-        line = browser.find_element("css selector", "#graph .cut")
-        places.append(float(line.get_attribute("x1")))
-        said = text(browser, "#cut-said")
-        assert said.startswith(f"F ends at {cut.name}")
-        assert ("not PSD" in said) == (not cut.convex)
-    assert places == sorted(set(places))
-    assert "CG may meet negative curvature" in cut_said(browser, 0)
-
-
-def cut_said(browser, number):
-    click(browser, f'#cut-buttons [data-cut="{number}"]')
-    return text(browser, "#cut-said")
-
-
-def test_the_address_keeps_the_cut(browser, squashed):
-    file, _ = squashed
-    opened(browser, file)
-    assert browser.current_url.endswith("player.html")
-    click(browser, '#cut-buttons [data-cut="0"]')
-    assert browser.current_url.endswith("/1,1/x3")
-    address = browser.current_url.split("#")[1]
-    opened(browser, file, f"#{address}")
-    assert text(browser, "#cut-said").startswith("F ends at x3.")
-    click(browser, '#cut-buttons [data-cut="1"]')
-    assert browser.current_url.endswith("/1,1")
-
-
-def test_a_net_too_large_for_matrices_says_so_in_place_of_the_cuts(browser, tmp_path):
-    at, v = layers(30, 20, 5)
-    rop.play(at, "ggnvp", v, path=tmp_path / "large.html")
-    opened(browser, tmp_path / "large.html")
-    assert text(browser, "#cutting").startswith(
-        "Not shown: makes matrices of at most 500 parameters"
-    )
-    assert not browser.find_elements("css selector", "#cut button")
-    beyond = browser.find_elements("css selector", "#graph .beyond")
-    assert {group.get_attribute("data-node") for group in beyond} == {"t", "L"}
-
-
-@pytest.mark.parametrize("width, height", [(1280, 900), (700, 900), (390, 844)])
-def test_the_first_screen_says_why_gv_has_one_term(browser, file, width, height):
-    """The reason, the line of both products with Hv's term in grey, and what grey means."""
-    opened(browser, file, "", width, height)
-    end = browser.execute_script(
-        "return document.querySelector('footer').getBoundingClientRect().y"
-    )
-    for selector in ("#formula", "#reason", "#listing .key .out", "#listing li.now .out"):
-        element = browser.find_element("css selector", selector)
-        place = browser.execute_script(
-            "const r = arguments[0].getBoundingClientRect();"
-            "const on = document.elementFromPoint(r.x + 5, r.y + r.height / 2);"
-            "return [r.top, r.bottom, r.right, arguments[0].contains(on)]", element
-        )  # fmt: skip
-        assert place[0] >= 0 and place[1] <= end and place[2] <= width and place[3], selector
-
-
-@pytest.mark.parametrize("width, height", [(1280, 900), (844, 390), (390, 844), (320, 568)])
-def test_nothing_lies_beside_the_page(browser, file, width, height):
-    opened(browser, file, "#hvp/25/1,1", width, height)
-    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_serious(browser, file, scheme):
-    prefer(browser, scheme)
-    for fragment in ("#ggnvp/19/1,1", "#hvp/25/1,1"):
-        opened(browser, file, fragment)
-        assert serious_violations(browser) == []
