@@ -14,6 +14,7 @@ import rop.engines.execution
 import rop.engines.memory
 import rop.engines.numba.binding
 import rop.engines.numpy
+import rop.engines.shard
 import rop.engines.sharded
 import rop.objective.linearization
 import rop.objective.products
@@ -82,7 +83,7 @@ def watched_memory(request):
     modules = (
         rop.engines.memory,
         rop.engines.numpy,
-        rop.engines.execution,
+        rop.engines.shard,
         rop.engines.sharded,
         rop.objective.linearization,
         rop.objective.products,

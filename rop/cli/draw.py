@@ -10,7 +10,7 @@ from rop import draw
 from rop.cli import PASS, arguments, loading
 from rop.cli.options import add_seed
 from rop.objective.objective import Objective
-from rop.objective.recording import VECTORS
+from rop.programs.algorithms import PRODUCTS
 from rop.show.pictures.values import Show
 
 
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--product",
-        choices=list(VECTORS),
+        choices=list(PRODUCTS),
         help="the product whose values or multiplications are shown (default: gradient for a and "
         "da, ggnvp for the others)",
     )

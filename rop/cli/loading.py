@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rop.errors import RopValueError
 from rop.objective.linearization import Linearization
 from rop.objective.objective import Objective
-from rop.objective.recording import VECTORS
+from rop.programs.algorithms import PRODUCTS
 
 _ROP = str(Path(__file__).parent.parent)
 
@@ -162,10 +162,10 @@ def direction(at: Linearization, product: str, seed: int) -> NDArray[np.float64]
     ndarray or None
         v, u or w; None for the gradient.
     """
-    vector = VECTORS[product]
-    if vector is None:
+    vector, domain, _ = PRODUCTS[product]
+    if not vector:
         return None
-    shape = at.theta.shape if vector[1] == "theta" else at.outputs.shape
+    shape = at.theta.shape if domain == "theta" else at.outputs.shape
     return np.random.default_rng(seed).standard_normal(shape)
 
 

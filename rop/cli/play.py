@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rop.cli import PASS, arguments, loading
 from rop.cli.options import add_seed
-from rop.objective.recording import VECTORS
+from rop.programs.algorithms import PRODUCTS
 from rop.show.player.playing import play
 
 
@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("factory", metavar="MODULE:FACTORY", help=loading.HELP)
     parser.add_argument(
         "--product",
-        choices=list(VECTORS),
+        choices=list(PRODUCTS),
         default="ggnvp",
         help="the product that the page opens with (default: ggnvp)",
     )

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
 
-from rop.engines.execution import Execution, NumpyExecution
+from rop.engines.execution import Execution
+from rop.engines.numpy import NumpyExecution
 from rop.errors import RopError, RopValueError
 
 WHY_NOT_NUMBA = ""

@@ -1,84 +1,18 @@
-"""Where values lie at run time: one shard of cases, its buffers, and arrays over them."""
+"""Memory that waits to be used again: results, plans, and executions that nobody needs."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from itertools import count
-from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rop.engines.lowering import offset_of
 from rop.engines.planning import Plan, plan
-from rop.errors import RopMemoryError
 from rop.graph import Shape
 from rop.ops.kernels import Array
-from rop.ops.rules import Value
 from rop.programs.steps import Program
-
-# Asking the system takes longer than many a product on so little.
-_ALWAYS_FITS = 2**26
-
-
-@dataclass
-class Shard:
-    """A part of the batch, all that is cached for it, and room for temporaries.
-
-    Attributes
-    ----------
-    cases : int
-        Number of cases.
-    rows : slice
-        Which cases of the batch.
-    dtype : dtype
-        float32 or float64.
-    buffers : dict of str to ndarray
-        Flat arrays: "theta", "data x", "constants", "cases", "input", "output", "work", and one for
-        the values that each program keeps.
-    kept : dict of Value to (str, int)
-        Buffer and first element of the values that programs have kept.
-    """
-
-    cases: int
-    rows: slice
-    dtype: np.dtype[Any]
-    buffers: dict[str, Array] = field(default_factory=dict)
-    kept: dict[Value, tuple[str, int]] = field(default_factory=dict)
-
-    def prepare(self, program: Program, layout: Plan) -> None:
-        """Allocate what a program keeps, and make sure that there is room for its temporaries."""
-        if program.keep:
-            # Programs that are bound already read what is kept where it is.
-            held = self.buffers.get(program.name)
-            if held is None or len(held) < layout.kept:
-                self.buffers[program.name] = np.empty(layout.kept, self.dtype)
-            for value in program.keep:
-                self.kept[value] = (program.name, layout.offsets[value])
-        work = self.buffers.get("work")
-        if work is None or len(work) < layout.work:
-            self.buffers["work"] = np.empty(layout.work, self.dtype)
-
-    def locate(self, value: Value, layout: Plan, directions: int) -> tuple[str, int]:
-        """Buffer and first element of a value."""
-        if value.place is not None:
-            return value.place.buffer, offset_of(value, directions)
-        if value in self.kept:
-            return self.kept[value]
-        return "work", layout.offsets[value]
-
-    def array(self, value: Value) -> NDArray[Any]:
-        """The array of a value that is given or kept, (cases, *shape) or (1, *shape)."""
-        place = value.place
-        name, offset = self.kept[value] if place is None else (place.buffer, place.offset)
-        cases = self.cases if value.per_case else 1
-        flat = self.buffers[name][offset : offset + cases * value.size]
-        return flat.reshape(cases, *value.shape)
 
 
 class Results:
@@ -287,78 +221,3 @@ def free_memory() -> int:
     True
     """
     return sum(one.free() for one in _all_kept())
-
-
-def available(root: Path = Path("/")) -> int | None:
-    """Bytes of memory that can still be had, or None where the system does not tell.
-
-    The least of what the machine has left, and what each control group that the process belongs to
-    has left of its limit, as in containers and under job schedulers.
-
-    Parameters
-    ----------
-    root : Path
-        Where proc and sys are.
-
-    Returns
-    -------
-    int or None
-    """
-    left = [*_control_groups(root)]
-    with suppress(OSError, KeyError, ValueError):
-        lines = (root / "proc/meminfo").read_text().splitlines()
-        found = dict(line.split(":", 1) for line in lines)
-        left.append(int(found["MemAvailable"].split()[0]) * 1024)
-    if not left:
-        with suppress(AttributeError, ValueError, OSError):
-            return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return min(left, default=None)
-
-
-# Folder below sys/fs/cgroup, limit, use, and what files take of it that can be dropped.
-_V1 = ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
-_V2 = ("", "memory.max", "memory.current", "inactive_file")
-
-
-def _control_groups(root: Path) -> Iterator[int]:
-    """Bytes that each control group with a limit has left, of Linux's versions 1 and 2."""
-    lines: list[str] = []
-    with suppress(OSError):
-        lines = (root / "proc/self/cgroup").read_text().splitlines()
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        if controllers not in ("", "memory"):
-            continue
-        folder, limit, use, dropped = _V1 if controllers else _V2
-        top = root / "sys/fs/cgroup" / folder
-        # A container may see the host's path, but only its own group, at the top.
-        for group in (PurePosixPath(path), *PurePosixPath(path).parents):
-            place = top / str(group).strip("/")
-            with suppress(OSError, KeyError, ValueError):
-                stat = dict(row.split() for row in (place / "memory.stat").read_text().splitlines())
-                used = int((place / use).read_text()) - int(stat[dropped])
-                yield max(0, int((place / limit).read_text()) - used)
-
-
-def refuse_if_too_large(wanted: Mapping[str, int], what: str, advice: str) -> None:
-    """Raise RopMemoryError, with the numbers, if a plan does not fit into memory.
-
-    Parameters
-    ----------
-    wanted : dict of str to int
-        Bytes that each part of the plan needs.
-    what : str
-        What the plan is for.
-    advice : str
-        What to do.
-    """
-    total = sum(wanted.values())
-    if total < _ALWAYS_FITS:
-        return
-    free = available()
-    if free is not None and total > free:
-        parts = ", ".join(f"{name} {size / 2**20:,.0f} MiB" for name, size in wanted.items())
-        raise RopMemoryError(
-            f"{what} needs {total / 2**20:,.0f} MiB ({parts}), but {free / 2**20:,.0f} MiB are "
-            f"available; {advice}"
-        )

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from rop.engines.calls import apply, call
-from rop.engines.memory import Shard
 from rop.engines.planning import Plan
+from rop.engines.shard import Shard
 from rop.ops.kernels import Array, Map
 from rop.ops.rules import Value
 from rop.programs.steps import Step

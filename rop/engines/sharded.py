@@ -11,16 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rop.engines.arrays import is_finite
-from rop.engines.execution import Execution, Refuse, Space
-from rop.engines.memory import Layouts, Shard, Spares
+from rop.engines.execution import Execution, Refuse
+from rop.engines.memory import Layouts, Spares
 from rop.engines.numba import binding
 from rop.engines.numba.tape import collect
 from rop.engines.numba.vectors import dot
 from rop.engines.parallel import ranges, run_all
+from rop.engines.shard import Shard
 from rop.errors import RopValueError
 from rop.ops.kernels import Array
 from rop.ops.rules import Value
-from rop.programs.algorithms import Algorithms
+from rop.programs.algorithms import MAPS, Algorithms
 from rop.programs.steps import Program
 
 Run: TypeAlias = Callable[[Array, Array], Any]
@@ -50,7 +51,7 @@ class ShardedExecution(Execution):
         self._layouts: Layouts = algorithms.prepared.setdefault(plans, Layouts())
         self._per_case = algorithms.z.per_case
         self.shards = self._split()
-        self._refuse_what_does_not_fit()
+        self.refuse_what_does_not_fit()
         self._runs: dict[tuple[str, int], list[Run]] = {}
         self._parts = np.empty(0, self._dtype)
         self._bytes: int | None = None
@@ -177,8 +178,6 @@ class ShardedExecution(Execution):
         K: int,
         given: Array,
         output: Array,
-        source: Space,
-        result: Space,
         plus: tuple[float, Array] | None = None,
     ) -> bool:
         """Run a product on all shards, each on its own part of what has a case axis."""
@@ -195,12 +194,13 @@ class ShardedExecution(Execution):
                 if plus is not None:
                     output += output.dtype.type(plus[0]) * plus[1]
                 return True
-            parts = self._parts_of(len(output)) if result == "theta" else None
+            _, domain, codomain = MAPS[name]
+            parts = self._parts_of(len(output)) if codomain == "theta" else None
             finite = [True] * len(runs)
 
             def work(i: int) -> None:
                 self._run_stages(i)
-                if source == "outputs":
+                if domain == "outputs":
                     mine = to_check = self._cut(given, self.shards[i])
                 else:
                     # All shards need all of it; each looks at its share.
@@ -258,10 +258,6 @@ class ShardedExecution(Execution):
             work += self._layouts(product, shard.cases).work + self._algorithms.size
         size = self._dtype.itemsize
         return {"cached": kept * size, "work": work * size}
-
-    def _refuse_what_does_not_fit(self) -> None:
-        if self._purpose not in ("outputs", "value"):
-            self.refuse_what_does_not_fit()
 
     def _split(self) -> list[Shard]:
         """Split the batch as the engine wants it, with buffers for what the shards are given."""

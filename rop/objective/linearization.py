@@ -133,7 +133,7 @@ class Linearization(Displayed):
         RopTypeError, RopValueError
             If v does not fit, or is not finite.
         """
-        return self._products("jvp", v, "v", "theta", "outputs")
+        return self._products("jvp", v)
 
     def vjp(self, u: ArrayLike) -> NDArray[Any]:
         """Jᵀ u, by reverse mode, summed over the cases.
@@ -152,7 +152,7 @@ class Linearization(Displayed):
         RopTypeError, RopValueError
             If u does not fit, or is not finite.
         """
-        return self._products("vjp", u, "u", "outputs", "theta")
+        return self._products("vjp", u)
 
     def loss_gradient(self) -> NDArray[Any]:
         """∇L: (N, *output shape), with the 1/N of the mean (table 2, erratum M29)."""
@@ -175,7 +175,7 @@ class Linearization(Displayed):
         RopTypeError, RopValueError
             If w does not fit, or is not finite.
         """
-        return self._products("loss_hvp", w, "w", "outputs", "outputs")
+        return self._products("loss_hvp", w)
 
     def ggnvp(self, v: ArrayLike, mu: float = 0.0, lam: float = 0.0) -> NDArray[Any]:
         """G v = Jᵀ L'' J v + l2 v, by algorithm 5 (errata M27, M28); damped: (G + μD + λI) v.
@@ -204,11 +204,11 @@ class Linearization(Displayed):
             check("ggnvp", "lam", lam, Strength)
         diagonal = lam + self.objective.penalty
         if not mu:
-            return self._products("ggnvp", v, "v", "theta", "theta", diagonal)
+            return self._products("ggnvp", v, diagonal)
         refuse_strength(self.objective, mu)
         with self._execution.lock:
             self._execution.set_strength(mu)
-            return self._products("structural", v, "v", "theta", "theta", diagonal)
+            return self._products("structural", v, diagonal)
 
     def hvp(self, v: ArrayLike) -> NDArray[Any]:
         """H v, the exact Hessian product, by algorithm 4 (errata M21, M22). Not with checkpoints.
@@ -232,7 +232,7 @@ class Linearization(Displayed):
                 "hvp: it needs the adjoints of all nodes, which checkpoints do not keep; use "
                 "linearize(..., checkpoints=0), fewer cases at a time, or ggnvp"
             )
-        return self._products("hvp", v, "v", "theta", "theta", self.objective.penalty)
+        return self._products("hvp", v, self.objective.penalty)
 
     @property
     def G(self) -> CurvatureOperator:

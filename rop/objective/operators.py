@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from scipy.sparse.linalg import LinearOperator
 
-from rop.engines.memory import refuse_if_too_large
+from rop.engines.room import refuse_if_too_large
 from rop.errors import RopValueError
 from rop.objective.diagonals import root
 from rop.objective.inputs import numbers

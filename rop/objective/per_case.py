@@ -30,7 +30,7 @@ def rows(products: Products, u: ArrayLike) -> NDArray[Any]:
     K = many or 1
     result = np.empty((products.shapes["outputs"][0], K, products.objective.n), products.dtype)
     flat = directions_first(array, many)
-    products.execution.product("rows", K, flat, result.reshape(-1), "outputs", "outputs")
+    products.execution.product("rows", K, flat, result.reshape(-1))
     return result
 
 
@@ -53,7 +53,7 @@ def squares(products: Products, u: ArrayLike) -> NDArray[Any]:
     for start, stop in products.execution.chunks("squares", many or 1):
         flat = directions_first(array[..., start:stop] if many else array, many)
         part = np.empty(products.objective.n, products.dtype)
-        products.execution.product("squares", stop - start, flat, part, "outputs", "theta")
+        products.execution.product("squares", stop - start, flat, part)
         total += part
     return total
 
@@ -80,7 +80,7 @@ def structural_squares(products: Products, u: ArrayLike, signs: Sequence[Array])
         for i, given in enumerate(signs):
             products.execution.give(f"signs {i}", given)
         flat = array.reshape(-1)
-        products.execution.product("structural squares", 1, flat, total, "outputs", "theta")
+        products.execution.product("structural squares", 1, flat, total)
     return total
 
 

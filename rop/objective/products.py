@@ -11,12 +11,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from rop.engines import engine_named
 from rop.engines.arrays import finite, on_gpu
-from rop.engines.execution import Execution, Space
+from rop.engines.execution import Execution
 from rop.engines.memory import results
 from rop.errors import RopValueError
 from rop.objective.definition import Definition, programs_of
 from rop.objective.inputs import real
 from rop.ops.kernels import Array
+from rop.programs.algorithms import MAPS, Space
 from rop.programs.checkpointing import Checkpoints
 
 
@@ -84,34 +85,22 @@ class Products:
         self.execution.stage(self.algorithms.loss_gradient)
         return self.execution.values(self.algorithms.values["loss gradient"])
 
-    def __call__(
-        self,
-        name: str,
-        vectors: ArrayLike,
-        what: str,
-        source: Space,
-        result: Space,
-        lam: float | Array = 0.0,
-    ) -> NDArray[Any]:
+    def __call__(self, name: str, vectors: ArrayLike, lam: float | Array = 0.0) -> NDArray[Any]:
         """Compute a product.
 
         Parameters
         ----------
         name : str
-            The product, as `Algorithms.product` knows it.
-        vectors : array_like, a vector of the space `source`, or K of them along a new last axis
+            The product; see `MAPS`.
+        vectors : array_like, a vector of the product's domain, or K of them along a new last axis
             Directions.
-        what : str
-            What the vectors are called in errors.
-        source, result : {"theta", "outputs"}
-            The spaces of the two.
         lam : float or ndarray, (n,)
             The multiple of the vectors that is added; an array has one number for each parameter.
 
         Returns
         -------
         ndarray
-            Vectors of the space `result`.
+            Vectors of its codomain.
 
         Raises
         ------
@@ -122,32 +111,33 @@ class Products:
         by_parameter: Array | None = None
         if isinstance(lam, np.ndarray):
             by_parameter, lam = lam.astype(self.dtype), 0.0
-        shape = self.shapes[result]
+        what, domain, codomain = MAPS[name]
+        shape = self.shapes[codomain]
         if self._on_gpu and on_gpu(vectors):
             from rop.engines.cuda.arrays import empty, received
 
-            given = received(what, vectors, self.dtype, self.shapes[source])
+            given = received(what, vectors, self.dtype, self.shapes[domain])
             found: NDArray[Any] = empty(shape, self.dtype)
             plus = (lam, given) if lam else None
-            self.execution.product(name, 1, given, found.reshape(-1), source, result, plus)
+            self.execution.product(name, 1, given, found.reshape(-1), plus)
             if by_parameter is not None:
                 self._add_on_gpu(by_parameter, given, found.reshape(-1))
             return found
-        array, many = self.shaped(vectors, what, source)
+        array, many = self.shaped(vectors, what, domain)
         if many is None:
             output = results.empty(shape, self.dtype)
             flat = array if array.ndim == 1 else array.reshape(-1)
             made = output if output.ndim == 1 else output.reshape(-1)
             plus = (lam, flat) if lam else None
-            if not self.execution.product(name, 1, flat, made, source, result, plus):
-                self._refuse_if_not_finite(what, array, source)
+            if not self.execution.product(name, 1, flat, made, plus):
+                self._refuse_if_not_finite(what, array, domain)
             if by_parameter is not None:
                 output += by_parameter * array
             return output
-        self._refuse_if_not_finite(what, array, source)
+        self._refuse_if_not_finite(what, array, domain)
         output = np.empty((*shape, many), self.dtype)
         for start, stop in self.execution.chunks(name, many):
-            self._block(name, array[..., start:stop], output[..., start:stop], source, result)
+            self._block(name, array[..., start:stop], output[..., start:stop])
         if by_parameter is not None:
             output += by_parameter[:, None] * array
         elif lam:
@@ -165,21 +155,21 @@ class Products:
                 axpy(float(factors[where.start]), vector[where], output[where], size)
             driver.synchronize()
 
-    def _block(self, name: str, block: Array, output: Array, source: Space, result: Space) -> None:
+    def _block(self, name: str, block: Array, output: Array) -> None:
         """K directions in one sweep. Blocks of θ go parameter by parameter, as (K, size)."""
-        K = block.shape[-1]
+        K, (_, domain, codomain) = block.shape[-1], MAPS[name]
         slices = self.objective.slices.values()
-        if source == "theta":
+        if domain == "theta":
             flat = np.concatenate([block[where].T.ravel() for where in slices])
         else:
             flat = directions_first(block, K)
-        if result == "outputs":
+        if codomain == "outputs":
             out = np.empty((len(output), K, *output.shape[1:-1]), self.dtype)
-            self.execution.product(name, K, flat, out.reshape(-1), source, result)
+            self.execution.product(name, K, flat, out.reshape(-1))
             output[...] = np.moveaxis(out, 1, -1)
             return
         total = np.empty(self.objective.n * K, self.dtype)
-        self.execution.product(name, K, flat, total, source, result)
+        self.execution.product(name, K, flat, total)
         for where in slices:
             output[where] = total[where.start * K : where.stop * K].reshape(K, -1).T
 
@@ -226,7 +216,7 @@ class Products:
         rows, *shape = self.shapes["outputs"]
         m = int(np.prod(shape))
         unit = np.broadcast_to(np.eye(m, dtype=self.dtype), (rows, m, m)).reshape(rows, *shape, m)
-        return self(name, unit, "w", "outputs", "outputs").reshape(rows, m, m)
+        return self(name, unit).reshape(rows, m, m)
 
     def checked(self, vectors: ArrayLike, what: str, space: Space) -> tuple[Array, int | None]:
         """Return finite vectors of the engine's dtype, and K if there is an axis of directions."""
@@ -257,7 +247,7 @@ def gradient(
     result = results.empty(objective.n, dtype)
     penalty, theta = objective.penalty, execution.theta
     plus = (penalty, theta) if isinstance(penalty, float) and penalty else None
-    execution.product(name, 1, np.empty(0, dtype), result, "theta", "theta", plus)
+    execution.product(name, 1, np.empty(0, dtype), result, plus)
     if not isinstance(penalty, float):
         result += penalty.astype(dtype) * theta
     return result

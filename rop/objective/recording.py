@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -10,25 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rop.engines.execution import NumpyExecution, Space
-from rop.engines.memory import refuse_if_too_large
+from rop.engines.numpy import NumpyExecution, array_of, performed
+from rop.engines.room import refuse_if_too_large
 from rop.errors import RopTypeError, RopValueError
 from rop.graph import Node
 from rop.objective.definition import Definition
 from rop.objective.products import Products
+from rop.ops.kernels import Array
 from rop.ops.rules import Value
-from rop.programs.steps import Step
+from rop.programs.algorithms import PRODUCTS
+from rop.programs.steps import Program, Step
 from rop.support.words import counted, either, listed
-
-VECTORS: dict[str, tuple[str, Space] | None] = {
-    "gradient": None,
-    "jvp": ("v", "theta"),
-    "vjp": ("u", "outputs"),
-    "loss_hvp": ("w", "outputs"),
-    "ggnvp": ("v", "theta"),
-    "hvp": ("v", "theta"),
-}
-"""The products, each with its vector's name and space."""
 
 KINDS = {"a": "", "Ra": "R", "da": "d", "Rda": "Rd"}
 """The four values of a node, each with the prefix of its name."""
@@ -92,8 +84,8 @@ class Trace(Mapping[str | Node, NDArray[Any]]):
         product: str,
         vector: ArrayLike | None,
     ) -> None:
-        if product not in VECTORS:
-            raise RopValueError(f"trace: expected {either(VECTORS)}, got {product!r}")
+        if product not in PRODUCTS:
+            raise RopValueError(f"trace: expected {either(PRODUCTS)}, got {product!r}")
         self.objective, self.product, self.cases = objective, product, cases
         self.theta, self.batch = theta, dict(batch)
         products = Products(objective, theta, batch, cases, "numpy", 0)
@@ -195,12 +187,11 @@ class Trace(Mapping[str | Node, NDArray[Any]]):
             f"trace of {self.product} with {counted(self.cases, 'case')}",
             "use fewer cases",
         )
-        to_outputs = self.product in ("jvp", "loss_hvp")
-        shape = products.shapes["outputs" if to_outputs else "theta"]
+        shape = products.shapes[PRODUCTS[self.product].codomain]
         result = np.full(shape, np.nan, self.theta.dtype)  # what no step has written yet shows
         given = np.empty(0, self.theta.dtype) if self.vector is None else self.vector
         latest: dict[Value, NDArray[Any]] = {}
-        for program, step, arrays in execution.performed(programs, given.ravel(), result.ravel()):
+        for program, step, arrays in _performed(execution, programs, given.ravel(), result.ravel()):
             for value in step.operands:
                 if value not in latest:
                     latest[value] = _cases_first(value, arrays[value])
@@ -241,20 +232,35 @@ class Trace(Mapping[str | Node, NDArray[Any]]):
 
 
 def _vector(products: Products, product: str, vector: ArrayLike | None) -> NDArray[Any] | None:
-    wanted = VECTORS[product]
-    if wanted is None:
+    name, domain, _ = PRODUCTS[product]
+    if not name:
         if vector is not None:
             raise RopTypeError(f"trace: {product!r} takes no vector")
         return None
-    name, space = wanted
     if vector is None:
-        raise RopTypeError(f"trace: {product!r} needs a vector {name} of the space of {space}")
-    array, many = products.checked(vector, name, space)
+        raise RopTypeError(f"trace: {product!r} needs a vector {name} of the space of {domain}")
+    array, many = products.checked(vector, name, domain)
     if many is not None:
         raise RopValueError(
-            f"{name}: expected one vector, of shape {products.shapes[space]}, got {array.shape}"
+            f"{name}: expected one vector, of shape {products.shapes[domain]}, got {array.shape}"
         )
     return array
+
+
+def _performed(
+    execution: NumpyExecution, programs: Sequence[Program], given: Array, output: Array
+) -> Iterator[tuple[Program, Step, dict[Value, Array]]]:
+    """Run programs anew for one direction; after each step, hand out all values so far."""
+    values: dict[Value, Array] = {}
+    ends = execution.given | {"input": given, "output": output}
+    with execution.lock, np.errstate(all="ignore"):
+        for program in programs:
+            for value in {step.target for step in program.steps} - values.keys():
+                values[value] = array_of(value, execution.cases, 1, ends)
+                if value.place is None:
+                    values[value].fill(np.nan)  # what no step has written yet shows
+            for step in performed(program, execution.cases, 1, ends, values):
+                yield program, step, values
 
 
 def _cases_first(value: Value, array: NDArray[Any]) -> NDArray[Any]:

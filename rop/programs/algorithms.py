@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
+from typing import Literal, NamedTuple, TypeAlias
 
 from rop.graph import Node
 from rop.ops.kernels import einsum
@@ -19,7 +20,45 @@ from rop.programs.model import Model
 from rop.programs.steps import Emitter, Program, in_order_of
 from rop.programs.sweeps import descendants, forward, r_forward, r_reverse, reverse, sums
 
-PRODUCTS = ("gradient", "jvp", "vjp", "loss_hvp", "ggnvp", "hvp")
+Space: TypeAlias = Literal["theta", "outputs"]
+
+
+class Product(NamedTuple):
+    """What a product takes, and the spaces that it maps from and to.
+
+    Attributes
+    ----------
+    vector : str
+        What its vector is called; "" if it takes none.
+    domain, codomain : {"theta", "outputs"}
+        The spaces of the vector and of the result.
+    """
+
+    vector: str
+    domain: Space
+    codomain: Space
+
+
+PRODUCTS = {
+    "gradient": Product("", "theta", "theta"),
+    "jvp": Product("v", "theta", "outputs"),
+    "vjp": Product("u", "outputs", "theta"),
+    "loss_hvp": Product("w", "outputs", "outputs"),
+    "ggnvp": Product("v", "theta", "theta"),
+    "hvp": Product("v", "theta", "theta"),
+}
+"""The products that users ask for."""
+
+MAPS = PRODUCTS | {
+    "algorithm 1": PRODUCTS["gradient"],
+    "algorithm 1 with f": PRODUCTS["gradient"],
+    "raw_loss_hvp": PRODUCTS["loss_hvp"],
+    "structural": PRODUCTS["ggnvp"],
+    "rows": Product("u", "outputs", "outputs"),
+    "squares": Product("u", "outputs", "theta"),
+    "structural squares": Product("u", "outputs", "theta"),
+}
+"""All products, with those that other parts of rop are made of; see `Algorithms.product`."""
 
 
 class Algorithms(Model):

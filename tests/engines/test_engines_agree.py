@@ -10,9 +10,9 @@ from random_graphs import examples, models
 
 import rop.engines.execution
 from rop.engines import engine_named
-from rop.engines.execution import Execution, NumpyExecution
+from rop.engines.execution import Execution
 from rop.engines.numba import binding
-from rop.engines.numpy import run
+from rop.engines.numpy import NumpyExecution, run
 from rop.engines.planning import plan
 from rop.engines.python_steps import view
 from rop.objective.definition import programs_of
@@ -69,9 +69,9 @@ def _run(program, execution: Execution, given, K: int, found) -> None:
     apart = Program(f"{program.name} apart", program.steps, unplaced)
     output = np.full(_length(program, execution.cases, K), np.nan)
     if isinstance(execution, NumpyExecution):
-        ends = execution._given | {"input": given, "output": output}
-        kept = run(apart, execution.cases, K, ends, execution._cached)
-        execution._cached |= kept
+        ends = execution.given | {"input": given, "output": output}
+        kept = run(apart, execution.cases, K, ends, execution.kept)
+        execution.kept |= kept
     else:
         (shard,) = execution.shards
         layout = plan(apart, shard.cases, K)

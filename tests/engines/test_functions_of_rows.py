@@ -5,9 +5,10 @@ import pytest
 from scipy.special import log_softmax, softmax
 
 import rop
-from rop.engines.memory import Layouts, Shard
+from rop.engines.memory import Layouts
 from rop.engines.numba import binding
 from rop.engines.numba.tape import BLOCK
+from rop.engines.shard import Shard
 from rop.objective.definition import programs_of
 from rop.ops.expressions import Reduction, traced, traced_rows
 

@@ -10,6 +10,7 @@ import pytest
 
 import rop
 import rop.engines.memory
+import rop.engines.room
 import rop.engines.sharded
 from rop.objective.definition import programs_of
 
@@ -66,9 +67,9 @@ def test_temporaries_share_space(engine):
 def test_a_plan_that_does_not_fit(engine, monkeypatch):
     objective = chain(4)
     theta, batch = place(objective, 100)
-    monkeypatch.setattr(rop.engines.memory, "_ALWAYS_FITS", 0)
-    monkeypatch.setattr(rop.engines.memory, "available", lambda: 10_000)
-    monkeypatch.setattr(rop.engines.memory, "_ALWAYS_FITS", 0)
+    monkeypatch.setattr(rop.engines.room, "_ALWAYS_FITS", 0)
+    monkeypatch.setattr(rop.engines.room, "available", lambda: 10_000)
+    monkeypatch.setattr(rop.engines.room, "_ALWAYS_FITS", 0)
     with pytest.raises(rop.RopMemoryError) as caught:
         objective.linearize(theta, batch, engine)
     assert isinstance(caught.value, MemoryError) and isinstance(caught.value, rop.RopError)
@@ -94,7 +95,7 @@ def test_a_plan_that_is_far_too_large_is_refused_before_it_is_tried(engine):
 def test_where_the_system_does_not_tell(engine, monkeypatch):
     objective = chain(2)
     theta, batch = place(objective, 10)
-    monkeypatch.setattr(rop.engines.memory, "available", lambda: None)
+    monkeypatch.setattr(rop.engines.room, "available", lambda: None)
     assert np.isfinite(objective.linearize(theta, batch, engine).value)
 
 
@@ -177,9 +178,9 @@ def group(version, path, limit, used, inactive):
 
 def test_memory_of_a_machine_without_limits(tmp_path):
     root = system(tmp_path, {**MEMINFO, "proc/self/cgroup": "0::/\n"})
-    assert rop.engines.memory.available(root) == 32_000_000 * 1024
+    assert rop.engines.room.available(root) == 32_000_000 * 1024
     unlimited = system(tmp_path, group(2, "", "max", 10**9, 0) | group(1, "", 2**63 - 4096, 10, 0))
-    assert rop.engines.memory.available(unlimited) == 32_000_000 * 1024
+    assert rop.engines.room.available(unlimited) == 32_000_000 * 1024
 
 
 @pytest.mark.parametrize("version", [1, 2])
@@ -193,19 +194,19 @@ def test_memory_of_a_control_group(tmp_path, version, shown, limited):
     files = {**MEMINFO, "proc/self/cgroup": line}
     files |= group(version, limited, 1_500_000_000, 700_000_000, 200_000_000)
     root = system(tmp_path, files)
-    assert rop.engines.memory.available(root) == 1_000_000_000
+    assert rop.engines.room.available(root) == 1_000_000_000
 
 
 def test_a_control_group_that_is_full(tmp_path):
     files = {"proc/self/cgroup": "0::/\n"} | group(2, "", 1000, 1200, 0)
-    assert rop.engines.memory.available(system(tmp_path, files)) == 0
+    assert rop.engines.room.available(system(tmp_path, files)) == 0
 
 
 def test_files_that_are_not_as_expected(tmp_path):
     files = {"proc/meminfo": "nonsense\n", "proc/self/cgroup": "0::/\n"} | group(2, "", "", "", "")
-    found = rop.engines.memory.available(system(tmp_path, files))
+    found = rop.engines.room.available(system(tmp_path, files))
     assert found is None or found > 0
-    assert rop.engines.memory.available() > 0
+    assert rop.engines.room.available() > 0
 
 
 def kept():

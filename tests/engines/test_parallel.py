@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import rop
-import rop.engines
+import rop.engines.numpy
+import rop.engines.sharded
 import rop.objective.definition
 from rop.engines import parallel
 
@@ -93,7 +94,7 @@ def test_what_is_computed_once_is_computed_once(network, engine):
     model = network()
     at = model.objective.linearize(model.theta, model.batch, engine)
     module, name = {
-        "numpy": (rop.engines.execution, "run"),
+        "numpy": (rop.engines.numpy, "run"),
         "numba": (rop.engines.sharded.ShardedExecution, "_together"),
     }[engine]
     calls, original = [], getattr(module, name)

@@ -5,7 +5,7 @@ import pytest
 from scipy.sparse.linalg import LinearOperator, cg, eigsh, lsqr
 
 import rop
-import rop.engines.memory
+import rop.engines.room
 from rop.objective import diagonals, per_case
 from rop.objective.linearization import products_of
 
@@ -76,9 +76,9 @@ def test_more_outputs_than_parameters(engine):
 
 
 def test_matrices_that_do_not_fit(at, monkeypatch):
-    monkeypatch.setattr(rop.engines.memory, "_ALWAYS_FITS", 0)
-    monkeypatch.setattr(rop.engines.memory, "available", lambda: 1000)
-    monkeypatch.setattr(rop.engines.memory, "_ALWAYS_FITS", 0)
+    monkeypatch.setattr(rop.engines.room, "_ALWAYS_FITS", 0)
+    monkeypatch.setattr(rop.engines.room, "available", lambda: 1000)
+    monkeypatch.setattr(rop.engines.room, "_ALWAYS_FITS", 0)
     for A in (at.G, at.H, at.J):
         with pytest.raises(rop.RopMemoryError) as caught:
             A.matrix()

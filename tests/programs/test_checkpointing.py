@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from random_graphs import models
 
 import rop
-import rop.engines.memory
+import rop.engines.room
 from rop.objective.definition import programs_of
 
 PRODUCTS = ("jvp", "vjp", "ggnvp", "loss_hvp")
@@ -110,8 +110,8 @@ def test_chosen_when_memory_is_short(monkeypatch, engine):
     objective = recurrent(200)
     theta, batch, _ = place(objective, 50, 200)
     needed = objective.linearize(theta, batch, engine).predicted_memory
-    monkeypatch.setattr(rop.engines.memory, "_ALWAYS_FITS", 0)
-    monkeypatch.setattr(rop.engines.memory, "available", lambda: sum(needed.values()) // 2)
+    monkeypatch.setattr(rop.engines.room, "_ALWAYS_FITS", 0)
+    monkeypatch.setattr(rop.engines.room, "available", lambda: sum(needed.values()) // 2)
     objective = recurrent(200)
     at = objective.linearize(theta, batch, engine)
     assert at.checkpoints == "sqrt"

@@ -11,7 +11,8 @@ from random_graphs import examples, models
 import rop
 from rop.cli import main
 from rop.errors import RopTypeError, RopValueError
-from rop.objective.recording import KINDS, VECTORS
+from rop.objective.recording import KINDS
+from rop.programs.algorithms import PRODUCTS
 from rop.show.player.data import encoded
 
 
@@ -202,7 +203,8 @@ def test_the_products_that_take_the_same_vector():
     offered = {"gradient": [None], "vjp": [u], "loss_hvp": [u], "jvp": [v], "hvp": [v]}
     for product, (vector,) in offered.items():
         names = [one["name"] for one in rop.play(at, product, vector).data["products"]]
-        same = [name for name, of in VECTORS.items() if of in (None, VECTORS[product])]
+        taken = ("", PRODUCTS[product].vector)
+        same = [name for name, each in PRODUCTS.items() if each.vector in taken]
         assert product in names and names == same
 
 
@@ -234,7 +236,7 @@ def test_the_command(tmp_path, capsys):
         "    return f, np.ones(3), {}\n"
     )
     file = tmp_path / "p.html"
-    for product in VECTORS:
+    for product in PRODUCTS:
         assert main(["play", f"{model}:build", "--product", product, "--out", str(file)]) == 0
         assert capsys.readouterr().out.strip() == str(file)
         assert product in [one["name"] for one in page_data(file.read_text("utf-8"))["products"]]

@@ -18,12 +18,13 @@ from rop.engines.arrays import is_finite
 from rop.engines.cuda import Bound, bind, driver, vectors
 from rop.engines.cuda.cg import ConjugateGradient
 from rop.engines.cuda.memory import DeviceShard
-from rop.engines.execution import Refuse, Space
-from rop.engines.memory import Shard
+from rop.engines.execution import Refuse
+from rop.engines.shard import Shard
 from rop.engines.sharded import ShardedExecution
 from rop.errors import RopMemoryError
 from rop.ops.kernels import Array
 from rop.ops.rules import Value
+from rop.programs.algorithms import MAPS
 from rop.programs.steps import Program
 
 # cuBLAS's workspace, and what the driver takes for kernels and graphs.
@@ -105,28 +106,26 @@ class DeviceExecution(ShardedExecution):
         K: int,
         given: Any,
         output: Any,
-        source: Space,
-        result: Space,
         plus: tuple[float, Any] | None = None,
     ) -> bool:
         """Run a product; vectors are flat arrays of NumPy or on the GPU. See `Execution`."""
         if isinstance(given, np.ndarray) and not is_finite(given):
             return False
-        program = self._algorithms.product(name)
+        program, (_, domain, codomain) = self._algorithms.product(name), MAPS[name]
         with driver.lock:
             self._kept |= {value: [] for value in program.keep}
             for piece in range(len(self._pieces)):
                 self._enter(piece)
                 run = self._made(program, K)
-                driver.upload(run.input, self._cut(given) if source == "outputs" else given)
+                driver.upload(run.input, self._cut(given) if domain == "outputs" else given)
                 run.start()
-                if result == "outputs":
+                if codomain == "outputs":
                     driver.fetch(self._cut(output), run.output)
                 elif len(self._pieces) > 1:
                     self._add(run.output, len(output), first=piece == 0)
                 for value in program.keep:
                     self._kept[value].append(self._shard.array(value))
-            if result == "theta":
+            if codomain == "theta":
                 total = self._total if len(self._pieces) > 1 else run.output
                 if plus is not None:
                     self._plus(total, *plus, len(output))
@@ -274,7 +273,7 @@ class DeviceExecution(ShardedExecution):
             return []
         return [a.forward, a.loss_value, a.loss_gradient, a.loss_curvature, a.adjoints]
 
-    def _refuse_what_does_not_fit(self) -> None:
+    def refuse_what_does_not_fit(self) -> None:
         """Nothing: what does not fit has been cut into pieces."""
 
     def _cut(self, flat: Any, shard: Any = None) -> Any:

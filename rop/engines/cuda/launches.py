@@ -17,9 +17,9 @@ from rop.engines.cuda.pointwise import Point, arguments, fused, groups, point
 from rop.engines.cuda.rows import row_source
 from rop.engines.cuda.source import compiled, known
 from rop.engines.lowering import nest, row_expression
-from rop.engines.memory import Shard
 from rop.engines.planning import Plan
 from rop.engines.python_steps import python_step
+from rop.engines.shard import Shard
 from rop.ops.kernels import Array, Loops
 from rop.ops.rules import Value
 from rop.programs.steps import Program, Step

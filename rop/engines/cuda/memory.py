@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rop.engines.cuda import driver
-from rop.engines.memory import Shard
 from rop.engines.planning import Plan
+from rop.engines.shard import Shard
 from rop.ops.kernels import Array
 from rop.programs.steps import Program
 

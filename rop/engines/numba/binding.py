@@ -14,13 +14,13 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from rop.engines.lowering import nest
-from rop.engines.memory import Shard
 from rop.engines.numba import tape
 from rop.engines.numba.maps import expression_of, map_rows, room
 from rop.engines.numba.rows import rows_of
 from rop.engines.parallel import blas_threads, threads
 from rop.engines.planning import Plan
 from rop.engines.python_steps import python_step
+from rop.engines.shard import Shard
 from rop.ops.expressions import Expression
 from rop.ops.kernels import Array, Call, Loops
 from rop.programs.steps import Program, Step

@@ -12,7 +12,7 @@ from rop.graph import Node
 from rop.objective.definition import programs_of
 from rop.objective.linearization import Linearization
 from rop.objective.objective import Objective
-from rop.objective.recording import VECTORS
+from rop.programs.algorithms import PRODUCTS
 from rop.show.numbers import of_first_case
 from rop.support.words import either
 
@@ -52,8 +52,8 @@ def said_of(
     if not isinstance(what, Objective):
         raise RopTypeError(f"draw: show={show!r} needs an Objective, got {type(what).__name__}")
     name = product or ("gradient" if show == "da" else "ggnvp")
-    if name not in VECTORS:
-        raise RopValueError(f"product: expected {either(VECTORS)}, got {name!r}")
+    if name not in PRODUCTS:
+        raise RopValueError(f"product: expected {either(PRODUCTS)}, got {name!r}")
     if show == "flops":
         return _work(what, name)
     if at is None:
@@ -64,7 +64,7 @@ def said_of(
         raise RopValueError("at: expected a linearization of the drawn objective")
     if show == "a" and v is None:
         name = "gradient"
-    trace = at.trace(name, None if VECTORS[name] is None else v)
+    trace = at.trace(name, v if PRODUCTS[name].vector else None)
     found = {node: trace.of(node, show) for node in programs_of(what).names}
     if all(array is None for array in found.values()):
         raise RopValueError(f"show: product {name!r} computes no {show}; give another product=")

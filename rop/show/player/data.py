@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from rop.objective.definition import programs_of
 from rop.objective.linearization import Linearization
 from rop.objective.objective import Objective
-from rop.objective.recording import KINDS, VECTORS, Moment, Trace
+from rop.objective.recording import KINDS, Moment, Trace
 from rop.ops.kernels import Loops, Map
 from rop.ops.rules import Value
+from rop.programs.algorithms import PRODUCTS
 from rop.programs.steps import Step
 from rop.show.lines import Line, law_of, rule_of, shape_of, without_value
 from rop.show.listing import TITLES, Listing, explain
@@ -79,7 +80,8 @@ def data_of(at: Linearization, product: str, traces: dict[str, Trace]) -> Json:
 
 def companions(product: str) -> list[str]:
     """Products that take the same vector as one, the gradient included."""
-    return [name for name, vector in VECTORS.items() if vector in (None, VECTORS[product])]
+    taken = ("", PRODUCTS[product].vector)
+    return [name for name, each in PRODUCTS.items() if each.vector in taken]
 
 
 def encoded(data: Json) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from rop.errors import RopValueError
 from rop.objective.definition import Definition, programs_of
-from rop.objective.recording import VECTORS
 from rop.ops.rules import Value
+from rop.programs.algorithms import PRODUCTS
 from rop.programs.steps import Program, Step
 from rop.show.source.functions import literal, tupled
 from rop.show.source.loops import WALK
@@ -56,8 +56,7 @@ class _Writer:
         self.algorithms = programs_of(objective)
         self.statements = Statements(lines, {*_TAKEN, product})
         self.name = self.statements.name
-        vector = VECTORS[product]
-        self.vector = "" if vector is None else vector[0]
+        self.vector, self.domain, _ = PRODUCTS[product]
 
     def module(self, title: str) -> str:
         """The whole source."""
@@ -126,10 +125,9 @@ class _Writer:
         """The vector, or its parts for the parameters."""
         lines = [f"{self.vector} = np.asarray({self.vector}, dtype=float)"]
         read = dict.fromkeys(value for step in steps for value in step.operands)
-        of_theta = VECTORS[self.product] == ("v", "theta")
         for value in read:
             if value.place is not None and value.place.buffer == "input":
-                if of_theta:
+                if self.domain == "theta":
                     lines.append(f"{self.name(value)} = {_block('v', value)}")
                 else:
                     self.statements.names[value] = self.vector
