@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isfinite
 from typing import Literal
 
 import numpy as np
@@ -176,6 +177,8 @@ class Guarded:
             and np.isfinite(result).all()
         ):
             return result.copy()  # nothing below would find anything, and takes longer
+        if shape == () and isinstance(result, float) and isfinite(result):
+            return np.array(result)
         kind = type(result)
         if hasattr(result, "toarray"):
             raise self._failed("dtype", f"returns a sparse {kind.__name__}; call its toarray()")

@@ -2,7 +2,8 @@
 
 import copy
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -74,7 +75,7 @@ def compare(
         If the product itself cannot be had.
     """
     # What an oracle draws at random, it draws again at a shaken point.
-    state = copy.deepcopy(point.rng)
+    state = point.rng.bit_generator.state
     try:
         compute, truth = oracle.compare(point, direction)
     except OutsideDomain:
@@ -248,14 +249,16 @@ def _own_noise(
     oracle: Oracle,
     point: Point,
     direction: Direction,
-    state: np.random.Generator,
+    state: Mapping[str, Any],
     epsilon: float,
 ) -> Array:
     """How much each entry of the product, or of its distance from an exact truth, scatters."""
     found = []
+    rng = copy.deepcopy(point.rng)
     for seed in range(3):
+        rng.bit_generator.state = state
         try:
-            nearby = point.shaken(epsilon, copy.deepcopy(state), seed)
+            nearby = point.shaken(epsilon, rng, seed)
             vector = shaken(direction.vector, epsilon, seed + 3)
             compute, truth = oracle.compare(nearby, dataclasses.replace(direction, vector=vector))
             found.append(compute() - (truth.value if isinstance(truth, Exact) else 0.0))

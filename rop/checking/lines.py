@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import sqrt
 
 import numpy as np
@@ -182,7 +183,7 @@ class Line:
         """Central differences and one-sided jumps at those steps that stay inside Φ's domain."""
         noise = self._noise if isinstance(self._noise, Noise) else self._noise()
         middle = self.value(0.0)
-        kept, central, jumps = [], [], []
+        kept, ahead, behind = [], [], []
         for h in steps:
             if self._rounded / h > LOST:
                 continue
@@ -190,25 +191,26 @@ class Line:
                 forward, backward = self.value(h), self.value(-h)
             except OutsideDomain:
                 continue
-            # Halved first, so that differences of the largest numbers do not overflow.
-            t = h * self.unit
-            central.append((forward / 2 - backward / 2) / t)
-            jumps.append(((forward / 2 - middle) + backward / 2) / (t / 2))
+            ahead.append(forward)
+            behind.append(backward)
             kept.append(h)
+        h_kept: Array = np.array(kept)
         shape = (len(kept), middle.size)
-        D, J = np.array(central).reshape(shape), np.array(jumps).reshape(shape)
+        # Halved first, so that differences of the largest numbers do not overflow.
+        forwards, backwards = (np.array(rows).reshape(shape) / 2 for rows in (ahead, behind))
+        t = (h_kept * self.unit)[:, None]
+        D, J = (forwards - backwards) / t, ((forwards - middle) + backwards) / (t / 2)
         rounding = ROUNDING if noise.epsilon < 1e-12 else COARSE_ROUNDING
         floor = np.maximum(rounding * noise.epsilon * np.abs(middle), SMALLEST)
         # What stays the same at every step, and elsewhere, is exact.
         constant = ~D.any(axis=0) & ~J.any(axis=0) & (noise.deviation == 0)
         floor = np.where(constant, SMALLEST, floor)
         floor[middle == 0] = 0.0
-        h_kept: Array = np.array(kept)
         of_values = np.maximum(noise.deviation, floor) / (np.sqrt(2) * self.unit * h_kept[:, None])
         of_displacements = np.abs(D) * (self._rounded / h_kept[:, None])
         return Ladder(h_kept, D, J, of_values + of_displacements, np.abs(middle) / self.unit)
 
-    @property
+    @cached_property
     def _rounded(self) -> float:
         """Relative rounding of a displacement by h = 1, as it is added to the origin."""
         support = self.direction != 0

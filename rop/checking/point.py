@@ -145,7 +145,7 @@ class Point:
 
         def flat(displaced: Array) -> Array:
             try:
-                return np.atleast_1d(function(displaced)).ravel()
+                return np.asarray(function(displaced)).reshape(-1)
             except CallFailed as failure:
                 if failure.fault.kind in ("dtype", "shape"):
                     raise

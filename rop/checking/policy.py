@@ -246,10 +246,10 @@ def _estimates(ladder: Ladder) -> _Estimates:
     values = np.concatenate(table)
     contradiction = np.zeros(len(values))
     plain, missing = ladder.central, truncations[0]
-    for i, (value, k) in enumerate(zip(values, finest, strict=True)):
-        finer = slice(k + 1, count)
-        beyond = norms(value - plain[finer]) - 4 * noise[finer] - missing[finer]
-        contradiction[i] = beyond.max(initial=0.0)
+    for k in range(1, count):
+        coarser = finest < k
+        beyond = norms(values[coarser] - plain[k]) - 4 * noise[k] - missing[k]
+        contradiction[coarser] = np.maximum(contradiction[coarser], beyond)
     return _Estimates(
         values, orders, finest, noise[finest], np.concatenate(truncations), contradiction
     )

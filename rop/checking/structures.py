@@ -111,6 +111,8 @@ class Structure:
         Number of entries of all leaves.
     dtype : numpy.dtype
         The coarsest dtype of its leaves.
+    plain : bool
+        Whether it is one array of NumPy's in float64, which needs no translation.
     x64 : bool
         Whether JAX has to be in its 64-bit mode to make these arrays.
     """
@@ -120,7 +122,7 @@ class Structure:
         self.leaves = list(_leaves(root))
         self.n = sum(leaf.size for leaf in self.leaves)
         self.dtype = coarsest([leaf.dtype for leaf in self.leaves])
-        self._plain = isinstance(root, Leaf) and root.plain
+        self.plain = isinstance(root, Leaf) and root.plain
         self.x64 = any(leaf.x64 for leaf in self.leaves)
 
     @classmethod
@@ -177,7 +179,7 @@ class Structure:
         differentiable : bool
             Whether tensors require gradients where the example's did.
         """
-        if self._plain:
+        if self.plain:
             # The vector itself where it will do: some functions remember arrays by identity.
             shape = self.leaves[0].shape
             return vector if vector.shape == shape else vector.reshape(shape)
@@ -204,7 +206,7 @@ class Structure:
         Mismatch
             If `tree` does not have this structure; the message says where, and what to write.
         """
-        if self._plain and type(tree) is np.ndarray and tree.dtype == np.float64:
+        if self.plain and type(tree) is np.ndarray and tree.dtype == np.float64:
             if tree.shape == self.leaves[0].shape:
                 return tree.ravel()
         arrays: list[Anything] = []
@@ -230,7 +232,7 @@ class Structure:
 
     def changed(self, tree: Any, vector: Array) -> Anything | None:
         """What `tree` holds, if that is no longer what `unflatten(vector)` put there."""
-        if self._plain or all(leaf.dtype == np.float64 for leaf in self.leaves):
+        if self.plain or all(leaf.dtype == np.float64 for leaf in self.leaves):
             return None  # views of the vector, which shows it
         now = self.flatten(tree)
         return None if np.array_equal(now, self.flatten(self.unflatten(vector))) else now
