@@ -10,7 +10,7 @@ from rop import draw
 from rop.cli import PASS, arguments, loading
 from rop.cli.options import add_seed
 from rop.objective.objective import Objective
-from rop.programs.algorithms import PRODUCTS
+from rop.programs.catalogue import PRODUCTS
 from rop.show.pictures.values import Show
 
 

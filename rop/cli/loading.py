@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rop.errors import RopValueError
 from rop.objective.linearization import Linearization
 from rop.objective.objective import Objective
-from rop.programs.algorithms import PRODUCTS
+from rop.programs.catalogue import PRODUCTS
 
 _ROP = str(Path(__file__).parent.parent)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rop.cli import PASS, arguments, loading
 from rop.cli.options import add_seed
-from rop.programs.algorithms import PRODUCTS
+from rop.programs.catalogue import PRODUCTS
 from rop.show.player.playing import play
 
 

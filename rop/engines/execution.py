@@ -17,7 +17,7 @@ from rop.engines.parallel import renew_after_fork
 from rop.engines.room import refuse_if_too_large
 from rop.ops.kernels import Array
 from rop.ops.rules import Value
-from rop.programs.algorithms import Algorithms
+from rop.programs.catalogue import Programs
 from rop.programs.steps import Program
 from rop.support.words import counted
 
@@ -36,7 +36,7 @@ class Execution(ABC):
 
     Parameters
     ----------
-    algorithms : Algorithms
+    programs : Programs
         The programs.
     cases : int
         N.
@@ -57,13 +57,13 @@ class Execution(ABC):
 
     def __init__(
         self,
-        algorithms: Algorithms,
+        programs: Programs,
         cases: int,
         engine: str,
         dtype: np.dtype[Any],
         purpose: Purpose,
     ) -> None:
-        self._algorithms = algorithms
+        self._programs = programs
         self.cases, self.engine, self._dtype, self._purpose = cases, engine, dtype, purpose
         self.key = (cases, engine, dtype, purpose)
         self.lock = threading.RLock()
@@ -154,7 +154,7 @@ class Execution(ABC):
 
     def losses(self) -> NDArray[Any]:
         """The loss of each case: (N,), or (1,) where it does not depend on data."""
-        return self.values(self._algorithms.values["loss"])
+        return self.values(self._programs.losses)
 
     def chunks(self, name: str, many: int) -> list[tuple[int, int]]:
         """Ranges of directions that run at once, so that temporaries stay within bounds."""

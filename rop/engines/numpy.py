@@ -38,7 +38,7 @@ class NumpyExecution(Execution):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self.given: dict[str, Array] = {
-            "constants": self._algorithms.constants.astype(self._dtype),
+            "constants": self._programs.constants.astype(self._dtype),
             "cases": np.full(1, 1.0 / self.cases, self._dtype),
             "strength": np.zeros(1, self._dtype),
         }
@@ -84,7 +84,7 @@ class NumpyExecution(Execution):
         """Run a product; see `Execution`."""
         if not is_finite(given):
             return False
-        self._run(self._algorithms.product(name), K, input=given, output=output)
+        self._run(self._programs.product(name), K, input=given, output=output)
         if plus is not None:
             output += output.dtype.type(plus[0]) * plus[1]
         return True
@@ -118,13 +118,13 @@ class NumpyExecution(Execution):
 
     def predicted(self) -> dict[str, int]:
         """Bytes that will be "cached" for the products, and "work" space of Gv."""
-        kept = sum(value.elements(self.cases, 1) for value in self._algorithms.forward.keep)
+        kept = sum(value.elements(self.cases, 1) for value in self._programs.forward.keep)
         size = self._dtype.itemsize
         return {"cached": kept * size, "work": self.temporaries("ggnvp") * size}
 
     def temporaries(self, name: str) -> int:
         """Elements of the temporaries of a product with one direction."""
-        return self._algorithms.product(name).temporaries(self.cases, 1) + self._algorithms.size
+        return self._programs.product(name).temporaries(self.cases, 1) + self._programs.size
 
 
 def run(

@@ -21,7 +21,7 @@ from rop.engines.shard import Shard
 from rop.errors import RopValueError
 from rop.ops.kernels import Array
 from rop.ops.rules import Value
-from rop.programs.algorithms import MAPS, Algorithms
+from rop.programs.catalogue import MAPS, Programs
 from rop.programs.steps import Program
 
 Run: TypeAlias = Callable[[Array, Array], Any]
@@ -44,12 +44,12 @@ class ShardedExecution(Execution):
 
     released = 0
 
-    def __init__(self, algorithms: Algorithms, *key: Any) -> None:
-        super().__init__(algorithms, *key)
+    def __init__(self, programs: Programs, *key: Any) -> None:
+        super().__init__(programs, *key)
         # What is kept, and by which program, depends on the purpose.
         plans = f"plans {self._purpose}"
-        self._layouts: Layouts = algorithms.prepared.setdefault(plans, Layouts())
-        self._per_case = algorithms.z.per_case
+        self._layouts: Layouts = programs.prepared.setdefault(plans, Layouts())
+        self._per_case = programs.z.per_case
         self.shards = self._split()
         self.refuse_what_does_not_fit()
         self._runs: dict[tuple[str, int], list[Run]] = {}
@@ -61,19 +61,19 @@ class ShardedExecution(Execution):
         self._loaded: tuple[Any, ...] = ()
 
     @classmethod
-    def take(cls, algorithms: Algorithms, *key: Any) -> Execution:
+    def take(cls, programs: Programs, *key: Any) -> Execution:
         """Return an execution that has been released, or a new one."""
-        found: Execution | None = cls._spares(algorithms).take(key)
-        return cls(algorithms, *key) if found is None else found
+        found: Execution | None = cls._spares(programs).take(key)
+        return cls(programs, *key) if found is None else found
 
     def release(self) -> None:
         """Keep the execution for the next batch of its size."""
-        self._spares(self._algorithms).keep(self)
+        self._spares(self._programs).keep(self)
 
     @staticmethod
-    def _spares(algorithms: Algorithms) -> Spares:
-        found: Spares | None = algorithms.prepared.get("executions")
-        return algorithms.prepared.setdefault("executions", Spares()) if found is None else found
+    def _spares(programs: Programs) -> Spares:
+        found: Spares | None = programs.prepared.get("executions")
+        return programs.prepared.setdefault("executions", Spares()) if found is None else found
 
     @property
     def nbytes(self) -> int:
@@ -184,7 +184,7 @@ class ShardedExecution(Execution):
         with self.lock:
             runs = self._runs.get((name, K))
             if runs is None:
-                runs = self._runs[name, K] = self._bound(self._algorithms.product(name), K)
+                runs = self._runs[name, K] = self._bound(self._programs.product(name), K)
             if len(runs) == 1:
                 if self._pending:
                     self._together(self._run_stages)
@@ -221,9 +221,9 @@ class ShardedExecution(Execution):
 
     def temporaries(self, name: str) -> int:
         """Elements of the temporaries of a product with one direction."""
-        program = self._algorithms.product(name)
+        program = self._programs.product(name)
         work = sum(self._layouts(program, shard.cases).work for shard in self.shards)
-        return work + self._algorithms.size * len(self.shards)
+        return work + self._programs.size * len(self.shards)
 
     @property
     def memory(self) -> dict[str, int]:
@@ -252,24 +252,24 @@ class ShardedExecution(Execution):
     def predicted(self) -> dict[str, int]:
         """Bytes that will be "cached" for the products, and "work" space, by the memory plans."""
         kept = work = 0
-        program, product = self._algorithms.forward, self._algorithms.product("ggnvp")
+        program, product = self._programs.forward, self._programs.product("ggnvp")
         for shard in self.shards:
             kept += self._layouts(program, shard.cases).kept
-            work += self._layouts(product, shard.cases).work + self._algorithms.size
+            work += self._layouts(product, shard.cases).work + self._programs.size
         size = self._dtype.itemsize
         return {"cached": kept * size, "work": work * size}
 
     def _split(self) -> list[Shard]:
         """Split the batch as the engine wants it, with buffers for what the shards are given."""
-        cases, algorithms = self.cases, self._algorithms
-        count = binding.shards(cases, cases * algorithms.flops) if self._per_case else 1
+        cases, programs = self.cases, self._programs
+        count = binding.shards(cases, cases * programs.flops) if self._per_case else 1
         edges = np.linspace(0, cases, count + 1).astype(int).tolist()
-        fixed = self._fixed() | {"theta": np.empty(algorithms.size, self._dtype)}
+        fixed = self._fixed() | {"theta": np.empty(programs.size, self._dtype)}
         shards = []
         for start, stop in zip(edges, edges[1:], strict=False):
             shard = Shard(stop - start, slice(start, stop), self._dtype)
             shard.buffers |= fixed
-            for name, shape in algorithms.data_shapes.items():
+            for name, shape in programs.data_shapes.items():
                 shard.buffers[f"data {name}"] = np.empty((stop - start) * prod(shape), self._dtype)
             shards.append(shard)
         return shards
@@ -277,7 +277,7 @@ class ShardedExecution(Execution):
     def _fixed(self) -> dict[str, Array]:
         """What programs read besides θ and data; μ is 0 until it is set."""
         return {
-            "constants": self._algorithms.constants.astype(self._dtype),
+            "constants": self._programs.constants.astype(self._dtype),
             "cases": np.full(1, 1.0 / self.cases, self._dtype),
             "strength": np.zeros(1, self._dtype),
         }

@@ -20,7 +20,7 @@ from rop.objective.parameters import ParameterSpace
 from rop.ops.elementwise import Sigmoid, Tanh
 from rop.ops.kernels import Array
 from rop.ops.shaping import per_case
-from rop.programs.algorithms import Algorithms
+from rop.programs.catalogue import Programs
 from rop.programs.checkpointing import Checkpoints
 from rop.programs.loss import Loss
 from rop.programs.sweeps import descendants
@@ -100,7 +100,7 @@ class Definition(ParameterSpace, Displayed):
 
     def _start(self) -> None:
         """Begin without programs."""
-        self._variants: dict[Checkpoints, Algorithms] = {}
+        self._variants: dict[Checkpoints, Programs] = {}
         self._lock = threading.RLock()
         renew_after_fork(self, "_lock")
 
@@ -182,10 +182,10 @@ class Definition(ParameterSpace, Displayed):
         """Whether z is the loss itself, so that L'' and G (but for l2) are zero."""
         return isinstance(self.loss, LossGraph) and self.loss.node is self.z
 
-    def _programs(self, checkpoints: Checkpoints) -> Algorithms:
+    def _programs(self, checkpoints: Checkpoints) -> Programs:
         with self._lock:
             if checkpoints not in self._variants:
-                self._variants[checkpoints] = Algorithms(
+                self._variants[checkpoints] = Programs(
                     self.z,
                     self.loss,
                     self.parameters,
@@ -221,7 +221,7 @@ class Definition(ParameterSpace, Displayed):
             finite(f"batch[{name!r}]", array)
 
 
-def programs_of(objective: Definition, checkpoints: Checkpoints = 0) -> Algorithms:
+def programs_of(objective: Definition, checkpoints: Checkpoints = 0) -> Programs:
     """The programs of an objective, made when they are first asked for.
 
     Parameters
@@ -234,7 +234,7 @@ def programs_of(objective: Definition, checkpoints: Checkpoints = 0) -> Algorith
 
     Returns
     -------
-    Algorithms
+    Programs
     """
     return objective._programs(checkpoints)
 

@@ -97,7 +97,7 @@ def loss_weight(at: Products) -> NDArray[Any]:
     weight = getattr(at.objective.loss, "weight", None)
     if weight is None:
         return np.ones(1, at.dtype)
-    return at.execution.values(at.algorithms.a[weight])
+    return at.execution.values(at.programs.a[weight])
 
 
 def _exact(at: Products) -> NDArray[Any]:

@@ -80,7 +80,7 @@ class Linearization(Displayed):
         self.n: int = objective.n
         self.checkpoints = checkpoints
         self._products = Products(objective, theta, batch, cases, engine, checkpoints)
-        self._execution, self._algorithms = self._products.execution, self._products.algorithms
+        self._execution, self._programs = self._products.execution, self._products.programs
 
     def __repr__(self) -> str:
         return (
@@ -108,12 +108,12 @@ class Linearization(Displayed):
     @property
     def value(self) -> float:
         """f(θ), penalty included."""
-        self._execution.stage(self._algorithms.loss_value)
+        self._execution.stage(self._programs.loss_value)
         return self.objective._mean(self._execution.losses(), self.cases, self.theta)
 
     def gradient(self) -> NDArray[Any]:
         """∇f: (n,), by algorithm 1."""
-        self._execution.stage(self._algorithms.loss_gradient)
+        self._execution.stage(self._programs.loss_gradient)
         return gradient(self.objective, self._execution, self.dtype)
 
     def jvp(self, v: ArrayLike) -> NDArray[Any]:

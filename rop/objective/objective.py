@@ -157,10 +157,10 @@ class Objective(Definition):
         """
         values, kind = self._theta(theta, dtype, must_be_finite=False)
         arrays, cases = self._batch(batch, kind)
-        algorithms = programs_of(self)
-        execution = engine_named(engine)(algorithms, cases, engine, kind, "value")
+        programs = programs_of(self)
+        execution = engine_named(engine)(programs, cases, engine, kind, "value")
         try:
-            execution.load(values, arrays, self._refuse_batch, algorithms.value_program)
+            execution.load(values, arrays, self._refuse_batch, programs.value_program)
             return self._mean(execution.losses(), cases, execution.theta)
         finally:
             execution.release()
@@ -215,9 +215,9 @@ class Objective(Definition):
     ) -> tuple[float, NDArray[Any]]:
         values, kind = self._theta(theta, dtype)
         arrays, cases = self._batch(batch, kind)
-        algorithms = programs_of(self)
+        programs = programs_of(self)
         try:
-            execution = engine_named(engine)(algorithms, cases, engine, kind, "gradient")
+            execution = engine_named(engine)(programs, cases, engine, kind, "gradient")
         except RopMemoryError:
             at = self._linearization(self, values, arrays, cases, engine, "sqrt")
             return at.value if value else np.nan, at.gradient()
@@ -264,16 +264,16 @@ class Objective(Definition):
         if isinstance(batch, Mapping):
             batch = {name: array for name, array in batch.items() if name in shapes}
         arrays, cases = checked_batch(batch, shapes, kind, self._integers)
-        algorithms = programs_of(self)
+        programs = programs_of(self)
         pieces = []
         for start in range(0, cases, _AT_ONCE):
             rows = slice(start, min(start + _AT_ONCE, cases))
             piece = {name: array[rows] for name, array in arrays.items()}
             cases_here = rows.stop - start
-            execution = engine_named(engine)(algorithms, cases_here, engine, kind, "outputs")
+            execution = engine_named(engine)(programs, cases_here, engine, kind, "outputs")
             try:
-                execution.load(values, piece, self._refuse_not_finite, algorithms.outputs_program)
-                pieces.append(execution.values(algorithms.a[self.z]))
+                execution.load(values, piece, self._refuse_not_finite, programs.outputs_program)
+                pieces.append(execution.values(programs.a[self.z]))
             finally:
                 execution.release()
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)

@@ -100,7 +100,7 @@ def hidden_weights(products: Products) -> list[NDArray[Any]]:
     weights = []
     for node in products.objective.hidden:
         if products.objective.distance == "matching":
-            weights.append(products.execution.values(products.algorithms.slope(node)))
+            weights.append(products.execution.values(products.programs.slope(node)))
         else:
             weights.append(np.ones((products.shapes["outputs"][0], *node.shape), products.dtype))
     return weights

@@ -17,7 +17,7 @@ from rop.errors import RopValueError
 from rop.objective.definition import Definition, programs_of
 from rop.objective.inputs import real
 from rop.ops.kernels import Array
-from rop.programs.algorithms import MAPS, Space
+from rop.programs.catalogue import MAPS, Space
 from rop.programs.checkpointing import Checkpoints
 
 
@@ -43,7 +43,7 @@ class Products:
     ----------
     objective : Definition
         The objective.
-    algorithms : Algorithms
+    programs : Programs
         Its programs.
     execution : Execution
         The engine's memory, in which θ and the batch lie.
@@ -61,8 +61,8 @@ class Products:
         checkpoints: Checkpoints,
     ) -> None:
         self.objective, self.cases, self.dtype = objective, cases, theta.dtype
-        self.algorithms = programs_of(objective, checkpoints)
-        arguments = (self.algorithms, cases, engine, theta.dtype, "products")
+        self.programs = programs_of(objective, checkpoints)
+        arguments = (self.programs, cases, engine, theta.dtype, "products")
         self.execution = engine_named(engine)(*arguments)
         # Everything that is handed out is a copy: the memory may serve the next linearization.
         weakref.finalize(self, self.execution.release).atexit = False
@@ -73,17 +73,17 @@ class Products:
             "outputs": (rows, *objective.output_shape),
         }
         self._ready: set[str] = set()
-        self.execution.load(theta, batch, objective._refuse_batch, self.algorithms.forward)
+        self.execution.load(theta, batch, objective._refuse_batch, self.programs.forward)
 
     @property
     def outputs(self) -> NDArray[Any]:
         """F(θ): (N, *output shape)."""
-        return self.execution.values(self.algorithms.a[self.objective.z])
+        return self.execution.values(self.programs.a[self.objective.z])
 
     def loss_gradient(self) -> NDArray[Any]:
         """∇L: (N, *output shape), with the 1/N of the mean (table 2, erratum M29)."""
-        self.execution.stage(self.algorithms.loss_gradient)
-        return self.execution.values(self.algorithms.values["loss gradient"])
+        self.execution.stage(self.programs.loss_gradient)
+        return self.execution.values(self.programs.d[self.objective.z])
 
     def __call__(self, name: str, vectors: ArrayLike, lam: float | Array = 0.0) -> NDArray[Any]:
         """Compute a product.
@@ -178,7 +178,7 @@ class Products:
         if name in self._ready:
             return
         with self.execution.lock:
-            for stage in self.algorithms.stages(name):
+            for stage in self.programs.stages(name):
                 self.execution.stage(stage)
             convex = {"loss_hvp", "ggnvp", "structural"}
             if self.objective.loss.convexify and name in convex and not self._ready & convex:

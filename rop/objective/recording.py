@@ -18,7 +18,7 @@ from rop.objective.definition import Definition
 from rop.objective.products import Products
 from rop.ops.kernels import Array
 from rop.ops.rules import Value
-from rop.programs.algorithms import PRODUCTS
+from rop.programs.catalogue import PRODUCTS
 from rop.programs.steps import Program, Step
 from rop.support.words import counted, either, listed
 
@@ -92,7 +92,7 @@ class Trace(Mapping[str | Node, NDArray[Any]]):
         self.vector = _vector(products, product, vector)
         products.prepare(product)
         self.moments: list[Moment] = []
-        self._names = products.algorithms.names
+        self._names = products.programs.names
         self._values: dict[str, NDArray[Any]] = {}
         self.result = self._run(products)
 
@@ -176,11 +176,11 @@ class Trace(Mapping[str | Node, NDArray[Any]]):
         return self._targets.get((node, kind))
 
     def _run(self, products: Products) -> NDArray[Any]:
-        algorithms, execution = products.algorithms, products.execution
+        programs, execution = products.programs, products.execution
         assert isinstance(execution, NumpyExecution)
-        programs = [*algorithms.stages(self.product), algorithms.product(self.product)]
+        order = [*programs.stages(self.product), programs.product(self.product)]
         elements = sum(
-            step.target.elements(self.cases, 1) for program in programs for step in program.steps
+            step.target.elements(self.cases, 1) for program in order for step in program.steps
         )
         refuse_if_too_large(
             {"values of all steps": elements * self.theta.itemsize},
@@ -191,16 +191,16 @@ class Trace(Mapping[str | Node, NDArray[Any]]):
         result = np.full(shape, np.nan, self.theta.dtype)  # what no step has written yet shows
         given = np.empty(0, self.theta.dtype) if self.vector is None else self.vector
         latest: dict[Value, NDArray[Any]] = {}
-        for program, step, arrays in _performed(execution, programs, given.ravel(), result.ravel()):
+        for program, step, arrays in _performed(execution, order, given.ravel(), result.ravel()):
             for value in step.operands:
                 if value not in latest:
                     latest[value] = _cases_first(value, arrays[value])
             operands = tuple(latest[value] for value in step.operands)
             latest[step.target] = _cases_first(step.target, arrays[step.target])
-            once = program is not programs[-1]
+            once = program is not order[-1]
             self.moments.append(Moment(step, operands, latest[step.target], once))
-        for node, value in algorithms.a.items():
-            if node in algorithms.into:  # only a term of another node's value
+        for node, value in programs.a.items():
+            if node in programs.into:  # only a term of another node's value
                 continue
             if value in latest:
                 self._values[self._names[node]] = latest[value]
@@ -208,20 +208,20 @@ class Trace(Mapping[str | Node, NDArray[Any]]):
                 # What no step reads is a part of the model all the same.
                 own = execution.values(value)
                 self._values[self._names[node]] = own if value.per_case else own[0]
-        of_nodes = set(algorithms.a.values())
-        for value, array in latest.items():
+        of_nodes = set(programs.a.values())
+        for value, found in latest.items():
             if value not in of_nodes:
-                self._values[value.name] = array
-        for program in programs:
+                self._values[value.name] = found
+        for program in order:
             for name, value in program.passed_on.items():
                 if value in latest:
                     self._values.setdefault(name, latest[value])
         targets = {id(moment.result): moment.step.target for moment in self.moments}
         self._targets = {
-            (node, kind): targets[id(found)]
+            (node, kind): targets[id(array)]
             for node in self._names
             for kind in KINDS
-            if (found := self.of(node, kind)) is not None and id(found) in targets
+            if (array := self.of(node, kind)) is not None and id(array) in targets
         }
         penalty = self.objective.penalty
         if self.product == "gradient":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +13,11 @@ from rop.ops.rules import Place, State, Target, Value
 from rop.programs.loss import Loss
 from rop.programs.names import node_names
 from rop.programs.steps import Emitter, Program
-from rop.programs.sweeps import descendants
+from rop.programs.sweeps import descendants, sums
 
 
 class Model:
-    """A graph F with a loss L, and what all sweeps over them share.
+    """A graph F with a loss L, and what all programs of it share.
 
     Parameters
     ----------
@@ -41,18 +40,23 @@ class Model:
         Those that z depends on.
     active : set of Node
         Those of them that depend on a parameter.
+    into : dict of Node to Node
+        Nodes whose values are only terms of another node's value, and that node; see `sums`.
     names : dict of Node to str
         Names of the nodes' values.
-    a : dict of Node to Value
-        Their values.
     size : int
         Number of elements of θ.
-    forward : Program
-        Values a_i and slopes s'(z_i) (once per θ and batch).
-    adjoints : Program
-        da_i and s''(z_i)·da_i, for Hv.
-    prepared : dict of str to object
-        What engines keep for later batches: memory plans, and memory itself.
+    a : dict of Node to Value
+        The nodes' values.
+    d : dict of Node to Value
+        ∇L: the adjoints of z, and of the nodes between z and the loss.
+    losses : Value
+        The loss of each case.
+    N, mu : Value
+        1/N, and μ/N of structural damping.
+    forward, loss_value, loss_gradient, loss_curvature, adjoints : Program
+        The stages, which run once for each θ and batch: a_i and s'(z_i); the loss of each case; ∇L;
+        the factors of L''; da_i and s''(z_i)·da_i for Hv.
     """
 
     def __init__(
@@ -73,11 +77,17 @@ class Model:
         everything = dict.fromkeys([*parameters, *self.nodes])
         self.names = node_names(list(everything), z)
         self.active = descendants(self.network, parameters)
+        self.into = sums(self.nodes, {z, *loss.given, *hidden})
         self.forward, self.adjoints = Program("forward"), Program("adjoints")
+        self.loss_value, self.loss_gradient = Program("loss value"), Program("loss gradient")
+        self.loss_curvature = Program("loss curvature")
         self._memo: dict[tuple[Node, str], Value] = {}
-        self.prepared: dict[str, Any] = {}
         self.size = 0
-        self.a = self._leaves()
+        self.a, self.d = self._leaves(), State()
+        per_case = z.per_case or any(node.per_case for node in loss.given)
+        self.losses = Value("loss", (), per_case)
+        self.N = Value("1/N", (), False, place=Place("cases"))
+        self.mu = Value("μ/N", (), False, place=Place("strength"))
 
     @cached_property
     def data_shapes(self) -> dict[str, Shape]:
@@ -112,23 +122,32 @@ class Model:
         return a
 
     def emit_to(
-        self, program: Program, directional: bool = False, by_case: bool = False
+        self,
+        program: Program,
+        directional: bool = False,
+        by_case: bool = False,
+        bends: Program | None = None,
     ) -> Emitter:
         """What adds steps to a program: with directions, or for each case apart."""
         return Emitter(
             program,
             self.names,
             self.forward,
-            self.adjoints,
+            self.adjoints if bends is None else bends,
             self._memo,
             directional=directional,
             case_by_case=by_case,
         )
 
-    def given(self, name: str, node: Node) -> Value:
-        """A direction in a node's space, which the program is given."""
-        own = self.names.apart(node, name, name)
-        return Value(own, node.shape, node.per_case, True, place=Place("input"))
+    def given(self, name: str) -> Value:
+        """A vector of the outputs' space that a program is given."""
+        z, own = self.z, self.names.apart(self.z, name, name)
+        return Value(own, z.shape, z.per_case, True, place=Place("input"))
+
+    def result(self, prefix: str) -> Value:
+        """A vector of the outputs' space that a program is to make."""
+        z, name = self.z, self.names.of(self.z, prefix)
+        return Value(name, z.shape, z.per_case, True, place=Place("output"))
 
     def blocks(self, prefix: str, buffer: str, directional: bool) -> State:
         """The parameters' parts of v, or of a result of θ's size."""
@@ -144,6 +163,12 @@ class Model:
         for node in self.parameters:
             emit.begin(node, "reverse")
             emit.finish(Target(d, node, prefix), results[node])
+
+    @cached_property
+    def convex(self) -> Value:
+        """L'' as a matrix, made positive semidefinite (sec. 6.3)."""
+        m = self.z.size
+        return Value("L''", (m, m), self.z.per_case, place=Place("convex"))
 
     def slope(self, node: Node) -> Value:
         """s'(x) of an elementwise node, kept for the products."""

@@ -21,7 +21,7 @@ def rows(of: Model) -> Program:
         place = Place("output", offset, row=of.size)
         results[node] = Value(of.names.of(node, "d"), node.shape, per_case, True, place)
         offset += node.size
-    d = State({**results, of.z: of.given("u", of.z)})
+    d = State({**results, of.z: of.given("u")})
     reverse(of.network, emit, of.a, d, of.active)
     of.finish(emit, d, "d", results)
     return emit.program
@@ -31,7 +31,7 @@ def squares(of: Model, hidden: Sequence[Node] = ()) -> Program:
     """Sum over cases and directions of the squared elements of the rows (alg. 6 and 7)."""
     name = "structural squares" if hidden else "squares"
     emit = of.emit_to(Program(name), directional=True, by_case=of.z.per_case)
-    network, d = of.leading_to(of.z, *hidden), State({of.z: of.given("u", of.z)})
+    network, d = of.leading_to(of.z, *hidden), State({of.z: of.given("u")})
     if hidden:
         # What is given must not be added to, and any of these may come before another.
         starts = [(of.z, d.pop(of.z))]

@@ -59,13 +59,13 @@ class Differences:
     """
 
     def __init__(self, trace: Trace) -> None:
-        self.trace, self.algorithms = trace, programs_of(trace.objective)
+        self.trace, self.programs = trace, programs_of(trace.objective)
         self.rng = np.random.default_rng(0)
-        objective, nodes = trace.objective, self.algorithms.nodes
+        objective, nodes = trace.objective, self.programs.nodes
         every = [*nodes, *objective.parameters]
         self.a: State = leaves(every, objective.unpack(trace.theta), trace.batch)
-        forward(nodes, Eager(trace.cases, self.algorithms.names), self.a, {})
-        self.active = set(self.algorithms.active)
+        forward(nodes, Eager(trace.cases, self.programs.names), self.a, {})
+        self.active = set(self.programs.active)
         if isinstance(objective.loss, LossGraph):
             beyond = descendants(ancestors(objective.loss.node), [objective.z])
             self.active |= beyond
@@ -125,7 +125,7 @@ class Differences:
     def _value(self, rules: LocalRules, moment: Moment, total: NDArray[Any]) -> Difference:
         # Terms that other steps have put into the same value are not this node's steps.
         z = [
-            np.zeros_like(z_i) if parent in self.algorithms.into else z_i
+            np.zeros_like(z_i) if parent in self.programs.into else z_i
             for parent, z_i in zip(rules.node.parents, rules.z, strict=True)
         ]
         apart = rules.value(z).reshape(total.shape)
@@ -199,7 +199,7 @@ class Differences:
 
     def _loss(self, moment: Moment, total: NDArray[Any]) -> Difference:
         objective, z = self.trace.objective, self.trace.objective.z
-        names, name = self.algorithms.names, moment.step.target.name
+        names, name = self.programs.names, moment.step.target.name
         share = 1.0 / self.trace.cases
         if isinstance(objective.loss, LossGraph) and name == names.of(objective.loss.node, "d"):
             return _same(total, np.full_like(total, share), "the share 1/N of a case in the mean")
@@ -241,7 +241,7 @@ class Differences:
 
     def _of(self, rules: LocalRules, slot: int, kind: str) -> NDArray[Any] | None:
         parent = rules.node.parents[slot]
-        return None if parent in self.algorithms.into else self._own(parent, kind)
+        return None if parent in self.programs.into else self._own(parent, kind)
 
     def _plain(self, moment: Moment) -> bool:
         """Whether a reverse rule runs in a reverse sweep, and not in R{reverse}."""

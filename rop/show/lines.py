@@ -10,7 +10,7 @@ from rop.ops.families import Bilinear, Elementwise
 from rop.ops.general import General
 from rop.ops.kernels import Loops
 from rop.ops.rules import Value
-from rop.programs.algorithms import Algorithms
+from rop.programs.catalogue import Programs
 from rop.programs.steps import Step
 from rop.show.folding import repetitions
 
@@ -79,10 +79,10 @@ class Line:
         return " ".join([f"{self.target} {'+=' if self.adds else '='} {text}", *rest])
 
 
-def without_value(algorithms: Algorithms) -> dict[Node, str]:
+def without_value(programs: Programs) -> dict[Node, str]:
     """Names of the nodes that no line of the forward sweep assigns a value to."""
-    assigned = {step.target.name for step in algorithms.forward.steps}
-    return {node: name for node, name in algorithms.names.items() if name not in assigned}
+    assigned = {step.target.name for step in programs.forward.steps}
+    return {node: name for node, name in programs.names.items() if name not in assigned}
 
 
 def lines_of(steps: Iterable[Step], within: Mapping[Node, str]) -> Iterator[Line]:

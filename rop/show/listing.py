@@ -251,11 +251,11 @@ def explain(objective: Objective | Recipe | str, product: str = "ggnvp") -> List
         )
     if product not in TITLES:
         raise RopValueError(f"explain: expected {either(TITLES)}, got {product!r}")
-    algorithms = programs_of(objective)
-    within = without_value(algorithms)
-    stages = algorithms.stages(product)
+    programs = programs_of(objective)
+    within = without_value(programs)
+    stages = programs.stages(product)
     once = tuple(line for stage in stages for line in lines_of(stage.steps, within))
-    each = tuple(lines_of(algorithms.product(product).steps, within))
+    each = tuple(lines_of(programs.product(product).steps, within))
     if objective.l2 and product in ("gradient", "ggnvp", "hvp"):
         strength = f"{objective.l2:g}" if isinstance(objective.l2, float) else "l2 *"
         penalty = f"{strength} {'θ' if product == 'gradient' else 'v'}"

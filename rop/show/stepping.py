@@ -111,10 +111,10 @@ class Stepping(Displayed):
     def __init__(self, trace: Trace, until: Node | str | None = None) -> None:
         self.trace = trace
         self._position = 0
-        algorithms = programs_of(trace.objective)
-        order = dict.fromkeys([*algorithms.parameters, *algorithms.nodes])
-        self._names = {node: algorithms.names[node] for node in order}
-        self._within = without_value(algorithms)
+        programs = programs_of(trace.objective)
+        order = dict.fromkeys([*programs.parameters, *programs.nodes])
+        self._names = {node: programs.names[node] for node in order}
+        self._within = without_value(programs)
         self.until = until
 
     @property

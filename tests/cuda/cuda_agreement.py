@@ -56,13 +56,13 @@ class Beside:
     """A program on both engines, step by step: nothing is thrown away, and all is compared."""
 
     def __init__(self, model, dtype):
-        self.algorithms = programs_of(model.objective)
+        self.programs = programs_of(model.objective)
         self.dtype = np.dtype(dtype)
         self.cases = len(model.u)
         self.host, self.values = {}, {}
         self.device = memory.DeviceShard(self.cases, slice(0, self.cases), self.dtype)
         given = {f"data {name}": array for name, array in model.batch.items()}
-        given |= {"theta": model.theta, "constants": self.algorithms.constants}
+        given |= {"theta": model.theta, "constants": self.programs.constants}
         given |= {"cases": np.full(1, 1 / self.cases), "strength": np.zeros(1)}
         for name, array in given.items():
             self.host[name] = np.array(array, self.dtype).reshape(-1)
@@ -98,7 +98,7 @@ _THOROUGHLY = ("everything", "softmax, weighted", "Python") if driver.SIMULATED 
 def test_every_op_step_by_step(name, dtype):
     model = GRAPHS[name]()
     beside = Beside(model, dtype)
-    a = beside.algorithms
+    a = beside.programs
     for stage in (a.forward, a.loss_value, a.loss_gradient, a.loss_curvature, a.adjoints):
         beside.run(stage)
     v, u = model.v, model.u.reshape(-1)

@@ -39,13 +39,13 @@ class Recorder:
         return lambda: None
 
     def programs(self, model):
-        algorithms = programs_of(model.objective)
-        stages = [algorithms.forward, algorithms.loss_value, algorithms.loss_gradient]
-        stages += [algorithms.loss_curvature, algorithms.adjoints, algorithms.value_program]
+        programs = programs_of(model.objective)
+        stages = [programs.forward, programs.loss_value, programs.loss_gradient]
+        stages += [programs.loss_curvature, programs.adjoints, programs.value_program]
         shard = memory.DeviceShard(3, slice(0, 3), self.dtype)
         for name in ("theta", "constants", "cases", *(f"data {d}" for d in model.batch)):
             shard.buffers[name] = np.empty(1, self.dtype)
-        for program in [*stages, *map(algorithms.product, PRODUCTS)]:
+        for program in [*stages, *map(programs.product, PRODUCTS)]:
             self.program(program, shard)
 
     def program(self, program: Program, shard):

@@ -37,20 +37,20 @@ def _loaded(model, engine: str) -> Execution:
 
 def _every_value(model, engine: str, K: int) -> dict[tuple[str, str, int], np.ndarray]:
     """Run all programs so that no two values share memory, and return every value of every step."""
-    algorithms = programs_of(model.objective)
+    programs = programs_of(model.objective)
     execution = _loaded(model, engine)
     if model.objective.loss.convexify:
         m = model.objective.z.size
         rows = model.cases if model.objective.z.per_case else 1
         execution.give("convex", np.random.default_rng(0).standard_normal((rows, m, m)))
     stages = [
-        algorithms.forward,
-        algorithms.loss_value,
-        algorithms.loss_gradient,
-        algorithms.loss_curvature,
-        algorithms.adjoints,
+        programs.forward,
+        programs.loss_value,
+        programs.loss_gradient,
+        programs.loss_curvature,
+        programs.adjoints,
     ]
-    products = [algorithms.product(name) for name in PROGRAMS]
+    products = [programs.product(name) for name in PROGRAMS]
     v, u = model.vectors()
     rng = np.random.default_rng(1)
     found: dict[tuple[str, str, int], np.ndarray] = {}
@@ -107,21 +107,21 @@ def test_every_value_of_every_step(sharded, model, K):
 @given(model=models(), K=st.sampled_from([1, 3]))
 def test_sharing_memory_changes_nothing(sharded, model, K):
     """Temporaries that take each other's place give, bit for bit, what they give apart."""
-    algorithms = programs_of(model.objective)
+    programs = programs_of(model.objective)
     with sharded(1):
         execution = _loaded(model, "numba")
     for stage in (
-        algorithms.forward,
-        algorithms.loss_gradient,
-        algorithms.loss_curvature,
-        algorithms.adjoints,
+        programs.forward,
+        programs.loss_gradient,
+        programs.loss_curvature,
+        programs.adjoints,
     ):
         execution.stage(stage)
     v, u = model.vectors()
     (shard,) = execution.shards
     rng = np.random.default_rng(1)
     for name in ("vjp", "jvp", "hvp", "squares", "rows", "algorithm 1"):
-        program = algorithms.product(name)
+        program = programs.product(name)
         given = rng.standard_normal((u.size if name in ("vjp", "squares", "rows") else v.size) * K)
         results = []
         for keep in (set(), {s.target for s in program.steps if s.target.place is None}):
@@ -195,9 +195,9 @@ def test_bitwise_repeatable(sharded, model, shards):
 @given(model=models(), K=st.sampled_from([1, 2]))
 def test_plans_never_overlap_what_is_alive(model, K):
     """At no step do two values that are still to be read lie on the same memory."""
-    algorithms = programs_of(model.objective)
+    programs = programs_of(model.objective)
     for name in PROGRAMS:
-        program = algorithms.product(name)
+        program = programs.product(name)
         layout = plan(program, model.cases, K)
         # What is kept lies in memory of its own.
         own: list[Value] = [value for value in layout.offsets if value not in program.keep]
@@ -220,9 +220,9 @@ def test_plans_never_overlap_what_is_alive(model, K):
 
 def test_value_names_tell_values_apart(network):
     """Listings rest on it: within a program, no two values bear one name."""
-    algorithms = programs_of(network().objective)
+    programs = programs_of(network().objective)
     for name in PROGRAMS:
-        targets = {step.target for step in algorithms.product(name).steps}
+        targets = {step.target for step in programs.product(name).steps}
         counts = Counter(value.name for value in targets)
         assert max(counts.values()) == 1, (name, counts)
 

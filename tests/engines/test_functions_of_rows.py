@@ -65,8 +65,8 @@ def test_what_is_not_finite_stays_so():
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_nothing_is_left_to_python(dtype):
-    algorithms = programs_of(objective_of(4))
-    for program in (algorithms.value_program, algorithms.product("algorithm 1 with f")):
+    programs = programs_of(objective_of(4))
+    for program in (programs.value_program, programs.product("algorithm 1 with f")):
         shard, plans = Shard(5, slice(0, 5), np.dtype(dtype)), Layouts()
         layout = plans(program, 5)
         shard.prepare(program, layout)

@@ -72,14 +72,14 @@ def test_one_objective(network, engine):
 
 def test_a_new_objective(monkeypatch, engine):
     """Its programs are made once, however many threads are the first to need them."""
-    made, original = [], rop.objective.definition.Algorithms
+    made, original = [], rop.objective.definition.Programs
 
     def slow(*arguments):
         made.append(threading.get_ident())
         time.sleep(0.05)
         return original(*arguments)
 
-    monkeypatch.setattr(rop.objective.definition, "Algorithms", slow)
+    monkeypatch.setattr(rop.objective.definition, "Programs", slow)
     x, w = rop.data("x", 3), rop.param("w", 3)
     objective = rop.Objective(rop.tanh(w * x), rop.SquaredError(np.zeros(3)))
     batch, theta = {"x": np.ones((4, 3))}, np.ones(3)

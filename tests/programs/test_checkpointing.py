@@ -74,9 +74,9 @@ def test_all_products_of_a_recurrent_net(engine, K):
 @pytest.mark.parametrize("checkpoints", [2, 5, "sqrt"])
 def test_states_are_recomputed_at_most_once_for_the_gradient_and_twice_for_gv(checkpoints):
     objective = recurrent(60)
-    algorithms = programs_of(objective, checkpoints)
+    programs = programs_of(objective, checkpoints)
     for product, times in {"gradient": 1, "ggnvp": 2, "structural": 2}.items():
-        steps = algorithms.product(product).steps
+        steps = programs.product(product).steps
         again = Counter((s.node, id(s.kernel)) for s in steps if s.rule == "recomputed")
         assert again and max(again.values()) <= times
 

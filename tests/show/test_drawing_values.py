@@ -8,7 +8,7 @@ from drawn_graphs import recurrent
 
 import rop
 from rop.errors import RopTypeError, RopValueError
-from rop.programs.algorithms import Algorithms
+from rop.programs.catalogue import Programs
 from rop.show.drawing import to_dot, to_mermaid
 
 
@@ -57,7 +57,7 @@ def test_a_picture_says_the_work():
     said = texts(rop.draw(objective, show="flops"))
     counted = [s.rsplit(" ", 1)[1] for s in said if " · " in s and "parameters" not in s]
     assert f"matvec · {3 * 2 * 2}" in said  # RW x and RdW: nothing goes back to x
-    programs = Algorithms(objective.z, objective.loss, objective.parameters)
+    programs = Programs(objective.z, objective.loss, objective.parameters)
     assert sum(map(int, counted)) <= programs.flops
 
 

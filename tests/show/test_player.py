@@ -12,7 +12,7 @@ import rop
 from rop.cli import main
 from rop.errors import RopTypeError, RopValueError
 from rop.objective.recording import KINDS
-from rop.programs.algorithms import PRODUCTS
+from rop.programs.catalogue import PRODUCTS
 from rop.show.player.data import encoded
 
 

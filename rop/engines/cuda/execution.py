@@ -24,7 +24,7 @@ from rop.engines.sharded import ShardedExecution
 from rop.errors import RopMemoryError
 from rop.ops.kernels import Array
 from rop.ops.rules import Value
-from rop.programs.algorithms import MAPS
+from rop.programs.catalogue import MAPS
 from rop.programs.steps import Program
 
 # cuBLAS's workspace, and what the driver takes for kernels and graphs.
@@ -111,7 +111,7 @@ class DeviceExecution(ShardedExecution):
         """Run a product; vectors are flat arrays of NumPy or on the GPU. See `Execution`."""
         if isinstance(given, np.ndarray) and not is_finite(given):
             return False
-        program, (_, domain, codomain) = self._algorithms.product(name), MAPS[name]
+        program, (_, domain, codomain) = self._programs.product(name), MAPS[name]
         with driver.lock:
             self._kept |= {value: [] for value in program.keep}
             for piece in range(len(self._pieces)):
@@ -138,7 +138,7 @@ class DeviceExecution(ShardedExecution):
         """A product that needs no other piece of the batch, to be run on the GPU; else None."""
         if len(self._pieces) > 1:
             return None
-        return self._made(self._algorithms.product(name), K)
+        return self._made(self._programs.product(name), K)
 
     def conjugate_gradient(self, name: str) -> ConjugateGradient | None:
         """CG with a product; None where the batch goes in pieces, or CG's vectors find no room."""
@@ -147,7 +147,7 @@ class DeviceExecution(ShardedExecution):
             if bound is None:
                 return None
             if name not in self._solvers:
-                n = self._algorithms.size
+                n = self._programs.size
                 if ConjugateGradient.room(n, self._dtype) > driver.free_memory():
                     return None
                 self._solvers[name] = ConjugateGradient(bound, n, self._dtype)
@@ -161,7 +161,7 @@ class DeviceExecution(ShardedExecution):
     def memory(self) -> dict[str, int]:
         """Bytes on the GPU by kind; CG's vectors are "work" space."""
         sizes = super().memory
-        room = ConjugateGradient.room(self._algorithms.size, self._dtype)
+        room = ConjugateGradient.room(self._programs.size, self._dtype)
         return sizes | {"work": sizes["work"] + len(self._solvers) * room}
 
     @property
@@ -240,10 +240,10 @@ class DeviceExecution(ShardedExecution):
         buffers: dict[str, Any] = {}
         shards = [DeviceShard(size, slice(0, size), self._dtype, buffers) for size in sizes]
         largest = shards[0]
-        largest.room("theta", self._algorithms.size)
+        largest.room("theta", self._programs.size)
         for name, array in self._fixed().items():
             largest.write(name, array)
-        for name, shape in self._algorithms.data_shapes.items():
+        for name, shape in self._programs.data_shapes.items():
             largest.room(f"data {name}", largest.cases * prod(shape))
         largest.room("work", max(self._work(largest.cases)))
         return list(shards)
@@ -251,20 +251,20 @@ class DeviceExecution(ShardedExecution):
     def _needed(self, cases: int) -> int:
         """Bytes for a piece of so many cases."""
         kept = [self._layouts(program, cases).kept for program in self._stages()]
-        data = cases * sum(map(prod, self._algorithms.data_shapes.values()))
-        ends = 6 * max(self._algorithms.size, cases * self._algorithms.z.size)
+        data = cases * sum(map(prod, self._programs.data_shapes.values()))
+        ends = 6 * max(self._programs.size, cases * self._programs.z.size)
         elements = data + sum(kept) + max(self._work(cases)) + ends
         return elements * self._dtype.itemsize + _RESERVE
 
     def _work(self, cases: int) -> list[int]:
         names = ["algorithm 1 with f"] if self._purpose == "gradient" else []
         if self._purpose == "products":
-            names = ["gradient", "ggnvp", *([] if self._algorithms.segments else ["hvp"])]
-        programs = [*self._stages(), *map(self._algorithms.product, names)]
+            names = ["gradient", "ggnvp", *([] if self._programs.segments else ["hvp"])]
+        programs = [*self._stages(), *map(self._programs.product, names)]
         return [self._layouts(program, cases).work for program in programs]
 
     def _stages(self) -> list[Program]:
-        a = self._algorithms
+        a = self._programs
         if self._purpose == "outputs":
             return [a.outputs_program]
         if self._purpose == "value":

@@ -12,7 +12,7 @@ from rop.graph import Node
 from rop.objective.definition import programs_of
 from rop.objective.linearization import Linearization
 from rop.objective.objective import Objective
-from rop.programs.algorithms import PRODUCTS
+from rop.programs.catalogue import PRODUCTS
 from rop.show.numbers import of_first_case
 from rop.support.words import either
 

@@ -16,7 +16,7 @@ from rop.objective.objective import Objective
 from rop.objective.recording import KINDS, Moment, Trace
 from rop.ops.kernels import Loops, Map
 from rop.ops.rules import Value
-from rop.programs.algorithms import PRODUCTS
+from rop.programs.catalogue import PRODUCTS
 from rop.programs.steps import Step
 from rop.show.lines import Line, law_of, rule_of, shape_of, without_value
 from rop.show.listing import TITLES, Listing, explain
@@ -191,9 +191,9 @@ class _Shown:
         made: dict[Value, list[int]] = {}
         for number, moment in enumerate(self.moments):
             made.setdefault(moment.step.target, []).append(number)
-        algorithms = programs_of(trace.objective)
+        programs = programs_of(trace.objective)
         found: dict[str, dict[str, list[list[int]]]] = {}
-        for node in dict.fromkeys([*algorithms.parameters, *algorithms.nodes]):
+        for node in dict.fromkeys([*programs.parameters, *programs.nodes]):
             own = {}
             for kind in KINDS:
                 array = trace.of(node, kind)
@@ -208,7 +208,7 @@ class _Shown:
                         for number in made.get(target, [])
                     ]
             if node.kind != "constant":
-                found[algorithms.names[node]] = own
+                found[programs.names[node]] = own
         return found
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from rop.errors import RopValueError
 from rop.objective.definition import Definition, programs_of
 from rop.ops.rules import Value
-from rop.programs.algorithms import PRODUCTS
+from rop.programs.catalogue import PRODUCTS
 from rop.programs.steps import Program, Step
 from rop.show.source.functions import literal, tupled
 from rop.show.source.loops import WALK
@@ -53,15 +53,15 @@ class _Writer:
 
     def __init__(self, objective: Definition, product: str, lines: Lines) -> None:
         self.objective, self.product = objective, product
-        self.algorithms = programs_of(objective)
+        self.programs = programs_of(objective)
         self.statements = Statements(lines, {*_TAKEN, product})
         self.name = self.statements.name
         self.vector, self.domain, _ = PRODUCTS[product]
 
     def module(self, title: str) -> str:
         """The whole source."""
-        program = self.algorithms.product(self.product)
-        stages = self.algorithms.stages(self.product)
+        program = self.programs.product(self.product)
+        stages = self.programs.stages(self.product)
         steps = [step for part in (*stages, program) for step in part.steps]
         self.statements.keep_apart(steps)
         leaves = self._leaves(steps)
@@ -84,7 +84,7 @@ class _Writer:
     def _leaves(self, steps: Sequence[Step]) -> list[str]:
         read = dict.fromkeys(value for step in steps for value in step.operands)
         lines = ["theta = np.asarray(theta, dtype=float)"]
-        values = dict.fromkeys([*self.algorithms.a.values(), *read])
+        values = dict.fromkeys([*self.programs.a.values(), *read])
         shares: list[str] = []
         for value in values:
             place = value.place
@@ -112,7 +112,7 @@ class _Writer:
 
     def _constant(self, value: Value) -> str:
         assert value.place is not None
-        numbers = self.algorithms.constants
+        numbers = self.programs.constants
         if numbers.size > _MOST:
             raise RopValueError(
                 f"numpy: the graph's constants have {numbers.size:,} elements, too many to spell "
@@ -141,7 +141,7 @@ class _Writer:
         if convex is None:
             return []
         outer, taken = dict(self.statements.names), set(self.statements.taken)
-        program = self.algorithms.product("raw_loss_hvp")
+        program = self.programs.product("raw_loss_hvp")
         inner = program.steps
         for step in inner:
             for value in step.operands:
