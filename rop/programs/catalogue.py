@@ -199,6 +199,8 @@ class Programs(Model):
         del self._products["hvp"]
         stages = (self.loss_value, self.loss_gradient, self.loss_curvature)
         read = {self.a[self.z]}.union(*(stage.reads() for stage in stages))
+        if self.distance == "matching":  # the diagonal of structural damping reads them
+            read |= {self.slope(node) for node in self.hidden}
         products = list(self._products.values())
         self.segments = cut(self.forward, read, products, checkpoints)
         self.forward.keep = (self.forward.keep & read) | self.segments.checkpoints

@@ -15,7 +15,7 @@ from rop.objective.definition import programs_of
 PRODUCTS = ("jvp", "vjp", "ggnvp", "loss_hvp")
 
 
-def recurrent(steps, hidden=6):
+def recurrent(steps, hidden=6, distance="squared"):
     """An RNN whose user builds all states first and all outputs afterwards."""
     x, t = rop.data("x", (steps, 3)), rop.data("t", (steps, 2))
     W_xh, W_hh = rop.param("W_xh", (hidden, 3)), rop.param("W_hh", (hidden, hidden))
@@ -26,7 +26,7 @@ def recurrent(steps, hidden=6):
         h = rop.tanh(W_xh @ x[step] + W_hh @ h + b)
         states.append(h)
     z = rop.stack([W_hz @ h for h in states])
-    return rop.Objective(z, rop.SquaredError(t), hidden=states)
+    return rop.Objective(z, rop.SquaredError(t), hidden=states, distance=distance)
 
 
 def place(objective, cases, steps, dtype=np.float64):
@@ -53,9 +53,10 @@ def test_random_graphs(model, checkpoints):
         assert np.array_equal(getattr(plain, name)(given), getattr(thrifty, name)(given)), name
 
 
+@pytest.mark.parametrize("distance", ["squared", "matching"])
 @pytest.mark.parametrize("K", [None, 3])
-def test_all_products_of_a_recurrent_net(engine, K):
-    objective = recurrent(30)
+def test_all_products_of_a_recurrent_net(engine, K, distance):
+    objective = recurrent(30, distance=distance)
     theta, batch, rng = place(objective, 9, 30)
     plain = objective.linearize(theta, batch, engine)
     thrifty = objective.linearize(theta, batch, engine, checkpoints="sqrt")
