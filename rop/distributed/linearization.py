@@ -14,12 +14,11 @@ from rop.errors import RopTypeError, RopValueError
 from rop.objective import linearization
 from rop.objective.definition import Definition
 from rop.objective.diagonals import Distribution
-from rop.objective.inputs import Strength, real
+from rop.objective.inputs import check_strength, real
 from rop.objective.linearization import refuse_strength
 from rop.objective.objective import Objective
 from rop.objective.operators import CurvatureOperator
 from rop.objective.recording import Trace
-from rop.support.arguments import check
 
 
 class Linearization(linearization.Linearization):
@@ -107,7 +106,7 @@ class Linearization(linearization.Linearization):
 
     def ggnvp(self, v: ArrayLike, mu: float = 0.0, lam: float = 0.0) -> NDArray[Any]:
         """G v, or damped (G + μD + λI) v; see `rop.Linearization.ggnvp`."""
-        check("ggnvp", "lam", lam, Strength)
+        check_strength("ggnvp", "lam", lam)
         if mu:
             refuse_strength(self.objective, mu)
         shared = self._shared("v", v)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, Self
 
@@ -12,19 +11,25 @@ from numpy.typing import NDArray
 
 from rop.engines.arrays import finite
 from rop.engines.parallel import renew_after_fork
-from rop.errors import RopTypeError, RopValueError
+from rop.errors import RopValueError
 from rop.graph import Node, Shape, ancestors
 from rop.losses import LossGraph
-from rop.objective.inputs import Strength
+from rop.objective.inputs import check_strength
+from rop.objective.nodes import (
+    checked_loss,
+    checked_nodes,
+    checked_parameters,
+    refuse_duplicates,
+    refuse_hidden,
+)
 from rop.objective.parameters import ParameterSpace
-from rop.ops.elementwise import Sigmoid, Tanh
 from rop.ops.kernels import Array
 from rop.ops.shaping import per_case
 from rop.programs.catalogue import Programs
 from rop.programs.checkpointing import Checkpoints
 from rop.programs.loss import Loss
 from rop.programs.sweeps import descendants
-from rop.support.arguments import check, named
+from rop.support.arguments import named
 from rop.support.display import Displayed
 from rop.support.words import counted, listed
 
@@ -57,44 +62,20 @@ class Definition(ParameterSpace, Displayed):
         hidden: Iterable[Node] = (),
         distance: Literal["squared", "matching"] = "squared",
     ) -> None:
-        if not isinstance(z, Node):
-            raise RopTypeError(f"z: expected a node, got {type(z).__name__}")
-        if isinstance(loss, Node):
-            raise RopTypeError(
-                "loss: a node is no loss by itself; write rop.LossGraph(node) for one that is a "
-                "scalar for one case"
-            )
-        if isinstance(loss, type):
-            raise RopTypeError(
-                f"loss: {loss.__name__} is a class; write rop.{loss.__name__}(t), with the targets "
-                't = rop.data("t", ...)'
-            )
-        if loss is None and not z.shape:
-            loss = LossGraph(z)
-        if loss is None:
-            raise RopTypeError(
-                f"loss: outputs of shape {z.shape} for one case need one, such as "
-                "rop.SquaredError(t); only a scalar is an objective by itself"
-            )
-        if not isinstance(loss, Loss):
-            raise RopTypeError(
-                f"loss: expected a loss such as rop.SquaredError(t), got {type(loss).__name__}"
-            )
-        loss.fit(z)
-        self.hidden, self.distance = tuple(_nodes("hidden", hidden)), distance
-        nodes = ancestors(z, *loss.given, *self.hidden)
-        has_data = any(node.kind == "data" for node in nodes)
-        if has_data and not z.per_case and not isinstance(loss, LossGraph):
+        self.loss = checked_loss(z, loss)
+        self.hidden, self.distance = tuple(checked_nodes("hidden", hidden)), distance
+        nodes = ancestors(z, *self.loss.given, *self.hidden)
+        data = [node for node in nodes if node.kind == "data"]
+        if data and not z.per_case and not isinstance(self.loss, LossGraph):
             z = per_case(z)
         self.z: Node = z
-        self.loss = loss
         self.output_shape: Shape = z.shape
-        super().__init__(_ordered([node for node in nodes if node.kind == "param"], params))
-        self._data = [node for node in nodes if node.kind == "data"]
-        _refuse_duplicates([*self.parameters, *self._data])
-        self.data_shapes: dict[str, Shape] = {str(d.name): d.shape for d in self._data}
-        self._integers = {str(d.name) for d in self._data if d.integer}
-        self._refuse_hidden(nodes)
+        super().__init__(checked_parameters(nodes, params))
+        refuse_duplicates([*self.parameters, *data])
+        self.data_shapes: dict[str, Shape] = {str(d.name): d.shape for d in data}
+        self._integers = {str(d.name) for d in data if d.integer}
+        moving = descendants(nodes, self.parameters)
+        refuse_hidden(self.hidden, distance, moving, z.per_case)
         self.l2 = l2
         self._start()
 
@@ -113,7 +94,7 @@ class Definition(ParameterSpace, Displayed):
     def l2(self, l2: float | Mapping[str, float]) -> None:
         self.penalty: float | NDArray[np.float64]
         if not isinstance(l2, Mapping):
-            check("Objective", "l2", l2, Strength)
+            check_strength("Objective", "l2", l2)
             self._l2: float | dict[str, float] = float(l2)
             self.penalty = self._l2
             return
@@ -124,7 +105,7 @@ class Definition(ParameterSpace, Displayed):
                 f"{listed(unknown)}"
             )
         for name, strength in l2.items():
-            check("Objective", f"l2[{name!r}]", strength, Strength)
+            check_strength("Objective", f"l2[{name!r}]", strength)
         self._l2 = {name: float(strength) for name, strength in l2.items()}
         self.penalty = np.zeros(self.n)
         for name, strength in self._l2.items():
@@ -157,25 +138,6 @@ class Definition(ParameterSpace, Displayed):
         of = "a scalar" if self.by_itself else f"{self.loss.name} of {self.output_shape}"
         which = f"{counted(self.n, 'parameter')} in {', '.join(names[:_NAMED])}{more}"
         return f"<Objective: {of}, {which}>"
-
-    def _refuse_hidden(self, nodes: list[Node]) -> None:
-        """Raise RopValueError if structural damping makes no sense at one of the hidden nodes."""
-        if self.distance not in ("squared", "matching"):
-            raise RopValueError(
-                f"distance: expected 'squared' or 'matching', got {self.distance!r}"
-            )
-        moving = descendants(nodes, self.parameters)
-        for node in self.hidden:
-            if node.op is None or node not in moving or node.per_case != self.z.per_case:
-                raise RopValueError(
-                    f"hidden: expected nodes that depend on parameters, and on data if the outputs "
-                    f"do, got {node!r}"
-                )
-            if self.distance == "matching" and not isinstance(node.op, Tanh | Sigmoid):
-                raise RopValueError(
-                    f"hidden: distance='matching' is for tanh and sigmoid units, got {node!r}; "
-                    "use distance='squared'"
-                )
 
     @property
     def by_itself(self) -> bool:
@@ -237,37 +199,3 @@ def programs_of(objective: Definition, checkpoints: Checkpoints = 0) -> Programs
     Programs
     """
     return objective._programs(checkpoints)
-
-
-def _nodes(name: str, nodes: Iterable[Node]) -> list[Node]:
-    if isinstance(nodes, Node) or not isinstance(nodes, Iterable):
-        raise RopTypeError(f"{name}: expected a list of nodes, got {nodes!r}")
-    listed = list(nodes)
-    for node in listed:
-        if not isinstance(node, Node):
-            raise RopTypeError(f"{name}: expected a list of nodes, got {node!r} in it")
-    return listed
-
-
-def _ordered(found: list[Node], params: Iterable[Node] | None) -> list[Node]:
-    chosen = found if params is None else _nodes("params", params)
-    for node in chosen:
-        if not isinstance(node, Node) or node.kind != "param":
-            raise RopTypeError(f"params: expected parameters, made by rop.param, got {node!r}")
-    listed = set(chosen)
-    left_out = [node.name for node in found if node not in listed]
-    if left_out:
-        raise RopValueError(f"params: z depends on {left_out} too; list every parameter")
-    if not chosen:
-        raise RopValueError("z depends on no parameter; make one with rop.param")
-    return chosen
-
-
-def _refuse_duplicates(nodes: list[Node]) -> None:
-    names = [str(node.name) for node in nodes]
-    twice = sorted(name for name, times in Counter(names).items() if times > 1)
-    if twice:
-        raise RopValueError(
-            f"two different nodes are called {twice[0]!r}; give every parameter and data node a "
-            "name of its own (to share a parameter, use its node twice)"
-        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Annotated, Any, TypeAlias, TypeGuard
+from typing import Annotated, Any, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,13 +13,18 @@ from rop.engines.arrays import on_gpu
 from rop.errors import RopTypeError, RopValueError
 from rop.graph import Shape
 from rop.ops.kernels import Array
+from rop.support.arguments import check
 from rop.support.constraints import Real as Bounds
 from rop.support.words import listed, misnamed
 
-LARGEST = 1e30
-"""Of penalties and dampings: with it products still fit into float32."""
+# Of penalties and dampings: with it products still fit into float32.
+_LARGEST = 1e30
 
-Strength: TypeAlias = Annotated[float, Bounds(at_least=0, at_most=LARGEST)]
+
+def check_strength(owner: str, name: str, value: float) -> None:
+    """Raise RopError unless a penalty or damping is a number from 0 to 1e30."""
+    if type(value) is not float or not 0.0 <= value <= _LARGEST:
+        check(owner, name, value, Annotated[float, Bounds(at_least=0, at_most=_LARGEST)])
 
 
 def real(name: str, values: ArrayLike, dtype: np.dtype[Any]) -> Array:

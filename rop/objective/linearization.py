@@ -12,14 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 from rop.errors import RopValueError
 from rop.objective.definition import Definition
 from rop.objective.diagonals import Distribution, diagonal
-from rop.objective.inputs import LARGEST, Strength
+from rop.objective.inputs import check_strength
 from rop.objective.operators import CurvatureOperator, gauss_newton, hessian, jacobian
 from rop.objective.per_case import rows
 from rop.objective.products import Products, gradient
 from rop.objective.recording import Trace
 from rop.ops.kernels import Array
 from rop.programs.checkpointing import Checkpoints
-from rop.support.arguments import check
 from rop.support.display import Displayed
 from rop.support.words import counted
 
@@ -200,8 +199,7 @@ class Linearization(Displayed):
         RopTypeError, RopValueError
             If v does not fit, or is not finite; if there is a μ but no hidden units.
         """
-        if type(lam) is not float or not 0.0 <= lam <= LARGEST:
-            check("ggnvp", "lam", lam, Strength)
+        check_strength("ggnvp", "lam", lam)
         diagonal = lam + self.objective.penalty
         if not mu:
             return self._products("ggnvp", v, diagonal)
@@ -348,7 +346,7 @@ def products_of(at: Linearization) -> Products:
 
 def refuse_strength(objective: Definition, mu: float) -> None:
     """Raise an error if mu is no strength of structural damping, or there are no hidden units."""
-    check("ggnvp", "mu", mu, Strength)
+    check_strength("ggnvp", "mu", mu)
     if not objective.hidden:
         raise RopValueError(
             f"mu: structural damping (mu={mu:g}) needs hidden units; give them to the "

@@ -108,55 +108,38 @@ class Products:
             If the vectors do not fit, or are not finite.
         """
         self.prepare(name)
-        by_parameter: Array | None = None
-        if isinstance(lam, np.ndarray):
-            by_parameter, lam = lam.astype(self.dtype), 0.0
-        what, domain, codomain = MAPS[name]
-        shape = self.shapes[codomain]
         if self._on_gpu and on_gpu(vectors):
-            from rop.engines.cuda.arrays import empty, received
-
-            given = received(what, vectors, self.dtype, self.shapes[domain])
-            found: NDArray[Any] = empty(shape, self.dtype)
-            plus = (lam, given) if lam else None
-            self.execution.product(name, 1, given, found.reshape(-1), plus)
-            if by_parameter is not None:
-                self._add_on_gpu(by_parameter, given, found.reshape(-1))
+            found: NDArray[Any] = self._of_vector_on_gpu(name, vectors, lam)
             return found
+        what, domain, codomain = MAPS[name]
         array, many = self.shaped(vectors, what, domain)
-        if many is None:
-            output = results.empty(shape, self.dtype)
-            flat = array if array.ndim == 1 else array.reshape(-1)
-            made = output if output.ndim == 1 else output.reshape(-1)
-            plus = (lam, flat) if lam else None
-            if not self.execution.product(name, 1, flat, made, plus):
-                self._refuse_if_not_finite(what, array, domain)
-            if by_parameter is not None:
-                output += by_parameter * array
-            return output
-        self._refuse_if_not_finite(what, array, domain)
-        output = np.empty((*shape, many), self.dtype)
-        for start, stop in self.execution.chunks(name, many):
-            self._block(name, array[..., start:stop], output[..., start:stop])
-        if by_parameter is not None:
-            output += by_parameter[:, None] * array
-        elif lam:
-            output += self.dtype.type(lam) * array
+        if many is not None:
+            return self._of_block(name, array, many, lam)
+        output = results.empty(self.shapes[codomain], self.dtype)
+        flat = array if array.ndim == 1 else array.reshape(-1)
+        made = output if output.ndim == 1 else output.reshape(-1)
+        plus = None if isinstance(lam, np.ndarray) or not lam else (lam, flat)
+        if not self.execution.product(name, 1, flat, made, plus):
+            self._refuse_if_not_finite(what, array, domain)
+        if isinstance(lam, np.ndarray):
+            output += lam.astype(self.dtype) * array
         return output
 
-    def _add_on_gpu(self, factors: Array, vector: Any, output: Any) -> None:
-        """Add a vector of θ's space with a factor for each parameter."""
-        from rop.engines.cuda import driver
-        from rop.engines.cuda.vectors import axpy
+    def _of_block(self, name: str, block: Array, many: int, lam: float | Array) -> NDArray[Any]:
+        """K directions at once, as far as there is room for their temporaries."""
+        what, domain, codomain = MAPS[name]
+        self._refuse_if_not_finite(what, block, domain)
+        output = np.empty((*self.shapes[codomain], many), self.dtype)
+        for start, stop in self.execution.chunks(name, many):
+            self._in_one_sweep(name, block[..., start:stop], output[..., start:stop])
+        if isinstance(lam, np.ndarray):
+            output += lam.astype(self.dtype)[:, None] * block
+        elif lam:
+            output += self.dtype.type(lam) * block
+        return output
 
-        with driver.lock:
-            for where in self.objective.slices.values():
-                size = where.stop - where.start
-                axpy(float(factors[where.start]), vector[where], output[where], size)
-            driver.synchronize()
-
-    def _block(self, name: str, block: Array, output: Array) -> None:
-        """K directions in one sweep. Blocks of θ go parameter by parameter, as (K, size)."""
+    def _in_one_sweep(self, name: str, block: Array, output: Array) -> None:
+        """Blocks of θ go to the engine parameter by parameter, as (K, size)."""
         K, (_, domain, codomain) = block.shape[-1], MAPS[name]
         slices = self.objective.slices.values()
         if domain == "theta":
@@ -172,6 +155,27 @@ class Products:
         self.execution.product(name, K, flat, total)
         for where in slices:
             output[where] = total[where.start * K : where.stop * K].reshape(K, -1).T
+
+    def _of_vector_on_gpu(self, name: str, vector: Any, lam: float | Array) -> Any:
+        """The product with a vector that lies on the GPU, and so does the result."""
+        from rop.engines.cuda import driver
+        from rop.engines.cuda.arrays import empty, received
+        from rop.engines.cuda.vectors import axpy
+
+        what, domain, codomain = MAPS[name]
+        given = received(what, vector, self.dtype, self.shapes[domain])
+        found = empty(self.shapes[codomain], self.dtype)
+        flat = found.reshape(-1)
+        plus = None if isinstance(lam, np.ndarray) or not lam else (lam, given)
+        self.execution.product(name, 1, given, flat, plus)
+        if isinstance(lam, np.ndarray):
+            factors = lam.astype(self.dtype)
+            with driver.lock:
+                for where in self.objective.slices.values():
+                    size = where.stop - where.start
+                    axpy(float(factors[where.start]), given[where], flat[where], size)
+                driver.synchronize()
+        return found
 
     def prepare(self, name: str) -> None:
         """Compute what a product needs besides the forward sweep: the loss's part, and adjoints."""
