@@ -7,12 +7,9 @@ that depends on data carries the cases as axis 0 (sec. 7.1), parameters do not.
 from __future__ import annotations
 
 import itertools
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from keyword import iskeyword
 from math import prod
-from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeAlias
 
 import numpy as np
@@ -20,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rop.errors import RopTypeError, RopValueError
 from rop.support.display import Displayed
+from rop.support.user import user_line, users_call
 
 Shape: TypeAlias = tuple[int, ...]
 
@@ -27,7 +25,6 @@ _creation = itertools.count()
 
 # Elements of a parameter, or of the data of one case: more would fit into no memory.
 _MOST = 2**40
-_PACKAGE = str(Path(__file__).parent)
 
 
 class Operation(Protocol):
@@ -347,7 +344,7 @@ def constant(values: ArrayLike) -> Node:
         given = np.asarray(None)
     if given.dtype.kind not in "fiub":
         raise RopTypeError(
-            f"{_users_call()[1]}: expected a node, a number or an array of numbers, got "
+            f"{users_call()[1]}: expected a node, a number or an array of numbers, got "
             f"{type(values).__name__} ({user_line()})"
         )
     array = np.array(given, dtype=np.float64)
@@ -374,22 +371,13 @@ def ancestors(*outputs: Node) -> list[Node]:
     return sorted(found, key=lambda node: node.order)
 
 
-def user_line() -> str:
-    """Where in the user's own file the graph is being built, for error messages."""
-    frame, _ = _users_call()
-    file = Path(frame.f_code.co_filename)
-    # A notebook runs each cell from a file of its own, whose name is a number.
-    cell = file.parent.name.startswith("ipykernel_") or file.name.startswith("<ipython-input")
-    name = "notebook cell" if cell else file.name
-    return f"{name}, line {frame.f_lineno}"
-
-
-def _users_call() -> tuple[FrameType, str]:
-    """The user's own frame, and the name of the function that it has called: tanh, or add for +."""
-    frame, called = sys._getframe(1), ""
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
-        frame, called = frame.f_back, frame.f_code.co_name.replace("__r", "").strip("_")
-    return frame, called
+def descendants(nodes: Iterable[Node], sources: Collection[Node]) -> set[Node]:
+    """Those of the nodes, given in topological order, that depend on one of the sources."""
+    found = set(sources)
+    for node in nodes:
+        if any(parent in found for parent in node.parents):
+            found.add(node)
+    return found
 
 
 def _checked_name(name: str) -> str:

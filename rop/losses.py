@@ -13,11 +13,11 @@ from typing import Literal
 import numpy as np
 
 from rop.errors import RopTypeError, RopValueError
-from rop.graph import Node, Operand, Shape, ancestors, as_node
+from rop.graph import Node, Operand, Shape, ancestors, as_node, descendants
 from rop.ops.kernels import Array, Call, Loops, Map, einsum, product, scaled, view
 from rop.ops.rules import Emit, State, Target, Value
 from rop.programs.loss import Loss
-from rop.programs.sweeps import descendants, r_forward, r_reverse, reverse
+from rop.programs.sweeps import r_forward, r_reverse, reverse
 from rop.support.arguments import named
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"

@@ -7,13 +7,12 @@ import numpy.typing as npt
 
 from rop.checking.lines import Array
 from rop.checking.session import Session
-from rop.graph import Node, ancestors
+from rop.graph import Node, ancestors, descendants
 from rop.losses import LossGraph
 from rop.objective.objective import Objective
 from rop.ops import Elementwise
 from rop.ops.kernels import wanted
 from rop.ops.pooling import MaxPool
-from rop.programs.sweeps import descendants
 
 # Relative to the size of a node's values.
 NEAR = 1e-6

@@ -17,13 +17,13 @@ from rop.checking.rules import (
     guilty_rule,
 )
 from rop.checking.sweeping import sweep_products
-from rop.graph import Node, ancestors
+from rop.graph import Node, ancestors, descendants
 from rop.losses import LossGraph
 from rop.objective.definition import programs_of
 from rop.objective.linearization import Linearization
 from rop.objective.objective import Objective
 from rop.ops.rules import State
-from rop.programs.sweeps import descendants, forward
+from rop.programs.sweeps import forward
 
 # Relative difference at which a product is not what the rules make of it.
 ASSEMBLED = 1e-9

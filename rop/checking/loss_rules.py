@@ -6,11 +6,11 @@ from rop.checking.eager import Eager, Known, array_of
 from rop.checking.lines import Array
 from rop.checking.outcomes import Outcome, against_differences, is_single, worst
 from rop.checking.policy import EPSILON, Judgement
-from rop.graph import Node, ancestors
+from rop.graph import Node, ancestors, descendants
 from rop.losses import LossGraph
 from rop.ops.rules import State, Target
 from rop.programs.loss import Loss
-from rop.programs.sweeps import descendants, forward
+from rop.programs.sweeps import forward
 
 # Relative error of a second difference, at its best step.
 SECOND_DIFFERENCE = 1e-5

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rop.checking.wrong_kernels import transposed
-from rop.graph import Node, Shape, ancestors
+from rop.graph import Node, Shape, ancestors, descendants
 from rop.losses import LossGraph
 from rop.objective.definition import programs_of
 from rop.objective.objective import Objective
@@ -13,7 +13,6 @@ from rop.ops.kernels import Kernel, Loops
 from rop.ops.rules import State, Target, Value
 from rop.programs.names import Names
 from rop.programs.steps import Emitter, Program
-from rop.programs.sweeps import descendants
 
 RULES = ("value", "R", "reverse", "curvature")
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rop.engines.arrays import finite
 from rop.engines.parallel import renew_after_fork
 from rop.errors import RopValueError
-from rop.graph import Node, Shape, ancestors
+from rop.graph import Node, Shape, ancestors, descendants
 from rop.losses import LossGraph
 from rop.objective.inputs import check_strength
 from rop.objective.nodes import (
@@ -28,7 +28,6 @@ from rop.ops.shaping import per_case
 from rop.programs.catalogue import Programs
 from rop.programs.checkpointing import Checkpoints
 from rop.programs.loss import Loss
-from rop.programs.sweeps import descendants
 from rop.support.arguments import named
 from rop.support.display import Displayed
 from rop.support.words import counted, listed

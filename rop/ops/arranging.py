@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rop.errors import RopTypeError, RopValueError
-from rop.graph import Node, Operand, Shape, as_node, constant, user_line
+from rop.graph import Node, Operand, Shape, as_node, constant
 from rop.ops.arithmetic import add
 from rop.ops.einsums import einsum
 from rop.ops.families import Linear, misfit
@@ -16,6 +16,7 @@ from rop.ops.kernels import view
 from rop.ops.lookup import Lookup, Take
 from rop.ops.products import multiply
 from rop.ops.shaping import axes_of, concatenate, getitem, integers, reshape, transpose
+from rop.support.user import user_line
 
 # ruff: noqa: D102
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from math import prod
 
 from rop.errors import RopTypeError, RopValueError
-from rop.graph import Node, Operand, Shape, as_node, user_line
+from rop.graph import Node, Operand, Shape, as_node
 from rop.ops import kernels
 from rop.ops.families import Linear, misfit
 from rop.ops.products import Product
+from rop.support.user import user_line
 
 
 class Einsum1(Linear):

@@ -9,11 +9,12 @@ from __future__ import annotations
 import numpy as np
 
 from rop.errors import RopValueError
-from rop.graph import Node, Operand, as_node, user_line
+from rop.graph import Node, Operand, as_node
 from rop.ops.arithmetic import scale
 from rop.ops.families import Elementwise
 from rop.ops.kernels import Array
 from rop.ops.products import multiply
+from rop.support.user import user_line
 
 # ruff: noqa: D102
 

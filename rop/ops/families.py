@@ -16,9 +16,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from rop.errors import RopTypeError, RopValueError
-from rop.graph import Node, Operand, Shape, as_node, user_line
+from rop.graph import Node, Operand, Shape, as_node
 from rop.ops.kernels import Array, Call, Kernel, Map, product, wanted
 from rop.ops.rules import Emit, Target, Targets, Value, Values
+from rop.support.user import user_line
 
 
 class Op(ABC):

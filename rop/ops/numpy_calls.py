@@ -8,7 +8,8 @@ from typing import Any, NoReturn
 import numpy as np
 
 from rop.errors import RopTypeError
-from rop.graph import OPERATORS, Node, user_line
+from rop.graph import OPERATORS, Node
+from rop.support.user import user_line
 
 _SIGNS = {
     np.add: "+",

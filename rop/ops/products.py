@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from rop.errors import RopValueError
-from rop.graph import Node, Operand, Shape, as_node, user_line
+from rop.graph import Node, Operand, Shape, as_node
 from rop.ops.arithmetic import broadcast_shape, scale
 from rop.ops.families import Bilinear, misfit
 from rop.ops.kernels import einsum
+from rop.support.user import user_line
 
 
 class Product(Bilinear):

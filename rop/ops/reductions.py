@@ -8,7 +8,7 @@ from __future__ import annotations
 from math import prod as size_of
 
 from rop.errors import RopValueError
-from rop.graph import Node, Operand, as_node, user_line
+from rop.graph import Node, Operand, as_node
 from rop.ops.arithmetic import add, scale, subtract
 from rop.ops.choices import max
 from rop.ops.elementwise import exp, softplus, sqrt, square
@@ -23,6 +23,7 @@ from rop.ops.shaping import (
     reshape,
     sum,
 )
+from rop.support.user import user_line
 
 
 def prod(x: Operand, axis: Axis = None, keepdims: bool = False) -> Node:

@@ -101,9 +101,8 @@ class Target:
     alone: bool = False
 
 
-Zero: TypeAlias = None
-Values: TypeAlias = Sequence[Value | Zero]
-Targets: TypeAlias = Sequence[Target | None]
+Values: TypeAlias = Sequence[Value | None]  # None is zero
+Targets: TypeAlias = Sequence[Target | None]  # None where nobody asks for it
 
 
 class Emit(Protocol):

@@ -15,10 +15,11 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from rop.errors import RopTypeError, RopValueError
-from rop.graph import Node, Operand, Shape, as_node, user_line
+from rop.graph import Node, Operand, Shape, as_node
 from rop.ops.families import Linear, misfit
 from rop.ops.kernels import Array, Kernel, scaled, view
 from rop.support.arguments import check
+from rop.support.user import user_line
 
 Axis: TypeAlias = int | tuple[int, ...] | None
 

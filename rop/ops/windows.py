@@ -9,10 +9,11 @@ from typing import TypeAlias
 from numpy.lib.stride_tricks import sliding_window_view
 
 from rop.errors import RopValueError
-from rop.graph import Shape, user_line
+from rop.graph import Shape
 from rop.ops.families import Linear
 from rop.ops.kernels import Array, view
 from rop.ops.shaping import integers
+from rop.support.user import user_line
 
 Sizes: TypeAlias = int | tuple[int, ...]
 

@@ -17,12 +17,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rop.graph import Node
+from rop.graph import Node, descendants
 from rop.ops.kernels import einsum
 from rop.ops.rules import State, Target, Value
 from rop.programs.model import Model
 from rop.programs.steps import Emitter, Program
-from rop.programs.sweeps import descendants, forward, r_forward, r_reverse, reverse
+from rop.programs.sweeps import forward, r_forward, r_reverse, reverse
 
 
 def forward_and_loss(of: Model) -> None:

@@ -8,12 +8,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from rop.graph import Node, Shape, ancestors
+from rop.graph import Node, Shape, ancestors, descendants
 from rop.ops.rules import Place, State, Target, Value
 from rop.programs.loss import Loss
 from rop.programs.names import node_names
+from rop.programs.order import schedule, sums
 from rop.programs.steps import Emitter, Program
-from rop.programs.sweeps import descendants, sums
 
 
 class Model:
@@ -177,34 +177,3 @@ class Model:
     def damped_at(self, node: Node) -> Node:
         """Where the term of a hidden unit enters: at its activation, or before the nonlinearity."""
         return node.parents[0] if self.distance == "matching" else node
-
-
-def schedule(nodes: Sequence[Node]) -> list[Node]:
-    """Order a graph so that little has to be remembered between its early and its late nodes.
-
-    What depends on the same step of a recurrence comes together, even where the user has built all
-    states first and all outputs afterwards.
-
-    Parameters
-    ----------
-    nodes : sequence of Node
-        The graph, in topological order.
-
-    Returns
-    -------
-    list of Node
-        The same nodes in another topological order.
-    """
-    depth: dict[Node, int] = {}
-    uses: dict[Node, list[Node]] = {}
-    for node in nodes:
-        depth[node] = 1 + max((depth[parent] for parent in node.parents), default=0)
-        for parent in node.parents:
-            uses.setdefault(parent, []).append(node)
-    place = dict(depth)
-    for node in reversed(nodes):
-        remembered = sum(parent.size for parent in node.parents if parent.op is not None)
-        if node in uses and remembered < node.size:
-            # Its operands are smaller than itself: better to remember these.
-            place[node] = min(place[user] for user in uses[node]) - 1
-    return sorted(nodes, key=lambda node: (place[node], node.order))

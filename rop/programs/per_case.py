@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from rop.graph import Node
+from rop.graph import Node, descendants
 from rop.ops.kernels import Loops, einsum, product
 from rop.ops.rules import Place, State, Target, Value
 from rop.programs.model import Model
 from rop.programs.steps import Emitter, Program, Step
-from rop.programs.sweeps import descendants, reverse
+from rop.programs.sweeps import reverse
 
 
 def rows(of: Model) -> Program:

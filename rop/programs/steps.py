@@ -159,14 +159,14 @@ class Emitter:
             return
         values = tuple(operand for operand in operands if operand is not None)
         made = target.state.get(target.node)
+        value = made or self._make(target)
         if isinstance(kernel, Loops) and kernel.identity:
             if made is values[0]:
                 return
-            if made is None and target.alone and self._same_axes(target.node, values[0]):
+            if made is None and target.alone and _same_axes(value, values[0]):
                 target.state[target.node] = values[0]
-                self.program.passed_on[self.names.of(target.node, target.prefix)] = values[0]
+                self.program.passed_on[value.name] = values[0]
                 return
-        value = made or self._make(target)
         target.state[target.node] = value
         first = value not in self._written
         parts = self._written.setdefault(value, Parts(len(self.program.steps)))
@@ -199,12 +199,11 @@ class Emitter:
     def finish(self, target: Target, value: Value) -> None:
         """See to it that a result lies in its place: moved there, or zero if no step reaches it."""
         made = target.state.get(target.node)
-        if made is value and value not in self._written:
+        target.state[target.node] = value
+        if made is None or (made is value and value not in self._written):
             self._step(None, value, (), False)
         elif made is not value:
-            copy = einsum("i->i", ((value.size,),), "{0}")
-            target.state[target.node] = value
-            self(target, copy, made) if made is not None else self._step(None, value, (), False)
+            self(target, einsum("i->i", ((value.size,),), "{0}"), made)
 
     def once(
         self, label: str, kernel: Kernel, *operands: Value | None, shape: Shape | None = None
@@ -240,10 +239,9 @@ class Emitter:
         per_case = node.per_case or (self.case_by_case and "d" in prefix)
         return Value(self.names.of(node, prefix), node.shape, per_case, self.directional)
 
-    def _same_axes(self, node: Node, value: Value) -> bool:
-        per_case = node.per_case or self.case_by_case
-        same = value.per_case == per_case and value.per_direction == self.directional
-        return same and value.shape == node.shape
+
+def _same_axes(a: Value, b: Value) -> bool:
+    return (a.shape, a.per_case, a.per_direction) == (b.shape, b.per_case, b.per_direction)
 
 
 def in_order_of(nodes: Sequence[Node], steps: Iterable[Step]) -> list[Step]:

@@ -8,56 +8,11 @@ not exist.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 from rop.graph import Node
-from rop.ops.families import Bilinear, Linear, Op
-from rop.ops.kernels import Loops
+from rop.ops.families import Linear, Op
 from rop.ops.rules import Emit, State, Target
-
-
-def descendants(nodes: Iterable[Node], sources: Collection[Node]) -> set[Node]:
-    """Those of the nodes, given in topological order, that depend on one of the sources."""
-    found = set(sources)
-    for node in nodes:
-        if any(parent in found for parent in node.parents):
-            found.add(node)
-    return found
-
-
-def sums(nodes: Sequence[Node], apart: Collection[Node]) -> dict[Node, Node]:
-    """Which nodes only add to another node, and so need no memory of their own: W x in W x + b.
-
-    Parameters
-    ----------
-    nodes : sequence of Node
-        The graph, in topological order.
-    apart : collection of Node
-        Nodes whose values are wanted by themselves.
-
-    Returns
-    -------
-    dict of Node to Node
-        From such a node to the one whose value it becomes a term of.
-    """
-    uses = Counter(parent for node in nodes for parent in node.parents)
-    into: dict[Node, Node] = {}
-    for node in reversed(nodes):
-        if not isinstance(node.op, Linear):
-            continue
-        for parent, A in zip(node.parents, node.op.maps, strict=True):
-            passed_on = isinstance(A, Loops) and A.identity and uses[parent] == 1
-            if passed_on and parent not in apart and _adds(parent, node):
-                into[parent] = into.get(node, node)
-    return into
-
-
-def _adds(parent: Node, node: Node) -> bool:
-    if not isinstance(parent.op, Linear | Bilinear):
-        return False
-    if parent.per_case != node.per_case or parent.size != node.size:
-        return False
-    return all(isinstance(A, Loops) and not A.disjoint for A in parent.op.maps)
 
 
 def forward(nodes: Sequence[Node], emit: Emit, a: State, into: dict[Node, Node]) -> None:

@@ -10,14 +10,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from rop import ops
 from rop.errors import RopTypeError, RopValueError
-from rop.graph import Node, ancestors
+from rop.graph import Node, ancestors, descendants
 from rop.losses import LossGraph, SigmoidCrossEntropy, SoftmaxCrossEntropy, SquaredError, TableLoss
 from rop.objective.definition import programs_of
 from rop.objective.linearization import products_of
 from rop.objective.objective import Objective
 from rop.programs.loss import Loss
 from rop.programs.names import node_names
-from rop.programs.sweeps import descendants
 from rop.show.tables import aligned
 from rop.support.display import Displayed
 

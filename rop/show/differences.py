@@ -15,12 +15,12 @@ from rop.checking.outcomes import against_differences
 from rop.checking.policy import Judgement, Verdict
 from rop.checking.rules import LocalRules, flattened
 from rop.engines.numpy import perform
-from rop.graph import Node, ancestors
+from rop.graph import Node, ancestors, descendants
 from rop.losses import LossGraph
 from rop.objective.definition import programs_of
 from rop.objective.recording import Moment, Trace
 from rop.ops.rules import State
-from rop.programs.sweeps import descendants, forward
+from rop.programs.sweeps import forward
 
 # Relative difference at which a value is not what its op computes apart from the graph.
 _SAME = 1e-12
