@@ -219,10 +219,15 @@ def scaled(kernel: Loops, coefficient: float) -> Loops:
     return replace(kernel, coefficient=kernel.coefficient * coefficient)
 
 
+def letters(shape: Shape) -> str:
+    """One letter for each axis, to write the subscripts of `einsum` with."""
+    return "abcdefghijklmnopqrstuvwxyz"[: len(shape)]
+
+
 def product(shape: Shape, text: str = "{0} * {1}") -> Loops:
     """Make the kernel of the elementwise product of two operands of one shape."""
-    letters = "abcdefghijklmnopqrstuvwxyz"[: len(shape)]
-    return einsum(f"{letters},{letters}->{letters}", (shape, shape), text)
+    axes = letters(shape)
+    return einsum(f"{axes},{axes}->{axes}", (shape, shape), text)
 
 
 @cache

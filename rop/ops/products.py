@@ -10,7 +10,7 @@ from rop.errors import RopValueError
 from rop.graph import Node, Operand, Shape, as_node
 from rop.ops.arithmetic import broadcast_shape, scale
 from rop.ops.families import Bilinear, misfit
-from rop.ops.kernels import einsum
+from rop.ops.kernels import einsum, letters
 from rop.support.user import user_line
 
 
@@ -89,9 +89,9 @@ class Multiply(Product):
 
     def __init__(self, x: Shape, y: Shape) -> None:
         self.shape = broadcast_shape(self.name, x, y)
-        letters = "abcdefghijklmnopqrstuvwxyz"[: len(self.shape)]
-        x_letters, y_letters = letters[len(letters) - len(x) :], letters[len(letters) - len(y) :]
-        self.subscripts = f"{x_letters},{y_letters}->{letters}"
+        axes = letters(self.shape)
+        x_axes, y_axes = axes[len(axes) - len(x) :], axes[len(axes) - len(y) :]
+        self.subscripts = f"{x_axes},{y_axes}->{axes}"
         self._rules(x, y)
 
 

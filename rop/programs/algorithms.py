@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rop.graph import Node, descendants
-from rop.ops.kernels import einsum
+from rop.ops.kernels import einsum, letters
 from rop.ops.rules import State, Target, Value
 from rop.programs.model import Model
 from rop.programs.steps import Emitter, Program
@@ -120,6 +120,6 @@ def _add_loss_hvp(of: Model, program: Program, Rz: Value, Rd: State, convex: boo
 def _add_structural_damping(of: Model, emit: Emitter, node: Node, R: State, Rd: State) -> None:
     """Rdh += μ Rh; with the matching loss Rdx += μ s'(x) Rx, so Rdh += μ Rx (erratum M47)."""
     emit.begin(node, "structural")
-    letters = "abcdefghijklmnopqrstuvwxyz"[: len(node.shape)]
-    times = einsum(f"{letters},->{letters}", (node.shape, ()), "{1} {0}")
+    axes = letters(node.shape)
+    times = einsum(f"{axes},->{axes}", (node.shape, ()), "{1} {0}")
     emit(Target(Rd, node, "Rd"), times, R[of.damped_at(node)], of.mu)

@@ -59,16 +59,8 @@ class Programs(Model):
 
     Parameters
     ----------
-    z : Node
-        The outputs of F.
-    loss : Loss
-        The loss L.
-    parameters : sequence of Node
-        The parameters, in the order in which they make up θ.
-    hidden : sequence of Node
-        Units whose changes structural damping penalises (sec. 8.4).
-    distance : {"squared", "matching"}
-        How their changes are measured.
+    z, loss, parameters, hidden, distance
+        See `Model`.
     checkpoints : int or "sqrt"
         Into how many segments the forward sweep is cut, of which only the ends are kept (sec. 7.1);
         0 keeps everything, "sqrt" needs the least memory.
