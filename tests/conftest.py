@@ -83,6 +83,7 @@ def watched_memory(request):
     modules = (
         rop.engines.memory,
         rop.engines.numpy,
+        rop.engines.execution,
         rop.engines.shard,
         rop.engines.sharded,
         rop.objective.linearization,

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from rop.engines.parallel import renew_after_fork
 from rop.engines.room import refuse_if_too_large
+from rop.graph import Shape
 from rop.ops.kernels import Array
 from rop.ops.rules import Value
 from rop.programs.catalogue import Programs
@@ -151,6 +152,10 @@ class Execution(ABC):
 
     def release(self) -> None:  # noqa: B027 (most have nothing to do)
         """Nobody needs the execution any more: its memory may serve another batch."""
+
+    def empty(self, shape: int | Shape) -> NDArray[Any]:
+        """Return an array for a result, not initialized."""
+        return np.empty(shape, self._dtype)
 
     def losses(self) -> NDArray[Any]:
         """The loss of each case: (N,), or (1,) where it does not depend on data."""

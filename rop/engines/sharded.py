@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from rop.engines.arrays import is_finite
 from rop.engines.execution import Execution, Refuse
-from rop.engines.memory import Layouts, Spares
+from rop.engines.memory import Layouts, Spares, results
 from rop.engines.numba import binding
 from rop.engines.numba.tape import collect
 from rop.engines.numba.vectors import dot
 from rop.engines.parallel import ranges, run_all
 from rop.engines.shard import Shard
 from rop.errors import RopValueError
+from rop.graph import Shape
 from rop.ops.kernels import Array
 from rop.ops.rules import Value
 from rop.programs.catalogue import MAPS, Programs
@@ -218,6 +219,10 @@ class ShardedExecution(Execution):
             if all(finite) and parts is not None:
                 _collect(output, parts, plus)
             return all(finite)
+
+    def empty(self, shape: int | Shape) -> NDArray[Any]:
+        """Return an array for a result in memory that waits to be used again."""
+        return results.empty(shape, self._dtype)
 
     def temporaries(self, name: str) -> int:
         """Elements of the temporaries of a product with one direction."""

@@ -113,7 +113,7 @@ class Linearization(Displayed):
     def gradient(self) -> NDArray[Any]:
         """∇f: (n,), by algorithm 1."""
         self._execution.stage(self._programs.loss_gradient)
-        return gradient(self.objective, self._execution, self.dtype)
+        return gradient(self.objective, self._execution)
 
     def jvp(self, v: ArrayLike) -> NDArray[Any]:
         """J v, by R-forward mode (sec. 5); no 1/N.

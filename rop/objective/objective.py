@@ -223,9 +223,7 @@ class Objective(Definition):
             return at.value if value else np.nan, at.gradient()
         try:
             execution.load(values, arrays, self._refuse_batch)
-            found = gradient(
-                self, execution, kind, "algorithm 1 with f" if value else "algorithm 1"
-            )
+            found = gradient(self, execution, "algorithm 1 with f" if value else "algorithm 1")
             return self._mean(execution.losses(), cases, values) if value else np.nan, found
         finally:
             execution.release()

@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike, NDArray
 from rop.engines import engine_named
 from rop.engines.arrays import finite, on_gpu
 from rop.engines.execution import Execution
-from rop.engines.memory import results
 from rop.errors import RopValueError
 from rop.objective.definition import Definition, programs_of
 from rop.objective.inputs import real
@@ -115,7 +114,7 @@ class Products:
         array, many = self.shaped(vectors, what, domain)
         if many is not None:
             return self._of_block(name, array, many, lam)
-        output = results.empty(self.shapes[codomain], self.dtype)
+        output = self.execution.empty(self.shapes[codomain])
         flat = array if array.ndim == 1 else array.reshape(-1)
         made = output if output.ndim == 1 else output.reshape(-1)
         plus = None if isinstance(lam, np.ndarray) or not lam else (lam, flat)
@@ -244,16 +243,14 @@ class Products:
         return array, many
 
 
-def gradient(
-    objective: Definition, execution: Execution, dtype: np.dtype[Any], name: str = "gradient"
-) -> NDArray[Any]:
+def gradient(objective: Definition, execution: Execution, name: str = "gradient") -> NDArray[Any]:
     """∇f: (n,), by a product that gives it without the penalty (alg. 1)."""
-    result = results.empty(objective.n, dtype)
+    result = execution.empty(objective.n)
     penalty, theta = objective.penalty, execution.theta
     plus = (penalty, theta) if isinstance(penalty, float) and penalty else None
-    execution.product(name, 1, np.empty(0, dtype), result, plus)
+    execution.product(name, 1, result[:0], result, plus)
     if not isinstance(penalty, float):
-        result += penalty.astype(dtype) * theta
+        result += penalty.astype(result.dtype) * theta
     return result
 
 
