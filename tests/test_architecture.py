@@ -2,6 +2,7 @@
 
 import ast
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -55,3 +56,34 @@ def test_the_example_and_its_listing():
     expected = found["objective"].linearize(found["theta"], found["batch"]).ggnvp(v)
     np.testing.assert_allclose(at.ggnvp(v), expected, rtol=1e-9, atol=1e-12)
     assert listing in str(rop.explain(found["objective"], "ggnvp")) + "\n"
+
+
+def test_the_files_to_read_are_few_and_short():
+    """One Gv is told by eight files; what the fast engines need is not among what it runs."""
+    tour = TEXT[TEXT.index("Eight files") : TEXT.index("Between them")]
+    files = re.findall(r"\*\*.*?\[\w+\.py\]\((.*?)\)", tour)
+    assert len(files) == 8
+    paths = {(PAGE.parent / file).resolve() for file in files}
+    assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in paths) < 1_950
+    run = {Path(name).resolve() for name in _files_that_run()}
+    assert paths <= run
+    engines = PAGE.parents[1] / "rop" / "engines"
+    fast = {engines / f"{name}.py" for name in ("memory", "shard", "sharded", "planning")}
+    assert all(path.exists() for path in fast) and not fast & run
+
+
+def _files_that_run() -> set[str]:
+    """The files of the functions that one Gv calls in the NumPy engine, from `W @ x` on."""
+    found: set[str] = set()
+    before = sys.getprofile()
+    sys.setprofile(lambda frame, event, argument: found.add(frame.f_code.co_filename))
+    try:
+        x, t, W = rop.data("x", 3), rop.data("t", 2), rop.param("W", (2, 3))
+        objective = rop.Objective(rop.tanh(W @ x), rop.SoftmaxCrossEntropy(t))
+        at = objective.linearize(
+            np.ones(6), {"x": np.ones((4, 3)), "t": np.eye(2)[[0] * 4]}, "numpy"
+        )
+        at.ggnvp(np.ones(6))
+    finally:
+        sys.setprofile(before)
+    return found

@@ -128,7 +128,7 @@ class Model:
         by_case: bool = False,
         bends: Program | None = None,
     ) -> Emitter:
-        """What adds steps to a program: with directions, or for each case apart."""
+        """What adds steps to a program; see `Emitter`. By default bends go to the adjoints."""
         return Emitter(
             program,
             self.names,

@@ -13,39 +13,39 @@ from rop.programs.steps import Emitter, Program, Step
 from rop.programs.sweeps import reverse
 
 
-def rows(of: Model) -> Program:
+def rows(model: Model) -> Program:
     """Jᵀu with the parameters' adjoints of each case apart: one row of J per case and u."""
-    emit = of.emit_to(Program("rows"), directional=True, by_case=of.z.per_case)
-    per_case, results, offset = of.z.per_case, State(), 0
-    for node in of.parameters:
-        place = Place("output", offset, row=of.size)
-        results[node] = Value(of.names.of(node, "d"), node.shape, per_case, True, place)
+    emit = model.emit_to(Program("rows"), directional=True, by_case=model.z.per_case)
+    per_case, results, offset = model.z.per_case, State(), 0
+    for node in model.parameters:
+        place = Place("output", offset, row=model.size)
+        results[node] = Value(model.names.of(node, "d"), node.shape, per_case, True, place)
         offset += node.size
-    d = State({**results, of.z: of.given("u")})
-    reverse(of.network, emit, of.a, d, of.active)
-    of.finish(emit, d, "d", results)
+    d = State({**results, model.z: model.given("u")})
+    reverse(model.network, emit, model.a, d, model.active)
+    model.finish(emit, d, "d", results)
     return emit.program
 
 
-def squares(of: Model, hidden: Sequence[Node] = ()) -> Program:
+def squares(model: Model, hidden: Sequence[Node] = ()) -> Program:
     """Sum over cases and directions of the squared elements of the rows (alg. 6 and 7)."""
     name = "structural squares" if hidden else "squares"
-    emit = of.emit_to(Program(name), directional=True, by_case=of.z.per_case)
-    network, d = of.leading_to(of.z, *hidden), State({of.z: of.given("u")})
+    emit = model.emit_to(Program(name), directional=True, by_case=model.z.per_case)
+    network, d = model.leading_to(model.z, *hidden), State({model.z: model.given("u")})
     if hidden:
         # What is given must not be added to, and any of these may come before another.
-        starts = [(of.z, d.pop(of.z))]
+        starts = [(model.z, d.pop(model.z))]
         for i, node in enumerate(hidden):
             place = Place(f"signs {i}")
             signs = Value(f"v{i}", node.shape, node.per_case, True, place=place)
-            starts.append((of.damped_at(node), signs))
+            starts.append((model.damped_at(node), signs))
         for node, given in starts:
             emit.begin(node, "structural")
             emit(Target(d, node, "d"), einsum("i->i", ((node.size,),), "{0}"), given)
-    reverse(network, emit, of.a, d, descendants(network, of.parameters))
+    reverse(network, emit, model.a, d, descendants(network, model.parameters))
     steps = emit.program.steps
-    summed = of.emit_to(Program("squares"))
-    results, squared = of.blocks("diag ", "output", False), dict[Value, Value]()
+    summed = model.emit_to(Program("squares"))
+    results, squared = model.blocks("diag ", "output", False), dict[Value, Value]()
     writers: dict[Value, list[Step]] = {}
     for step in steps:
         writers.setdefault(step.target, []).append(step)

@@ -171,6 +171,7 @@ class Emitter:
         first = value not in self._written
         parts = self._written.setdefault(value, Parts(len(self.program.steps)))
         if isinstance(kernel, Loops) and kernel.disjoint and (first or parts.covered):
+            # Parts that never meet, as those of a concatenation, are all assigned.
             parts.covered += prod(kernel.extents)
             self._step(kernel, value, values, False)
             return

@@ -2,7 +2,8 @@
 
 A sweep keeps one dictionary from node to value; a node that is missing in it is zero there. A step
 is emitted only where something is to be computed: R of data and da of what reaches no parameter do
-not exist.
+not exist. `into` leads from nodes that are only terms of another node, as W x in W x + b, to that
+node: what they compute is added there at once.
 """
 
 from __future__ import annotations
@@ -41,12 +42,7 @@ def r_forward(
 
 
 def reverse(
-    nodes: Sequence[Node],
-    emit: Emit,
-    a: State,
-    d: State,
-    active: Collection[Node],
-    prefix: str = "d",
+    nodes: Sequence[Node], emit: Emit, a: State, d: State, active: Collection[Node]
 ) -> None:
     """dz_i from da_i, for the parents that are active: those that depend on a parameter."""
     uses = _uses(nodes, d)
@@ -54,7 +50,7 @@ def reverse(
         if node in d:
             emit.begin(node, "reverse")
             z = [a.get(parent) for parent in node.parents]
-            op.reverse(emit, d[node], a[node], z, _targets(node, d, active, prefix, uses))
+            op.reverse(emit, d[node], a[node], z, _targets(node, d, active, "d", uses))
 
 
 def r_reverse(
@@ -78,6 +74,7 @@ def r_reverse(
         z = [a.get(parent) for parent in node.parents]
         Rz = [R.get(parent) for parent in node.parents]
         curved = curvature and node in d and any(Rz) and not isinstance(op, Linear)
+        # Where both rules add to a target, neither is alone.
         targets = _targets(node, Rd, active, "Rd", Counter() if curved else uses)
         if node in Rd:
             emit.begin(node, "reverse")

@@ -134,11 +134,11 @@ class DeviceExecution(ShardedExecution):
                 raise AssertionError("only θ's space has a penalty")
         return True
 
-    def bound(self, name: str, K: int = 1) -> Bound | None:
+    def bound(self, name: str) -> Bound | None:
         """A product that needs no other piece of the batch, to be run on the GPU; else None."""
         if len(self._pieces) > 1:
             return None
-        return self._made(self._programs.product(name), K)
+        return self._made(self._programs.product(name), 1)
 
     def conjugate_gradient(self, name: str) -> ConjugateGradient | None:
         """CG with a product; None where the batch goes in pieces, or CG's vectors find no room."""
