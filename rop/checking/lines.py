@@ -202,9 +202,9 @@ class Line:
         D, J = (forwards - backwards) / t, ((forwards - middle) + backwards) / (t / 2)
         rounding = ROUNDING if noise.epsilon < 1e-12 else COARSE_ROUNDING
         floor = np.maximum(rounding * noise.epsilon * np.abs(middle), SMALLEST)
-        # What stays the same at every step, and elsewhere, is exact.
+        # What stays the same at every step, and elsewhere, may hide less than a last digit.
         constant = ~D.any(axis=0) & ~J.any(axis=0) & (noise.deviation == 0)
-        floor = np.where(constant, SMALLEST, floor)
+        floor = np.where(constant, noise.epsilon * np.abs(middle), floor)
         floor[middle == 0] = 0.0
         of_values = np.maximum(noise.deviation, floor) / (np.sqrt(2) * self.unit * h_kept[:, None])
         of_displacements = np.abs(D) * (self._rounded / h_kept[:, None])

@@ -214,12 +214,13 @@ class _Estimates:
     def unknown(self) -> Array:
         return np.maximum(self.truncation, self.contradiction) + 2 * self.noise
 
-    def excusing(self, epsilon: float) -> Array:
-        """What is unknown of each estimate where it speaks for a product."""
-        if epsilon < EPSILON["float32"]:
-            return self.unknown
-        # Finer steps may agree with each other and be wrong: a part of Φ that comes in coarse
-        # digits, such as 1 - p of a saturated softmax, stands still there.
+    @property
+    def excusing(self) -> Array:
+        """What is unknown of each estimate where it speaks for a product.
+
+        Finer steps may agree with each other and be wrong: a part of Φ that comes in coarse digits,
+        such as 1 - p of a saturated softmax, stands still there.
+        """
         return self.truncation + 2 * self.noise
 
 
@@ -267,7 +268,7 @@ def judge(product: Array, ladder: Ladder, tolerance: Tolerance) -> Judgement:
     enough = max(tolerance.passing * scale, tolerance.negligible)
     kinked = kink > max(hidden, 10 * enough, 10 * found.unknown[best])
     known = max(tolerance.known * scale, tolerance.negligible)
-    convicting = _convicting(found, errors, ladder, kink, tolerance)
+    convicting = _convicting(found, errors, ladder, kink, tolerance, norm(product))
     # Where the product and the differences are both lost in the rounding of Φ, the product is zero.
     lost = NOTHING * tolerance.epsilon * norm(ladder.level)
     nothing = max(norm(product), found.unknown[best], errors[best]) <= lost
@@ -326,10 +327,18 @@ def _kink(ladder: Ladder) -> tuple[float, float]:
 
 
 def _convicting(
-    found: _Estimates, errors: Array, ladder: Ladder, kink: float, tolerance: Tolerance
+    found: _Estimates,
+    errors: Array,
+    ladder: Ladder,
+    kink: float,
+    tolerance: Tolerance,
+    size: float,
 ) -> bool:
-    """Whether two successive steps agree on a discrepancy that nothing explains."""
-    unknown = found.excusing(tolerance.epsilon)
+    """Whether two successive steps agree on a discrepancy that nothing explains.
+
+    Steps beyond a narrow feature of Φ confirm a zero; only a product of some size is excused.
+    """
+    unknown = found.excusing
     for i in range(1, len(errors)):
         error = errors[i]
         if (
@@ -340,7 +349,7 @@ def _convicting(
             and found.contradiction[i] <= AGREEMENT * error
             and kink <= AGREEMENT * error
         ):
-            excused = (errors <= error / 10) & (unknown <= error / 10)
+            excused = (errors < min(error, size) / 10) & (unknown <= error / 10)
             if not excused.any():
                 return True
     return False

@@ -29,6 +29,8 @@ def test_mutants_are_found_and_named(make, seed):
         (unusual, 222, 102),
         (unusual, 322, 21),
         (unusual, 422, 255),
+        (unusual, 2, 30),
+        (unusual, 2, 84),
     ],
 )
 def test_saturated_nets_whose_curvature_is_all_rounding_are_not_accused(make, seed, i):

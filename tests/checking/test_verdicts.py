@@ -94,6 +94,16 @@ def test_steps_beyond_a_narrow_feature_neither_confirm_nor_convict(width):
     assert check_products(theta, **given, gradient=lambda p: 0 * p).verdict == "fail"
 
 
+@pytest.mark.parametrize("size", [1e-10, 1e-18])
+def test_outputs_that_vanish_beside_the_targets_convict_nothing_right(size):
+    """No step in proportion to the outputs changes a digit of the residual."""
+    given = {"outputs": lambda p: size * p, "loss_gradient": lambda z: z - 3.0}
+    right = check_products(THETA, **given, loss_hvp=lambda z, w: w)
+    assert right.products["loss_hvp"].verdict == "pass", str(right)
+    wrong = check_products(THETA, **given, loss_hvp=lambda z, w: 1.1 * w)
+    assert wrong.products["loss_hvp"].verdict != "pass"
+
+
 ROUNDINGS = {
     "float16": lambda x: float(np.float16(x)),
     "float32": lambda x: float(np.float32(x)),
