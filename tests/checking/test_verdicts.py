@@ -96,12 +96,16 @@ def test_steps_beyond_a_narrow_feature_neither_confirm_nor_convict(width):
 
 @pytest.mark.parametrize("size", [1e-10, 1e-18])
 def test_outputs_that_vanish_beside_the_targets_convict_nothing_right(size):
-    """No step in proportion to the outputs changes a digit of the residual."""
+    """At 1e-18, no step in proportion to the outputs changes a digit of the residual."""
     given = {"outputs": lambda p: size * p, "loss_gradient": lambda z: z - 3.0}
     right = check_products(THETA, **given, loss_hvp=lambda z, w: w)
     assert right.products["loss_hvp"].verdict == "pass", str(right)
+
+
+def test_a_wrong_product_of_outputs_that_are_small_beside_the_targets_fails():
+    given = {"outputs": lambda p: 1e-10 * p, "loss_gradient": lambda z: z - 3.0}
     wrong = check_products(THETA, **given, loss_hvp=lambda z, w: 1.1 * w)
-    assert wrong.products["loss_hvp"].verdict != "pass"
+    assert wrong.products["loss_hvp"].verdict == "fail"
 
 
 ROUNDINGS = {
