@@ -5,7 +5,11 @@ Each loss gives its value, ∇L and products with L''. The mean over cases enter
 """
 
 from rop.losses.graph import LossGraph
-from rop.losses.table import SigmoidCrossEntropy, SoftmaxCrossEntropy, SquaredError
-from rop.losses.targets import TableLoss
+from rop.losses.table import (
+    SigmoidCrossEntropy,
+    SoftmaxCrossEntropy,
+    SquaredError,
+    TableLoss,
+)
 
 __all__ = ["LossGraph", "SigmoidCrossEntropy", "SoftmaxCrossEntropy", "SquaredError", "TableLoss"]

@@ -1,4 +1,4 @@
-"""What an objective is made of: outputs, loss and penalty, refused where they make no sense."""
+"""What an objective is made of: outputs, loss and penalty, and the parameters that make up θ."""
 
 from __future__ import annotations
 
@@ -7,22 +7,24 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from rop.engines.arrays import finite
 from rop.engines.parallel import renew_after_fork
-from rop.errors import RopValueError
+from rop.errors import RopTypeError, RopValueError
 from rop.graph import Node, Shape, ancestors, descendants
 from rop.losses import LossGraph
-from rop.objective.inputs import check_strength
-from rop.objective.nodes import (
+from rop.objective import init
+from rop.objective.inputs import (
+    check_strength,
     checked_loss,
     checked_nodes,
     checked_parameters,
+    numbers,
+    real,
     refuse_duplicates,
     refuse_hidden,
 )
-from rop.objective.parameters import ParameterSpace
 from rop.ops.kernels import Array
 from rop.ops.shaping import per_case
 from rop.programs.catalogue import Programs
@@ -30,18 +32,24 @@ from rop.programs.checkpointing import Checkpoints
 from rop.programs.loss import Loss
 from rop.support.arguments import named
 from rop.support.display import Displayed
-from rop.support.words import counted, listed
+from rop.support.words import counted, listed, misnamed
 
 _NAMED = 20  # parameters that repr names
 
 
-class Definition(ParameterSpace, Displayed):
+class Definition(Displayed):
     """Outputs, loss and penalty of an objective; see `Objective` for the arguments.
 
     Attributes
     ----------
     z : Node
         The outputs, with a case axis if anything has one.
+    n : int
+        Number of parameters, counted as numbers.
+    shapes : dict of str to tuple of int
+        Shape of each parameter, in θ's order.
+    slices : dict of str to slice
+        Where each parameter lies in θ.
     data_shapes : dict of str to tuple of int
         Shape for one case of each entry of a batch.
     output_shape : tuple of int
@@ -69,7 +77,14 @@ class Definition(ParameterSpace, Displayed):
             z = per_case(z)
         self.z: Node = z
         self.output_shape: Shape = z.shape
-        super().__init__(checked_parameters(nodes, params))
+        self.parameters = checked_parameters(nodes, params)
+        self.shapes: dict[str, Shape] = {str(p.name): p.shape for p in self.parameters}
+        ends = np.cumsum([p.size for p in self.parameters]).tolist()
+        self.slices = {
+            str(p.name): slice(end - p.size, end)
+            for p, end in zip(self.parameters, ends, strict=True)
+        }
+        self.n: int = ends[-1]
         refuse_duplicates([*self.parameters, *data])
         self.data_shapes: dict[str, Shape] = {str(d.name): d.shape for d in data}
         self._integers = {str(d.name) for d in data if d.integer}
@@ -83,6 +98,108 @@ class Definition(ParameterSpace, Displayed):
         self._variants: dict[Checkpoints, Programs] = {}
         self._lock = threading.RLock()
         renew_after_fork(self, "_lock")
+
+    def init(
+        self, method: str = "sparse", seed: int | np.random.Generator = 0, **options: Any
+    ) -> NDArray[np.float64]:
+        """Draw a θ to start from.
+
+        Parameters
+        ----------
+        method : str
+            "sparse" (15 incoming connections a unit), "glorot" or "normal"; for recurrent nets
+            "recurrent" or "spectral", which give W_hh a spectral radius; see `rop.init`.
+        seed : int or Generator
+            Seed of the random numbers.
+        **options
+            Further arguments of the method.
+
+        Returns
+        -------
+        ndarray of float64, (n,)
+
+        Raises
+        ------
+        RopValueError
+            If there is no such method.
+        """
+        return self.pack(init.initialize(method, self.shapes, seed, **options))
+
+    def pack(self, values: Mapping[str, ArrayLike]) -> NDArray[np.float64]:
+        """Make a θ of arrays.
+
+        Parameters
+        ----------
+        values : mapping of str to array_like
+            An array of its shape for each parameter.
+
+        Returns
+        -------
+        ndarray of float64, (n,)
+
+        Raises
+        ------
+        RopTypeError, RopValueError
+            If it is no mapping, a parameter is missing or unknown, or a shape does not fit.
+        """
+        if not isinstance(values, Mapping):
+            raise RopTypeError(
+                f"pack: expected a mapping of names to arrays, got {type(values).__name__}"
+            )
+        if values.keys() != self.shapes.keys():
+            wrong = misnamed(self.shapes, values)
+            raise RopValueError(f"pack: expected the parameters {listed(self.shapes)}; {wrong}")
+        theta = np.empty(self.n)
+        for name, shape in self.shapes.items():
+            array = real(name, values[name], np.dtype(np.float64))
+            if array.shape != shape:
+                raise RopValueError(f"pack: {name} has shape {shape}, got {array.shape}")
+            theta[self.slices[name]] = array.ravel()
+        return theta
+
+    def unpack(self, theta: Array) -> dict[str, NDArray[Any]]:
+        """Views of θ, or of any vector like it, as the parameters.
+
+        Parameters
+        ----------
+        theta : ndarray, (n,)
+            The vector.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Views: writing to them writes to theta.
+
+        Raises
+        ------
+        RopValueError
+            If theta does not have the shape (n,).
+        """
+        theta = numbers("unpack", theta)
+        if theta.shape != (self.n,):
+            raise RopValueError(f"unpack: expected shape ({self.n},), got {theta.shape}")
+        return {
+            name: theta[self.slices[name]].reshape(shape) for name, shape in self.shapes.items()
+        }
+
+    def _position(self, index: int) -> str:
+        """Say in words where an element of θ belongs: its parameter and the index there.
+
+        Parameters
+        ----------
+        index : int
+            Index into θ.
+
+        Returns
+        -------
+        str
+        """
+        for name, where in self.slices.items():
+            if where.start <= index < where.stop:
+                inside = np.unravel_index(index - where.start, self.shapes[name] or (1,))
+                place = ", ".join(str(int(i)) for i in inside) if self.shapes[name] else ""
+                return f"index {index}, that is {name}[{place}]"
+        return f"index {index}"
 
     @property
     def l2(self) -> float | dict[str, float]:

@@ -11,8 +11,8 @@ from rop.errors import RopTypeError
 from rop.graph import Node, ancestors
 from rop.losses import LossGraph
 from rop.objective.objective import Objective
+from rop.programs.model import schedule
 from rop.programs.names import node_names
-from rop.programs.order import schedule
 from rop.show.folding import repetitions
 from rop.support.words import counted
 
