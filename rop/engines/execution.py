@@ -118,7 +118,7 @@ class Execution(ABC):
         Parameters
         ----------
         name : str
-            The product; see `MAPS`.
+            The product; see `ALL_PRODUCTS`.
         K : int
             Number of directions.
         given, output : ndarray, 1-D

@@ -150,14 +150,14 @@ def run(
     """
     values = dict(kept)
     with np.errstate(all="ignore"):  # overflow shows in the values, not as a warning
-        steps = performed(program, cases, K, given, values)
+        steps = stepwise(program, cases, K, given, values)
         for _, dying in zip(steps, program.dying, strict=True):
             for value in dying:
                 del values[value]
     return {value: values[value] for value in program.keep}
 
 
-def performed(
+def stepwise(
     program: Program, cases: int, K: int, given: Mapping[str, Array], values: dict[Value, Array]
 ) -> Iterator[Step]:
     """Run the steps one by one: after each, `values` holds its operands and its target."""

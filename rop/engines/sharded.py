@@ -22,7 +22,7 @@ from rop.errors import RopValueError
 from rop.graph import Shape
 from rop.ops.kernels import Array
 from rop.ops.rules import Value
-from rop.programs.catalogue import MAPS, Programs
+from rop.programs.catalogue import ALL_PRODUCTS, Programs
 from rop.programs.steps import Program
 
 Run: TypeAlias = Callable[[Array, Array], Any]
@@ -195,7 +195,7 @@ class ShardedExecution(Execution):
                 if plus is not None:
                     output += output.dtype.type(plus[0]) * plus[1]
                 return True
-            _, domain, codomain = MAPS[name]
+            _, domain, codomain = ALL_PRODUCTS[name]
             parts = self._parts_of(len(output)) if codomain == "theta" else None
             finite = [True] * len(runs)
 

@@ -16,7 +16,7 @@ from rop.errors import RopValueError
 from rop.objective.definition import Definition, programs_of
 from rop.objective.inputs import real
 from rop.ops.kernels import Array
-from rop.programs.catalogue import MAPS, Space
+from rop.programs.catalogue import ALL_PRODUCTS, Space
 from rop.programs.checkpointing import Checkpoints
 
 
@@ -90,7 +90,7 @@ class Products:
         Parameters
         ----------
         name : str
-            The product; see `MAPS`.
+            The product; see `ALL_PRODUCTS`.
         vectors : array_like, a vector of the product's domain, or K of them along a new last axis
             Directions.
         lam : float or ndarray, (n,)
@@ -110,7 +110,7 @@ class Products:
         if self._on_gpu and on_gpu(vectors):
             found: NDArray[Any] = self._of_vector_on_gpu(name, vectors, lam)
             return found
-        what, domain, codomain = MAPS[name]
+        what, domain, codomain = ALL_PRODUCTS[name]
         array, many = self.shaped(vectors, what, domain)
         if many is not None:
             return self._of_block(name, array, many, lam)
@@ -126,7 +126,7 @@ class Products:
 
     def _of_block(self, name: str, block: Array, many: int, lam: float | Array) -> NDArray[Any]:
         """K directions at once, as far as there is room for their temporaries."""
-        what, domain, codomain = MAPS[name]
+        what, domain, codomain = ALL_PRODUCTS[name]
         self._refuse_if_not_finite(what, block, domain)
         output = np.empty((*self.shapes[codomain], many), self.dtype)
         for start, stop in self.execution.chunks(name, many):
@@ -139,7 +139,7 @@ class Products:
 
     def _in_one_sweep(self, name: str, block: Array, output: Array) -> None:
         """Blocks of θ go to the engine parameter by parameter, as (K, size)."""
-        K, (_, domain, codomain) = block.shape[-1], MAPS[name]
+        K, (_, domain, codomain) = block.shape[-1], ALL_PRODUCTS[name]
         slices = self.objective.slices.values()
         if domain == "theta":
             flat = np.concatenate([block[where].T.ravel() for where in slices])
@@ -161,7 +161,7 @@ class Products:
         from rop.engines.cuda.arrays import empty, received
         from rop.engines.cuda.vectors import axpy
 
-        what, domain, codomain = MAPS[name]
+        what, domain, codomain = ALL_PRODUCTS[name]
         given = received(what, vector, self.dtype, self.shapes[domain])
         found = empty(self.shapes[codomain], self.dtype)
         flat = found.reshape(-1)

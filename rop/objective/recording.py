@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rop.engines.numpy import NumpyExecution, array_of, performed
+from rop.engines.numpy import NumpyExecution, array_of, stepwise
 from rop.engines.room import refuse_if_too_large
 from rop.errors import RopTypeError, RopValueError
 from rop.graph import Node
@@ -259,7 +259,7 @@ def _performed(
                 values[value] = array_of(value, execution.cases, 1, ends)
                 if value.place is None:
                     values[value].fill(np.nan)  # what no step has written yet shows
-            for step in performed(program, execution.cases, 1, ends, values):
+            for step in stepwise(program, execution.cases, 1, ends, values):
                 yield program, step, values
 
 

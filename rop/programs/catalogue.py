@@ -42,7 +42,7 @@ PRODUCTS = {
 }
 """The products that users ask for."""
 
-MAPS = PRODUCTS | {
+ALL_PRODUCTS = PRODUCTS | {
     "algorithm 1": PRODUCTS["gradient"],
     "algorithm 1 with f": PRODUCTS["gradient"],
     "raw_loss_hvp": PRODUCTS["loss_hvp"],

@@ -44,7 +44,7 @@ def squares(model: Model, hidden: Sequence[Node] = ()) -> Program:
             emit(Target(d, node, "d"), einsum("i->i", ((node.size,),), "{0}"), given)
     reverse(network, emit, model.a, d, descendants(network, model.parameters))
     steps = emit.program.steps
-    summed = model.emit_to(Program("squares"))
+    summed = model.emit_to(emit.program)
     results, squared = model.blocks("diag ", "output", False), dict[Value, Value]()
     writers: dict[Value, list[Step]] = {}
     for step in steps:
@@ -64,7 +64,6 @@ def squares(model: Model, hidden: Sequence[Node] = ()) -> Program:
         elif row is not None:
             summed(target, product(node.shape), row, row)
         summed.finish(target, result)
-    emit.program.steps += summed.program.steps
     return emit.program
 
 

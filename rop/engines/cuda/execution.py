@@ -24,7 +24,7 @@ from rop.engines.sharded import ShardedExecution
 from rop.errors import RopMemoryError
 from rop.ops.kernels import Array
 from rop.ops.rules import Value
-from rop.programs.catalogue import MAPS
+from rop.programs.catalogue import ALL_PRODUCTS
 from rop.programs.steps import Program
 
 # cuBLAS's workspace, and what the driver takes for kernels and graphs.
@@ -111,7 +111,7 @@ class DeviceExecution(ShardedExecution):
         """Run a product; vectors are flat arrays of NumPy or on the GPU. See `Execution`."""
         if isinstance(given, np.ndarray) and not is_finite(given):
             return False
-        program, (_, domain, codomain) = self._programs.product(name), MAPS[name]
+        program, (_, domain, codomain) = self._programs.product(name), ALL_PRODUCTS[name]
         with driver.lock:
             self._kept |= {value: [] for value in program.keep}
             for piece in range(len(self._pieces)):
