@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import reduce
 from itertools import product
 from math import prod
 from operator import itemgetter
@@ -108,8 +107,10 @@ class MaxPool(Op):
         return [*choices, *left]
 
 
-def _largest(*elements: Array) -> Array:
-    return reduce(np.maximum, elements)
+def _largest(element: Array, *others: Array) -> Array:
+    for other in others:
+        element = np.maximum(element, other)
+    return element
 
 
 def _first(element: Array, largest: Array, left: Array | None = None) -> Array:

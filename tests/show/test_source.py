@@ -71,6 +71,18 @@ def test_a_recurrent_network():
     agree(objective, theta, batch, v, rng.normal(size=(6, 2)))
 
 
+def test_a_convolutional_network():
+    """Max pooling: its functions take as many arrays as a window has elements."""
+    x, t, W = rop.data("x", (2, 6, 6)), rop.data("t", 3), rop.param("W", (3, 2, 3, 3))
+    pooled = rop.max_pool2d(rop.relu(rop.conv2d(x, W)), 2)
+    z = rop.param("V", (3, 12)) @ rop.flatten(pooled)
+    objective = rop.Objective(z, rop.SoftmaxCrossEntropy(t))
+    rng = np.random.default_rng(0)
+    theta, v = rng.normal(size=(2, objective.n))
+    batch = {"x": rng.normal(size=(4, 2, 6, 6)), "t": np.eye(3)[[0, 1, 2, 0]]}
+    agree(objective, theta, batch, v, rng.normal(size=(4, 3)))
+
+
 def test_a_long_sum_has_a_line_for_each_term():
     x, w, u = rop.data("x", 20), rop.param("w"), rop.param("u")
     h = total = rop.tanh(u * x[0])

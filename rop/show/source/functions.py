@@ -74,9 +74,9 @@ class Functions:
         if isinstance(function, np.ufunc):
             return f"np.{function.__name__}({', '.join(arguments)})"
         tree = _tree(function)
-        formula = _formula(tree)
-        if formula is not None:
-            names = [argument.arg for argument in tree.args.args]
+        formula, names = _formula(tree), [argument.arg for argument in tree.args.args]
+        # Default values and any number of arguments are left to Python.
+        if formula is not None and len(names) == len(arguments) and tree.args.vararg is None:
             given = {
                 name: ast.parse(text, mode="eval").body
                 for name, text in zip(names, arguments, strict=True)
