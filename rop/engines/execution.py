@@ -100,9 +100,9 @@ class Execution(ABC):
     def give(self, buffer: str, array: Array) -> None:
         """Hand over an array that programs read from a named place: (N, ...) or (1, ...)."""
 
-    @abstractmethod
     def set_strength(self, mu: float) -> None:
         """Set μ of structural damping for the next products."""
+        self.give("strength", np.full(1, mu / self.cases, self._dtype))
 
     @abstractmethod
     def product(

@@ -104,10 +104,6 @@ class NumpyExecution(Execution):
         """Hand over an array that programs read from a named place."""
         self.given[buffer] = array.astype(self._dtype)
 
-    def set_strength(self, mu: float) -> None:
-        """Set μ of structural damping for the next products."""
-        self.given["strength"] = np.full(1, mu / self.cases, self._dtype)
-
     @property
     def memory(self) -> dict[str, int]:
         """Bytes of "theta", "batch", what is "cached" for the products, and "work" space."""

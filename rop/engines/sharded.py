@@ -164,14 +164,9 @@ class ShardedExecution(Execution):
     def give(self, buffer: str, array: Array) -> None:
         """Hand the shards their cases of an array that programs read from a named place."""
         for shard in self.shards:
-            rows = array[shard.rows] if self._per_case else array
+            rows = array[shard.rows] if len(array) == self.cases else array
             place = shard.buffers.setdefault(buffer, np.empty(rows.size, self._dtype))
             place[...] = rows.reshape(-1)
-
-    def set_strength(self, mu: float) -> None:
-        """Set μ of structural damping for the next products."""
-        for shard in self.shards:
-            shard.buffers["strength"][0] = mu / self.cases
 
     def product(
         self,

@@ -157,6 +157,30 @@ def test_a_batch_in_pieces_gives_the_same(monkeypatch):
     close(gradient, right.gradient(), "float64", "algorithm 1")
 
 
+@pytest.mark.parametrize("free", [None, 2.0])
+def test_structural_damping(monkeypatch, free):
+    """Its strength is the same for all cases, its random signs are not; whole, and in pieces."""
+    x, t, W = rop.data("x", 3), rop.data("t", 2), rop.param("W", (4, 3))
+    h = rop.tanh(W @ x)
+    z = rop.param("V", (2, 4)) @ h
+    objective = rop.Objective(z, rop.SquaredError(t), hidden=[h], distance="matching")
+    rng = np.random.default_rng(0)
+    theta, v = rng.standard_normal((2, objective.n))
+    batch = {"x": rng.standard_normal((5, 3)), "t": rng.standard_normal((5, 2))}
+    right = objective.linearize(theta, batch, "numpy")
+    if free is not None:
+        monkeypatch.setattr(DeviceExecution, "_needed", lambda self, cases: cases)
+        monkeypatch.setattr(driver, "free_memory", lambda: free)
+        monkeypatch.setattr(driver, "empty", _empty)
+    ours = objective.linearize(theta, batch, "cuda")
+    assert len(ours._execution._pieces) == (1 if free is None else 4)
+    for mu in (0.5, 0.25):
+        close(ours.ggnvp(v, mu), right.ggnvp(v, mu), "float64", "structural")
+    close(ours.ggnvp(v), right.ggnvp(v), "float64", "ggnvp")
+    found, expected = (at.diagonal("chapelle-erhan", 0, mu=0.5) for at in (ours, right))
+    close(found, expected, "float64", "structural squares")
+
+
 def _empty(elements, dtype):
     return driver.cuda.device_array(max(1, elements), dtype)
 

@@ -94,12 +94,6 @@ class DeviceExecution(ShardedExecution):
             self._given[buffer] = array
             self._send(buffer, array)
 
-    def set_strength(self, mu: float) -> None:
-        """Set μ of structural damping for the next products."""
-        with driver.lock:
-            strength = np.full(1, mu / self.cases, self._dtype)
-            self.shards[0].write("strength", strength)
-
     def product(
         self,
         name: str,
@@ -188,7 +182,7 @@ class DeviceExecution(ShardedExecution):
 
     def _send(self, buffer: str, array: Array) -> None:
         assert self._present is not None
-        cut = self._per_case or buffer.startswith("data ")
+        cut = len(array) == self.cases
         self._shard.write(buffer, array[self._pieces[self._present]] if cut else array)
 
     def _made(self, program: Program, K: int) -> Bound:
