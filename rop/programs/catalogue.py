@@ -43,15 +43,15 @@ PRODUCTS = {
 """The products that users ask for."""
 
 ALL_PRODUCTS = PRODUCTS | {
-    "algorithm 1": PRODUCTS["gradient"],
-    "algorithm 1 with f": PRODUCTS["gradient"],
-    "raw_loss_hvp": PRODUCTS["loss_hvp"],
-    "structural": PRODUCTS["ggnvp"],
-    "rows": Product("u", "outputs", "outputs"),
-    "squares": Product("u", "outputs", "theta"),
+    "algorithm 1": PRODUCTS["gradient"],  # from θ to ∇f, without stages
+    "algorithm 1 with f": PRODUCTS["gradient"],  # which keeps the loss of each case
+    "raw_loss_hvp": PRODUCTS["loss_hvp"],  # before L'' is made positive semidefinite
+    "structural": PRODUCTS["ggnvp"],  # with structural damping
+    "rows": Product("u", "outputs", "outputs"),  # vjp for each case apart
+    "squares": Product("u", "outputs", "theta"),  # sum over cases and directions of squared rows
     "structural squares": Product("u", "outputs", "theta"),
 }
-"""All products, with those that other parts of rop are made of; see `Programs.product`."""
+"""All products, with those that other parts of rop are made of."""
 
 
 class Programs(Model):
@@ -109,10 +109,7 @@ class Programs(Model):
         Parameters
         ----------
         name : str
-            "gradient", "jvp", "vjp", "loss_hvp", "ggnvp", "hvp"; "structural" (ggnvp with
-            structural damping); "rows" (vjp for each case apart) or "squares" (sum over cases and
-            directions of the squares of "rows"), "structural squares"; "algorithm 1" (from θ to ∇f,
-            without stages) or "algorithm 1 with f", which keeps the loss of each case.
+            One of `ALL_PRODUCTS`.
 
         Returns
         -------
