@@ -10,7 +10,7 @@ from rop.hf.damping import Reparameterized, ScaleSensitive, Structural, Tikhonov
 from rop.hf.gltr import LanczosTrustRegion, gltr
 from rop.hf.journal import repair
 from rop.hf.krylov import KrylovDescent
-from rop.hf.length import Forcing, Length
+from rop.hf.length import Forcing, Length, Limit
 from rop.hf.levenberg_marquardt import LevenbergMarquardt, reduction_ratio
 from rop.hf.line_search import Armijo, NoLineSearch
 from rop.hf.lock import FolderInUseError
@@ -59,6 +59,7 @@ __all__ = [
     "LanczosTrustRegion",
     "LastIterate",
     "Length",
+    "Limit",
     "LevenbergMarquardt",
     "Log",
     "Moments",

@@ -10,10 +10,11 @@ from typing import NamedTuple
 import numpy as np
 
 from rop.hf.damping_matrices import DampingMatrix
+from rop.hf.length import Limit
 from rop.hf.levenberg_marquardt import reduction_ratio
 from rop.hf.line_search import Step
 from rop.hf.recipe import Recipe
-from rop.hf.solution import Iterate, Solution
+from rop.hf.solution import Iterate, Solution, hidden
 from rop.hf.state import State
 from rop.hf.subproblem import Subproblem
 from rop.hf.vectors import Vector, dot
@@ -42,6 +43,8 @@ class Trial:
         does not compare f.
     step : Step
         The line search.
+    cost : float
+        The work of a product with B, in gradients (erratum M24).
     """
 
     problem: Subproblem
@@ -52,6 +55,7 @@ class Trial:
     reduction: tuple[float, float]
     last: tuple[float, float] | None
     step: Step
+    cost: float
 
     @cached_property
     def rho(self) -> float:
@@ -73,12 +77,12 @@ class Trial:
     @cached_property
     def hidden(self) -> bool:
         """Whether the predicted gain is below the rounding error of f."""
-        return -self.q <= float(np.finfo(self.chosen.x.dtype).eps) * abs(self.f)
+        return hidden(self.q, self.f, self.chosen.x)
 
     @cached_property
     def cut_off(self) -> bool:
         """Whether CG was stopped before it had minimised the model."""
-        return self.solution.reason in ("steps", "f rose")
+        return self.solution.reason in ("steps", "pairs", "f rose")
 
 
 class Adapted(NamedTuple):
@@ -90,7 +94,7 @@ class Adapted(NamedTuple):
         λ and μ.
     radius : float or None
         The trust region's radius.
-    length : int or None
+    limit : Limit or None
         The limit of CG's next run.
     rho : float
         The ρ by which λ or the radius was adapted.
@@ -103,7 +107,7 @@ class Adapted(NamedTuple):
     lam: float
     mu: float
     radius: float | None
-    length: int | None
+    limit: Limit | None
     rho: float
     rho_last: float | None
     overdamped: bool
@@ -147,18 +151,21 @@ def adapted(recipe: Recipe, state: State, trial: Trial, D: DampingMatrix, most: 
         lam = rule.bounded(lam, curvature)
     if region is not None:
         radius = region.adapt(trial.problem.radius, rho, trial.solution.reason == "boundary")
-    length, rho_last = state.length, None
-    if recipe.length is not None and length is not None:
+    limit, rho_last = state.limit, None
+    if recipe.length is not None and limit is not None:
         rho_last = trial.rho_last
-        length = recipe.length.update(
-            length,
+        limit = recipe.length.update(
+            limit,
             most,
             rho=rho_last if taken else -inf,
             steps=trial.solution.steps,
             chosen=trial.chosen.steps if taken else 0,
-            blind=trial.hidden and trial.solution.reason == "steps",
+            q=trial.solution.q,
+            cost=trial.cost,
+            cut_off=trial.solution.reason in ("steps", "pairs"),
+            hidden=trial.hidden,
         )
-    return Adapted(lam, mu, radius, length, rho, rho_last, overdamped and lam < state.lam)
+    return Adapted(lam, mu, radius, limit, rho, rho_last, overdamped and lam < state.lam)
 
 
 def _judged(recipe: Recipe, trial: Trial) -> float:

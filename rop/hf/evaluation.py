@@ -122,7 +122,7 @@ class Evaluator:
             The mean loss plus the l2 penalty.
         """
         self.losses += 1
-        if self.keep and cases.size == cases.total <= self.chunk:
+        if self.keeps(cases):
             return self.linearize(theta, cases).value
         total = 0.0
         for piece in cases.pieces(self.chunk):
@@ -130,6 +130,10 @@ class Evaluator:
                 f = self.objective.value(theta, self._batch(piece), engine=self.engine)
             total += piece.size / cases.size * f
         return total
+
+    def keeps(self, cases: Cases) -> bool:
+        """Whether f on these cases leaves what ∇f at the same θ needs."""
+        return self.keep and cases.size == cases.total <= self.chunk
 
     def penalise(self, l2: float | None) -> None:
         """Set the strength of the penalty l2/2 ‖θ‖² (sec. 13); None leaves it as it is."""
@@ -363,7 +367,9 @@ class Along:
         return self._after[key]
 
     def with_gradient(self, cases: Cases, iterate: Iterate) -> None:
-        """Compute f(θ + x) together with ∇f, which the evaluator keeps for the next iteration."""
+        """Compute f(θ + x) with ∇f, kept for the next iteration, where that saves a sweep."""
+        if self._evaluator.keeps(cases):
+            return
         key, point = (cases, iterate.steps), self._theta + iterate.x
         if key not in self._after and np.isfinite(point).all():
             self._evaluator.losses += 1

@@ -77,13 +77,21 @@ def _length(it: Iteration) -> str:
     rho = "-∞" if last == -inf else f"{last:.2f}"
     good, change = it.thresholds["length.good"], f"CG's limit {before} → {after}"
     if last >= good:
-        why = "the model holds" if after > before else "CG ended before its limit"
+        why = "CG ended before its limit"
+        if after > before:
+            why = "the model holds"
+        elif after < before:
+            why = "more steps do not pay"
+        elif before == 1:
+            return f"ρ = {rho} ≥ {_fraction(good)}: a longer run waits for more good steps."
         return f"ρ = {rho} ≥ {_fraction(good)} at CG's last iterate, and {why}: {change}."
     return f"ρ = {rho} < {_fraction(good)} at CG's last iterate: {change}."
 
 
 def _solver(it: Iteration) -> str:
     """Sec. 4 and 13."""
+    if it.cg.reason == "pairs":
+        return "δ is a step of L-BFGS, whose length the quasi-Newton pairs know: no product."
     said = _STOPS.get(it.cg.reason, it.cg.reason).format(residual=it.cg.residual)
     if it.cg.reason == "progress":
         rule = {name: it.thresholds[f"cg.progress.{name}"] for name in _PROGRESS}

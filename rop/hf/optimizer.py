@@ -17,6 +17,7 @@ from rop.engines.arrays import finite
 from rop.errors import RopError, RopTypeError, RopValueError
 from rop.hf.adaptation import Adapted, Trial, adapted
 from rop.hf.evaluation import Along, Clock, evaluator_of
+from rop.hf.length import Limit
 from rop.hf.policy import UndefinedError
 from rop.hf.preconditioners import NoPreconditioner
 from rop.hf.products import CurvatureProduct
@@ -163,8 +164,8 @@ class HessianFree(Iterator[Iteration]):
             raise RopValueError("HessianFree: patience needs validation=, data to be judged by")
         damping, region = self.recipe.damping, self.recipe.cg.region
         radius = None if region is None else region.radius
-        length = None if self.recipe.length is None else self.recipe.length.first
-        self.state = State(0, first, damping.lam, damping.mu, radius, None, 0, nan, length=length)
+        limit = None if self.recipe.length is None else Limit(self.recipe.length.first)
+        self.state = State(0, first, damping.lam, damping.mu, radius, None, 0, nan, limit=limit)
         self.ended: Ended | None = None
         self.error: RopError | None = None
         cases = self.evaluator.cases
@@ -210,9 +211,14 @@ class HessianFree(Iterator[Iteration]):
         # Both at once, as S' is a part of S.
         cases = recipe.batches.draw(state.iteration, evaluator.cases)
 
+        whole = self._stream is None and cases.gradient.size == evaluator.cases
+        most = now.max_steps if state.limit is None else min(state.limit.steps, now.max_steps)
+        # A step of L-BFGS needs no product, and P at an earlier θ does.
+        lbfgs = recipe.pairs if whole and most == 1 and _length_known(state) else None
+
         # b <- -∇f(θ_{k-1}) on S: sec. 2. The diagonal for P may come with it (sec. 11.3).
         policy = recipe.preconditioner if recipe.cg.preconditioned else NoPreconditioner()
-        with_gradient = policy if policy.cases == "gradient" else None
+        with_gradient = policy if policy.cases == "gradient" and lbfgs is None else None
         f, gradient, diagonal = evaluator.gradient(
             theta, cases.gradient, with_gradient, state.seed, structural
         )
@@ -235,7 +241,9 @@ class HessianFree(Iterator[Iteration]):
         clock.lap("gradient")
 
         # Compute a preconditioner P at θ_{k-1}: sec. 11, erratum M15. P is r ↦ P⁻¹r here.
-        if policy.cases == "curvature":
+        if lbfgs is not None:
+            diagonal = state.diagonal
+        elif policy.cases == "curvature":
             diagonal = policy.diagonal(at, state.seed, structural)
         P = policy.inverse(diagonal, D.diagonal(lam), evaluator.objective)
         corrected = P if recipe.pairs is None else recipe.pairs.inverse(P, state.pairs)
@@ -249,7 +257,6 @@ class HessianFree(Iterator[Iteration]):
 
         # δ <- PCG(b, A, x_0, P): alg. 2.
         along = Along(evaluator, theta, {cases.curvature: at.value, cases.gradient: f})
-        most = min(state.length or now.max_steps, now.max_steps)
         problem = Subproblem(
             A,
             b,
@@ -265,7 +272,7 @@ class HessianFree(Iterator[Iteration]):
             b_norm_before=state.gradient_norm,
             pairs=0 if recipe.pairs is None else recipe.pairs.most,
         )
-        solution = recipe.cg.solve(problem)
+        solution = recipe.cg.solve(problem) if lbfgs is None else lbfgs.step(b, corrected)
         clock.lap("cg")
 
         # CG-backtracking: sec. 8.7. δ is one of CG's iterates.
@@ -282,7 +289,6 @@ class HessianFree(Iterator[Iteration]):
         clock.lap("selection")
 
         # f(θ + δ) and q(δ) for ρ, of the full δ: sec. 8.5, erratum M17. q is the undamped model.
-        whole = self._stream is None and cases.gradient.size == evaluator.cases
         if recipe.pairs is not None and whole:
             along.with_gradient(cases.gradient, chosen)
         compared = cases.curvature if recipe.reduction == "curvature" else cases.gradient
@@ -315,7 +321,9 @@ class HessianFree(Iterator[Iteration]):
 
         # Update λ with the Levenberg-Marquardt method: sec. 8.5. After α, as a rejected update
         # raises λ whatever ρ is. The trust region's radius and CG's length follow too.
-        trial = Trial(problem, solution, chosen, q, f, reduction, last, step)
+        cost = (4 / 3 if recipe.curvature == "ggn" else 2) * cases.curvature.size
+        cost /= cases.gradient.size
+        trial = Trial(problem, solution, chosen, q, f, reduction, last, step, cost)
         new = adapted(recipe, state, trial, D, now.max_steps)
 
         # θ_k <- θ_{k-1} + αδ, k <- k + 1.
@@ -326,6 +334,8 @@ class HessianFree(Iterator[Iteration]):
             found = list(solution.pairs)
             if whole:
                 y = evaluator.ahead(theta, cases.gradient)[1] - gradient
+                if solution.steps == 1:
+                    found = []  # its one pair is along the update, and from fewer cases
                 found.append((update, y + D.diagonal(state.lam) * update))
             pairs = recipe.pairs.update(state.pairs, found)
         start = recipe.next_start(
@@ -342,12 +352,18 @@ class HessianFree(Iterator[Iteration]):
             rejected=0 if alpha or new.overdamped else state.rejected + 1,
             f=step.f,
             averages=averages,
-            length=new.length,
+            limit=new.limit,
             pairs=pairs,
+            diagonal=diagonal if recipe.pairs is not None else None,
             gradient_norm=size,
         )
         # Without λ, pairs and more steps than one, the next update is along the same direction.
-        alone = state.lam == 0 and state.length == 1 and state.pairs is None
+        alone = (
+            state.lam == 0
+            and state.limit is not None
+            and state.limit.steps == 1
+            and state.pairs is None
+        )
         self.ended = self._stalled(
             trial, new, 1 if alone and new.radius is None and whole else _MOST_REJECTED
         )
@@ -395,6 +411,12 @@ class HessianFree(Iterator[Iteration]):
         if unseen and f_reduction < -trial.q / 4:
             return "precision"
         return "rejected" if self.state.rejected >= most_rejected else None
+
+
+def _length_known(state: State) -> bool:
+    """Whether pairs know the length of a step that only CG's limit damps."""
+    damped_by_length = state.limit is not None and state.lam == 0 and state.radius is None
+    return damped_by_length and state.pairs is not None and not state.rejected
 
 
 def _convex(loss: Loss) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 
 from rop.hf.curvature import Operator
 from rop.hf.policy import Policy
+from rop.hf.solution import Progress, Solution, ended
 from rop.hf.vectors import Vector, axpy, dot
 from rop.support.constraints import Count
 
@@ -23,8 +24,12 @@ class QuasiNewton(Policy):
 
     Each run of CG leaves the pairs (p, Ap) of its directions, which cost nothing. If the gradient
     uses all data, the update leaves s = αδ and the change y of ∇f: exact curvature of f on all
-    cases, where CG may see a few. The latest pairs are kept, as in L-BFGS, and a run of one step
-    of CG is a step of L-BFGS. The memory is 2n numbers a pair.
+    cases, where CG may see a few. The latest pairs are kept, as in L-BFGS. The memory is 2n numbers
+    a pair.
+
+    Where the limit of CG is one step and the update's pairs are exact, δ = Hb is a step of L-BFGS:
+    the pairs know its length and the model's minimum, q(δ) = -½bᵀHb, without a product. After an
+    update that was rejected CG does the step.
 
     Parameters
     ----------
@@ -56,6 +61,25 @@ class QuasiNewton(Policy):
             P itself if there are no pairs.
         """
         return P if pairs is None else Corrected(P, pairs)
+
+    def step(self, b: Vector, H: Operator | None) -> Solution:
+        """Return the minimum δ = Hb of the model with the curvature H⁻¹, a step of L-BFGS.
+
+        Parameters
+        ----------
+        b : ndarray, shape (n,)
+            -∇f.
+        H : callable, (n,) -> (n,), or None
+            What `inverse` returned.
+
+        Returns
+        -------
+        Solution
+            One iterate, without a product.
+        """
+        delta = b.copy() if H is None else H(b)
+        progress = Progress(delta, [0.0, -dot(b, delta) / 2], 0.0)
+        return ended(progress, "pairs", [], np.zeros_like(b), 0)
 
     def update(self, pairs: Vector | None, new: Sequence[Pair]) -> Vector | None:
         """Return the pairs that the next iteration uses.

@@ -336,13 +336,13 @@ class Iteration:
                 f,
                 step,
                 held_out,
-                shorter=(after.length or 0) < (before.length or 0),
+                shorter=(_steps(after) or 0) < (_steps(before) or 0),
             ),
             seconds=clock.seconds,
             work=clock.work,
             adaptive=adaptive,
-            length_before=before.length,
-            length_after=after.length,
+            length_before=_steps(before),
+            length_after=_steps(after),
             rho_last=rho_last,
             pairs=0 if before.pairs is None else len(before.pairs),
         )
@@ -359,6 +359,10 @@ class Iteration:
             + ("" if self.f_validation is None else f"  validation {self.f_validation:.6g}")
             + "".join(f"\n      {event}" for event in self.events)
         )
+
+
+def _steps(state: State) -> int | None:
+    return None if state.limit is None else state.limit.steps
 
 
 def _events(

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal, Protocol
 
 from rop.hf.levenberg_marquardt import reduction_ratio
 from rop.hf.policy import Policy
-from rop.hf.solution import Iterate
+from rop.hf.solution import Iterate, hidden
 from rop.support.constraints import Count, Real
 
 
@@ -136,7 +136,9 @@ class Backtracking(Policy):
         Which iterates CG keeps.
     enough : float
         Take an iterate at once if its ρ, by the damped q, is at least this: going back from it
-        would cost an f for nothing. Infinity goes back until f rises, as the paper does.
+        would cost an f for nothing. The last iterate is taken without an f if it is the only one,
+        or if its predicted gain is below f's rounding error. Infinity goes back until f rises, as
+        the paper does.
 
     Examples
     --------
@@ -162,6 +164,10 @@ class Backtracking(Policy):
     ) -> Choice:
         """Pick the last iterate before f rises; see `Selection`."""
         best, lowest = iterates[-1], inf
+        if self.enough < inf and (
+            len(iterates) == 1 or before and hidden(best.q, before(), best.x)
+        ):
+            return Choice(best, ())
         tried = []
         for iterate in reversed(iterates):
             value = f(iterate)

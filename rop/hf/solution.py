@@ -14,6 +14,7 @@ Reason: TypeAlias = Literal[
     "progress",
     "residual",
     "steps",
+    "pairs",
     "negative curvature",
     "not finite",
     "boundary",
@@ -29,6 +30,11 @@ class Iterate:
     steps: int
     x: Vector
     q: float
+
+
+def hidden(q: float, f: float, x: Vector) -> bool:
+    """Return whether the gain -q(x) is below the rounding error of f in the arithmetic of x."""
+    return -q <= float(np.finfo(x.dtype).eps) * abs(f)
 
 
 @dataclass
@@ -69,7 +75,8 @@ class Solution:
         The wanted iterates in order of their steps, the last iterate always among them.
     reason : str
         Why CG stopped: "progress", "residual", "steps", "negative curvature", "not finite",
-        "boundary" of the trust region, "f rose", or "subspace" (searched to the end).
+        "boundary" of the trust region, "f rose", "subspace" (searched to the end), or "pairs": it
+        is a step of L-BFGS, without CG.
     q : list of float
         q(x_0), ..., q(x_steps).
     residual : float

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from math import nan
 from typing import Literal, TypeAlias
 
+from rop.hf.length import Limit
 from rop.hf.moments import Averages
 from rop.hf.vectors import Vector
 
@@ -40,10 +41,12 @@ class State:
         That f.
     best_iteration : int
         The number of iterations that led to this θ.
-    length : int or None
+    limit : Limit or None
         The limit of CG's next run; None if it is not adapted.
     pairs : ndarray, shape (k, 2, n), or None
         The quasi-Newton pairs s and y, the latest last; None for none.
+    diagonal : ndarray, shape (n,), or None
+        The latest diagonal of the preconditioner, which steps of L-BFGS use again.
     gradient_norm : float
         ‖∇f‖ at the θ of the iteration before; NaN before the first.
     averages : Averages or None
@@ -71,8 +74,9 @@ class State:
     f_best: float = nan
     best_iteration: int = 0
     averages: Averages | None = None
-    length: int | None = None
+    limit: Limit | None = None
     pairs: Vector | None = None
+    diagonal: Vector | None = None
     gradient_norm: float = nan
 
     @property
