@@ -23,6 +23,11 @@ class Limit:
         How many runs of one step in a row the model held for.
     patience : int
         How many times the usual number of them comes before a longer run.
+
+    Examples
+    --------
+    >>> rop.hf.Length().update(rop.hf.Limit(1), 250, rho=0.9, steps=1, chosen=1, cost=1.0)
+    Limit(steps=1, good=1, patience=1)
     """
 
     steps: int
@@ -105,7 +110,7 @@ class Length(Policy):
         steps, chosen : int
             The steps of the last iterate and of the chosen one.
         q : sequence of float
-            q(x_0), ..., q(x_steps).
+            q(x_0), ..., q(x_steps); without them any run is taken to pay.
         cost : float
             The work of a product, in gradients of the update's cases.
         cut_off : bool
@@ -124,7 +129,7 @@ class Length(Policy):
             return replace(limit, steps=most)
         if rho >= self.good:
             after = min(ceil(self.raise_by * now), most) if steps >= now else now
-            if now > 1 and cost >= 1 and cut_off:
+            if now > 1 and cost >= 1 and cut_off and q:
                 after = min(after, _best(q, cost, after))
         elif chosen < steps:
             after = max(min(int(self.beyond * chosen), now), 1)

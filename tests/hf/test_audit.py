@@ -55,9 +55,12 @@ def test_scale_sensitive_damping_refuses_an_indefinite_g_and_names_the_remedy():
 
 
 UNDEFINED = [
-    (Recipe(preconditioner=ChapelleErhan(kappa=1.0)), "ChapelleErhan: .*semidefinite"),
+    (Recipe(preconditioner=ChapelleErhan(kappa=1.0), pairs=None), "ChapelleErhan: .*semidefinite"),
     (Recipe(damping=ScaleSensitive(0.1), preconditioner=NoPreconditioner()), "ScaleSensitive: "),
-    (Recipe(damping=Undamped(), preconditioner=ExactDiagonal()), r"ExactDiagonal: d \+ κ must be"),
+    (
+        Recipe(damping=Undamped(), preconditioner=ExactDiagonal(), pairs=None),
+        r"ExactDiagonal: d \+ κ must be",
+    ),
 ]
 
 

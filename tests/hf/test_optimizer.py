@@ -6,6 +6,7 @@ from math import inf
 import numpy as np
 import pytest
 from damped import damped
+from dense_bfgs import started
 
 import rop
 from rop.hf import HessianFree, Recipe, recipes
@@ -16,6 +17,7 @@ from rop.hf.levenberg_marquardt import LevenbergMarquardt
 from rop.hf.line_search import Armijo, Step
 from rop.hf.preconditioners import EmpiricalFisher, NoPreconditioner
 from rop.hf.selection import Backtracking, Every, LastIterate
+from rop.hf.solution import Iterate
 from rop.hf.vectors import norm
 from rop.nets import mlp
 
@@ -167,7 +169,7 @@ def test_every_number_of_a_record_can_be_computed_again(recipe):
     optimizer = run((objective, theta, data), replace(recipe, cg=spy))
     lam = recipe.damping.lam
     for number in range(15):
-        old = optimizer.theta
+        old, state = optimizer.theta, optimizer.state
         it = next(optimizer)
         on = {
             name: objective.linearize(old, part(data, cases), engine="numpy")
@@ -179,11 +181,19 @@ def test_every_number_of_a_record_can_be_computed_again(recipe):
         gradient = on["gradient"].gradient()
         assert it.gradient_norm == pytest.approx(norm(gradient), rel=1e-10)
         assert it.lam_before == lam
-        iterates = spy.calls[-1][-1].iterates
-        delta = next(iterate.x for iterate in iterates if iterate.steps == it.chosen)
-        np.testing.assert_array_equal(optimizer.theta, old + it.step.alpha * delta)
         product = on["curvature"].ggnvp if recipe.curvature == "ggn" else on["curvature"].hvp
-        q = gradient @ delta + delta @ product(delta) / 2
+        if it.cg.reason == "pairs":
+            P = recipe.preconditioner.inverse(state.diagonal, 0.0, objective)
+            inverse = np.column_stack([P(e).copy() for e in np.eye(objective.n)])
+            delta = -started(inverse, state.pairs) @ gradient
+            iterates = [Iterate(1, delta, it.q)]
+            q = gradient @ delta / 2
+            np.testing.assert_allclose(optimizer.theta, old + it.step.alpha * delta, rtol=1e-9)
+        else:
+            iterates = spy.calls[-1][-1].iterates
+            delta = next(iterate.x for iterate in iterates if iterate.steps == it.chosen)
+            q = gradient @ delta + delta @ product(delta) / 2
+            np.testing.assert_array_equal(optimizer.theta, old + it.step.alpha * delta)
         assert it.q == pytest.approx(q, rel=1e-7)
         assert it.q + lam / 2 * delta @ delta == pytest.approx(it.cg.q[it.chosen], rel=1e-7)
         assert it.step.slope == pytest.approx(gradient @ delta, rel=1e-8)

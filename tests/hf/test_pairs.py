@@ -1,12 +1,14 @@
 """Quasi-Newton pairs against dense matrices; CG's length and forcing terms; what they give."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from dense_bfgs import started
 
 import rop
-from rop.hf import Forcing, HessianFree, Length, QuasiNewton, Recipe, minimize, pcg
+from rop.hf import Forcing, HessianFree, Length, Limit, QuasiNewton, Recipe, minimize, pcg
 from rop.hf.pairs import Corrected, Sample
 
 
@@ -15,21 +17,13 @@ def matrix(n, seed=0):
     return R @ R.T + np.eye(n)
 
 
-def bfgs(H, pairs):
-    """H after the BFGS updates of all pairs, dense (Nocedal & Wright, eq. 6.17)."""
-    for s, y in pairs:
-        V = np.eye(len(s)) - np.outer(y, s) / (s @ y)
-        H = V.T @ H @ V + np.outer(s, s) / (s @ y)
-    return H
-
-
 @pytest.mark.parametrize("preconditioned", [False, True])
 def test_the_correction_is_that_of_the_dense_bfgs_matrix(preconditioned):
     A, rng = matrix(7), np.random.default_rng(1)
     pairs = np.array([(s, A @ s) for s in rng.standard_normal((4, 7))])
     d = rng.uniform(0.5, 2, 7) if preconditioned else np.ones(7)
     s, y = pairs[-1]
-    H = bfgs((s @ y) / (y @ (d * y)) * np.diag(d), pairs)
+    H = started(np.diag(d), pairs)
     correct = Corrected((lambda r: d * r) if preconditioned else None, pairs)
     for r in np.eye(7):
         np.testing.assert_allclose(correct(r), H @ r, rtol=1e-10, atol=1e-12)
@@ -85,10 +79,75 @@ def test_forcing_terms_follow_the_gradient():
 @pytest.mark.parametrize(
     "length, rho, steps, chosen, after",
     [(8, 0.6, 8, 8, 16), (8, 0.6, 5, 5, 8), (200, 0.9, 200, 200, 250), (8, 0.4, 8, 8, 5),
-     (8, 0.4, 8, 3, 5), (8, -np.inf, 8, 7, 8), (1, -np.inf, 1, 0, 1), (8, np.nan, 8, 8, 5)],
+     (8, 0.4, 8, 3, 4), (8, -np.inf, 8, 7, 8), (1, -np.inf, 1, 0, 1), (8, np.nan, 8, 8, 5),
+     (1, 0.6, 1, 1, 2)],
 )  # fmt: skip
 def test_the_length_follows_the_model(length, rho, steps, chosen, after):
-    assert Length().update(length, 250, rho=rho, steps=steps, chosen=chosen) == after
+    found = Length().update(Limit(length), 250, rho=rho, steps=steps, chosen=chosen)
+    assert found.steps == after
+
+
+def attempts(rule, cost, rhos):
+    """The limits of runs whose ρ follow each other, each run as long as it may be."""
+    limit, found = Limit(1), []
+    for rho in rhos:
+        steps = limit.steps
+        limit = rule.update(limit, 99, rho=rho, steps=steps, chosen=1, cost=cost)
+        found.append(limit.steps)
+    return found
+
+
+def test_longer_runs_wait_twice_as_long_after_each_that_fails():
+    good, bad = 0.9, -np.inf
+    rhos = [good, bad, good, good, bad, *[good] * 4, bad, *[good] * 4]
+    expected = [2, 1, 1, 2, 1, 1, 1, 1, 2, 1, 1, 1, 1, 2]
+    assert attempts(Length(patience=4), 0.1, rhos) == expected
+    # A bad run of one step counts from anew, and a longer run that holds forgets the failures.
+    assert attempts(Length(), 0.1, [good, bad, good, bad, good, good]) == [2, 1, 1, 1, 1, 2]
+    held = [good, bad, good, good, good, bad, bad, good, good]
+    assert attempts(Length(), 0.1, held) == [2, 1, 1, 2, 4, 1, 1, 1, 2]
+
+
+def test_one_step_goes_on_for_the_work_of_two_products():
+    assert attempts(Length(), 4 / 3, [0.9] * 4) == [1, 1, 2, 4]
+    assert attempts(Length(), 2.0, [0.9] * 4) == [1, 1, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "q, cost, cut_off, after",
+    [((0, -3, -9.1), 1.0, True, 4), ((0, -3, -8), 1.0, True, 1),
+     ((0, -1, -5, -6, -6.1), 1.0, True, 2), ((0, -1, -5, -6, -6.1), 0.9, True, 8),
+     ((0, -3, -8), 1.0, False, 4)],
+)  # fmt: skip
+def test_where_products_are_dear_longer_runs_must_pay(q, cost, cut_off, after):
+    steps = len(q) - 1
+    limit = Length().update(
+        Limit(steps), 99, rho=1.0, steps=steps, chosen=steps, q=q, cost=cost, cut_off=cut_off
+    )
+    assert limit.steps == after
+
+
+def test_a_step_of_lbfgs_is_the_minimum_of_the_pairs_model():
+    A, b = matrix(6), np.arange(1.0, 7.0)
+    rule = QuasiNewton()
+    pairs = rule.update(None, pcg(A, np.ones(6), pairs=6, max_steps=6).pairs)
+    solution = rule.step(b, rule.inverse(None, pairs))
+    x = np.linalg.solve(A, b)
+    (iterate,) = solution.iterates
+    np.testing.assert_allclose(iterate.x, x, rtol=1e-6)
+    assert iterate.q == pytest.approx(x @ A @ x / 2 - b @ x, rel=1e-9)
+    assert (solution.reason, solution.products, iterate.steps) == ("pairs", 0, 1)
+
+
+def test_a_rejected_step_of_lbfgs_is_followed_by_one_of_cg():
+    run = HessianFree(*logistic(), dtype=np.float64)
+    next(run)
+    s, y = run.state.pairs[-1]
+    run.state = replace(run.state, pairs=np.array([(s, 1e-9 * y)]))  # a step 1e9 times too long
+    run.recipe = run.recipe.replace(trials=3)
+    first, second = next(run), next(run)
+    assert (first.cg.reason, first.step.alpha, second.cg.products) == ("pairs", 0.0, 1)
+    assert second.f_after < first.f_before
 
 
 def logistic(scale=1.0, unit=1.0, l2=1e-2):
@@ -110,8 +169,9 @@ def test_the_end_is_superlinear():
     assert rates[-1] < 0.01 and rates[-1] < rates[-3] / 3
     objective, _, data = logistic()
     at = objective.linearize(run.theta, data)
-    newton = np.linalg.solve(at.H.matrix(), -at.gradient())
-    assert np.linalg.norm(newton) <= 1e-10 * np.linalg.norm(run.theta)
+    gradient = at.gradient()
+    left = gradient @ np.linalg.solve(at.H.matrix(), gradient) / 2
+    assert left <= np.finfo(np.float64).eps * at.value  # f cannot tell θ from the minimum
 
 
 @pytest.mark.parametrize("scale, unit", [(1e6, 1.0), (1e-6, 1.0), (1.0, 1e3), (1e6, 1e-3)])
@@ -143,7 +203,11 @@ def test_what_is_adapted_is_explained():
     records = minimize(*logistic(), iterations=8, dtype=np.float64).records
     longer = next(it for it in records if it.length_after > it.length_before)
     assert f"the model holds: CG's limit {longer.length_before} →" in longer.explain()
-    assert records[3].pairs == min(20, sum(min(it.cg.steps, 20) + 1 for it in records[:3]))
+    left = [it.cg.steps + 1 if it.cg.steps > 1 else 1 for it in records]
+    assert [it.pairs for it in records] == [min(20, sum(left[:k])) for k in range(len(records))]
+    waiting = next(it for it in records if it.length_after == it.length_before == 1)
+    assert "a longer run waits for more good steps" in waiting.explain()
+    assert "δ is a step of L-BFGS" in records[1].explain()
     assert not any("λ" in it.explain() for it in records)
 
 

@@ -139,7 +139,7 @@ def test_a_trust_region_is_invariant_to_the_scale_of_f():
 
 def test_weight_decay_is_switched_off_near_the_end(problem):
     objective, _, data = problem
-    recipe = Recipe(l2=Ramp(0.1, 0.0, 3, 3))
+    recipe = Recipe(l2=Ramp(0.1, 0.0, 3, 3), pairs=None)
     optimizer = start(problem, recipe)
     bare = rop.Objective(objective.z, objective.loss, l2=0.0, params=objective.parameters)
     for k in range(6):

@@ -146,7 +146,7 @@ def test_a_start_that_is_not_a_number_is_never_the_best():
 def test_streams_can_be_validated(overfits):
     objective, theta, train, held_out = overfits
     stream = Stream(lambda k: train)
-    recipe = Recipe(batches=Batches(seed=None))
+    recipe = Recipe(batches=Batches(seed=None), pairs=None)  # those of a stream are others
     a = minimize(objective, theta, stream, recipe, iterations=5, validation=held_out, **SETTINGS)
     b = minimize(objective, theta, train, recipe, iterations=5, validation=held_out, **SETTINGS)
     assert a.f_validation == b.f_validation
