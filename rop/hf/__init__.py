@@ -8,6 +8,7 @@ from rop.hf.conjugate_gradient import ConjugateGradient
 from rop.hf.constants import prerun
 from rop.hf.damping import Reparameterized, ScaleSensitive, Structural, Tikhonov, Undamped
 from rop.hf.gltr import LanczosTrustRegion, gltr
+from rop.hf.growth import Grown, Growth
 from rop.hf.journal import repair
 from rop.hf.krylov import KrylovDescent
 from rop.hf.length import Forcing, Length, Limit
@@ -53,14 +54,16 @@ __all__ = [
     "FolderInUseError",
     "Forcing",
     "GivenDiagonal",
+    "Growth",
+    "Grown",
     "HessianFree",
     "Iteration",
     "KrylovDescent",
     "LanczosTrustRegion",
     "LastIterate",
     "Length",
-    "Limit",
     "LevenbergMarquardt",
+    "Limit",
     "Log",
     "Moments",
     "NoLineSearch",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from math import inf, nan
@@ -10,13 +11,13 @@ from typing import NamedTuple
 import numpy as np
 
 from rop.hf.damping_matrices import DampingMatrix
+from rop.hf.growth import Grown
 from rop.hf.length import Limit
 from rop.hf.levenberg_marquardt import reduction_ratio
 from rop.hf.line_search import Step
 from rop.hf.recipe import Recipe
 from rop.hf.solution import Iterate, Solution, hidden
 from rop.hf.state import State
-from rop.hf.subproblem import Subproblem
 from rop.hf.vectors import Vector, dot
 
 
@@ -26,8 +27,8 @@ class Trial:
 
     Attributes
     ----------
-    problem : Subproblem
-        The model.
+    b : ndarray, shape (n,)
+        -∇f.
     solution : Solution
         CG's run.
     chosen : Iterate
@@ -45,9 +46,11 @@ class Trial:
         The line search.
     cost : float
         The work of a product with B, in gradients (erratum M24).
+    own : callable, () -> float
+        ρ of CG's last iterate on the curvature's cases, by the damped q.
     """
 
-    problem: Subproblem
+    b: Vector
     solution: Solution
     chosen: Iterate
     q: float
@@ -56,6 +59,7 @@ class Trial:
     last: tuple[float, float] | None
     step: Step
     cost: float
+    own: Callable[[], float]
 
     @cached_property
     def rho(self) -> float:
@@ -100,6 +104,8 @@ class Adapted(NamedTuple):
         The ρ by which λ or the radius was adapted.
     rho_last : float or None
         The ρ by which the length was adapted.
+    grown : Grown
+        The growth of the curvature's cases.
     overdamped : bool
         Whether λ falls because f hides the gain that the damped model predicts.
     """
@@ -110,6 +116,7 @@ class Adapted(NamedTuple):
     limit: Limit | None
     rho: float
     rho_last: float | None
+    grown: Grown
     overdamped: bool
 
 
@@ -141,7 +148,7 @@ def adapted(recipe: Recipe, state: State, trial: Trial, D: DampingMatrix, most: 
     curvature = nan
     if region is None:
         delta = trial.chosen.x
-        half = trial.q + dot(trial.problem.b, delta)
+        half = trial.q + dot(trial.b, delta)
         curvature = _curvature_along(delta, D, lam, half)
         if lam > curvature and trial.hidden and not trial.cut_off:
             # ρ is rounding errors, and the model has more to gain with a lower λ.
@@ -149,8 +156,10 @@ def adapted(recipe: Recipe, state: State, trial: Trial, D: DampingMatrix, most: 
     lam, mu = recipe.damping.adapt(lam, mu, rho)
     if rule is not None:
         lam = rule.bounded(lam, curvature)
-    if region is not None:
-        radius = region.adapt(trial.problem.radius, rho, trial.solution.reason == "boundary")
+    if region is not None and state.radius is not None:
+        radius = region.adapt(
+            inf if state.radius is None else state.radius, rho, trial.solution.reason == "boundary"
+        )
     limit, rho_last = state.limit, None
     if recipe.length is not None and limit is not None:
         rho_last = trial.rho_last
@@ -165,7 +174,11 @@ def adapted(recipe: Recipe, state: State, trial: Trial, D: DampingMatrix, most: 
             cut_off=trial.solution.reason in ("steps", "pairs"),
             hidden=trial.hidden,
         )
-    return Adapted(lam, mu, radius, limit, rho, rho_last, overdamped and lam < state.lam)
+    grown = state.grown
+    if recipe.growth is not None and trial.solution.reason != "pairs":
+        grown = recipe.growth.update(grown, trial.rho_last, trial.own)
+    overdamped = overdamped and lam < state.lam
+    return Adapted(lam, mu, radius, limit, rho, rho_last, grown, overdamped)
 
 
 def _judged(recipe: Recipe, trial: Trial) -> float:

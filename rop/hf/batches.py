@@ -87,7 +87,8 @@ class Batches(Policy):
     ones after each pass through the data. With the gradient on all data, the default, this is the
     partition of Martens' code: chunk k mod (number of chunks). The choice depends on k alone, so a
     run can be resumed or replayed anywhere. Each size may be a `Ramp`: growing batches are the
-    simplest remedy against updates that overfit them (sec. 12.2).
+    simplest remedy against updates that overfit them (sec. 12.2). `Growth` lets them grow when they
+    must.
 
     Parameters
     ----------
@@ -129,7 +130,7 @@ class Batches(Policy):
     held_out: Size | None = None
     fewest: Count = 256
 
-    def draw(self, iteration: int, total: int) -> Draw:
+    def draw(self, iteration: int, total: int, times: float = 1.0) -> Draw:
         """Return the cases of one iteration.
 
         Parameters
@@ -138,6 +139,8 @@ class Batches(Policy):
             The iteration's number, from 0.
         total : int
             The number of cases of the data.
+        times : float
+            The factor by which curvature and selection have grown (see `Growth`).
 
         Returns
         -------
@@ -153,11 +156,11 @@ class Batches(Policy):
         size = _size(self.gradient, total, iteration)
         gradient = Cases(seen % total, size, total, self.seed)
         fewest = min(self.fewest, size)
-        part = _size(self.curvature, size, iteration, fewest)
+        part = _grown(_size(self.curvature, size, iteration, fewest), times, size)
         parts = -(-size // part)
         # The last part ends with the gradient's cases, sharing some with the part before it.
         curvature = gradient.part(min(seen // total % parts * part, size - part), part)
-        chosen = _size(self.selection, size, iteration, fewest)
+        chosen = _grown(_size(self.selection, size, iteration, fewest), times, size)
         if self.selection_from == "outside":
             if part == total:
                 raise RopValueError(
@@ -205,6 +208,10 @@ class Draw:
     curvature: Cases
     selection: Cases
     held_out: Cases | None = None
+
+
+def _grown(size: int, times: float, most: int) -> int:
+    return size if times == 1 else min(round(size * times), most)
 
 
 def _size(setting: int | float | Ramp, of: int, iteration: int, fewest: int = 1) -> int:

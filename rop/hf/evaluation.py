@@ -19,6 +19,7 @@ from rop.errors import RopValueError
 from rop.hf.batches import Cases
 from rop.hf.curvature import Operator
 from rop.hf.identity import Environment, Values
+from rop.hf.levenberg_marquardt import reduction_ratio
 from rop.hf.preconditioners import Preconditioner
 from rop.hf.solution import Iterate
 from rop.hf.streams import Batch
@@ -351,6 +352,10 @@ class Along:
         self._evaluator, self._theta, self._before = evaluator, theta, before
         self._after: dict[tuple[Cases, int], float] = {}
 
+    def know(self, cases: Cases, f: float) -> None:
+        """Take over a value of f(θ)."""
+        self._before[cases] = f
+
     def before(self, cases: Cases) -> float:
         """Return f(θ)."""
         if cases not in self._before:
@@ -365,6 +370,10 @@ class Along:
             finite = np.isfinite(point).all()
             self._after[key] = self._evaluator.value(point, cases) if finite else nan
         return self._after[key]
+
+    def ratio(self, cases: Cases, iterate: Iterate) -> float:
+        """Return ρ = (f(θ + x) - f(θ)) / q(x), by the damped q (sec. 8.5)."""
+        return reduction_ratio(self.before(cases), self.after(cases, iterate), iterate.q)
 
     def with_gradient(self, cases: Cases, iterate: Iterate) -> None:
         """Compute f(θ + x) with ∇f, kept for the next iteration, where that saves a sweep."""

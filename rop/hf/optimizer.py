@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from math import inf, isfinite, nan
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +16,15 @@ from rop.engines import DEFAULT_ENGINE
 from rop.engines.arrays import finite
 from rop.errors import RopError, RopTypeError, RopValueError
 from rop.hf.adaptation import Adapted, Trial, adapted
+from rop.hf.batches import Draw
+from rop.hf.curvature import Operator
+from rop.hf.damping_matrices import DampingMatrix, Identity
 from rop.hf.evaluation import Along, Clock, evaluator_of
 from rop.hf.length import Limit
 from rop.hf.policy import UndefinedError
-from rop.hf.preconditioners import NoPreconditioner
+from rop.hf.preconditioners import NoPreconditioner, Preconditioner
 from rop.hf.products import CurvatureProduct
-from rop.hf.recipe import Recipe, named
+from rop.hf.recipe import Recipe, Settings, named
 from rop.hf.record import Iteration
 from rop.hf.state import Ended, State
 from rop.hf.streams import Data, Stream
@@ -209,7 +212,7 @@ class HessianFree(Iterator[Iteration]):
 
         # Select a set of points S for the gradient, and a set S' for the curvature: sec. 12.
         # Both at once, as S' is a part of S.
-        cases = recipe.batches.draw(state.iteration, evaluator.cases)
+        cases = recipe.batches.draw(state.iteration, evaluator.cases, state.grown.times)
 
         whole = self._stream is None and cases.gradient.size == evaluator.cases
         most = now.max_steps if state.limit is None else min(state.limit.steps, now.max_steps)
@@ -232,47 +235,18 @@ class HessianFree(Iterator[Iteration]):
         if self.ended is not None:
             raise StopIteration
 
-        # B(v) = G(θ_{k-1})v on S': sec. 6. One linearization for all products (sec. 7.1).
-        at = evaluator.linearize(theta, cases.curvature)
-        B = CurvatureProduct(at, recipe.curvature, structural, evaluator)
-
-        # Compute a damping matrix D: sec. 8. Before P, which contains diag(D) (erratum M58).
-        D = recipe.damping.matrix(at, mu, state.seed)
-        clock.lap("gradient")
-
-        # Compute a preconditioner P at θ_{k-1}: sec. 11, erratum M15. P is r ↦ P⁻¹r here.
-        if lbfgs is not None:
-            diagonal = state.diagonal
-        elif policy.cases == "curvature":
-            diagonal = policy.diagonal(at, state.seed, structural)
-        P = policy.inverse(diagonal, D.diagonal(lam), evaluator.objective)
-        corrected = P if recipe.pairs is None else recipe.pairs.inverse(P, state.pairs)
-
-        # Define A(v) = B(v) + λDv on S': sec. 6.
-        A = D.damp(B, lam)
-
-        # Choose a decay constant ζ; x_0 = ζδ_{k-1}: sec. 10, erratum M16 on what δ_{k-1} is.
-        start = state.start if recipe.cg.warm and now.decay > 0 else None
-        x_0 = None if start is None else scaled(now.decay, start)
-
-        # δ <- PCG(b, A, x_0, P): alg. 2.
-        along = Along(evaluator, theta, {cases.curvature: at.value, cases.gradient: f})
-        problem = Subproblem(
-            A,
-            b,
-            x_0,
-            corrected,
-            radius=inf if state.radius is None else state.radius,
-            semidefinite=recipe.curvature == "ggn" and _convex(evaluator.objective.loss),
-            max_steps=most,
-            store=recipe.selection.wanted(most),
-            f=at.value,
-            watch=partial(along.after, cases.curvature),
-            objective=lambda x: evaluator.gradient(theta + x, cases.selection)[:2],
-            b_norm_before=state.gradient_norm,
-            pairs=0 if recipe.pairs is None else recipe.pairs.most,
-        )
-        solution = recipe.cg.solve(problem) if lbfgs is None else lbfgs.step(b, corrected)
+        # B, D, P, A and x_0, in _model; then δ <- PCG(b, A, x_0, P): alg. 2.
+        along = Along(evaluator, theta, {cases.gradient: f})
+        if lbfgs is None:
+            problem, model = self._model(now, cases, most, b, along, policy, diagonal)
+            clock.lap("gradient")
+            solution = recipe.cg.solve(problem)
+        else:
+            P = policy.inverse(state.diagonal, 0.0, evaluator.objective)
+            model = _Model(Identity(), P, state.diagonal)
+            clock.lap("gradient")
+            solution = lbfgs.step(b, lbfgs.inverse(P, state.pairs))
+        D = model.D
         clock.lap("cg")
 
         # CG-backtracking: sec. 8.7. δ is one of CG's iterates.
@@ -323,7 +297,8 @@ class HessianFree(Iterator[Iteration]):
         # raises λ whatever ρ is. The trust region's radius and CG's length follow too.
         cost = (4 / 3 if recipe.curvature == "ggn" else 2) * cases.curvature.size
         cost /= cases.gradient.size
-        trial = Trial(problem, solution, chosen, q, f, reduction, last, step, cost)
+        own = partial(along.ratio, cases.curvature, solution.iterates[-1])
+        trial = Trial(b, solution, chosen, q, f, reduction, last, step, cost, own)
         new = adapted(recipe, state, trial, D, now.max_steps)
 
         # θ_k <- θ_{k-1} + αδ, k <- k + 1.
@@ -354,8 +329,9 @@ class HessianFree(Iterator[Iteration]):
             averages=averages,
             limit=new.limit,
             pairs=pairs,
-            diagonal=diagonal if recipe.pairs is not None else None,
+            diagonal=model.diagonal if recipe.pairs is not None else None,
             gradient_norm=size,
+            grown=new.grown if cases.curvature.size < cases.gradient.size else state.grown,
         )
         # Without λ, pairs and more steps than one, the next update is along the same direction.
         alone = (
@@ -381,7 +357,7 @@ class HessianFree(Iterator[Iteration]):
             f=f,
             gradient_norm=size,
             solution=solution,
-            warm=x_0 is not None,
+            warm=model.warm,
             choice=choice,
             along=along,
             q=q,
@@ -390,12 +366,65 @@ class HessianFree(Iterator[Iteration]):
             step=step,
             step_norm=norm(update),
             adaptive=adaptive,
-            preconditioner=P,
+            preconditioner=model.P,
             evaluator=evaluator,
             f_validation=f_validation,
             clock=clock,
             rho_last=new.rho_last,
         )
+
+    def _model(
+        self,
+        now: Settings,
+        cases: Draw,
+        most: int,
+        b: Vector,
+        along: Along,
+        policy: Preconditioner,
+        diagonal: Vector | None,
+    ) -> tuple[Subproblem, _Model]:
+        """Return the model that CG minimises: the lines of algorithm 3 between b and PCG."""
+        recipe, state, evaluator = self.recipe, self.state, self.evaluator
+        lam, mu = state.lam, state.mu
+        structural = recipe.damping.structural(lam, mu)
+
+        # B(v) = G(θ_{k-1})v on S': sec. 6. One linearization for all products (sec. 7.1).
+        at = evaluator.linearize(state.theta, cases.curvature)
+        along.know(cases.curvature, at.value)
+        B = CurvatureProduct(at, recipe.curvature, structural, evaluator)
+
+        # Compute a damping matrix D: sec. 8. Before P, which contains diag(D) (erratum M58).
+        D = recipe.damping.matrix(at, mu, state.seed)
+
+        # Compute a preconditioner P at θ_{k-1}: sec. 11, erratum M15. P is r ↦ P⁻¹r here.
+        if policy.cases == "curvature":
+            diagonal = policy.diagonal(at, state.seed, structural)
+        P = policy.inverse(diagonal, D.diagonal(lam), evaluator.objective)
+        corrected = P if recipe.pairs is None else recipe.pairs.inverse(P, state.pairs)
+
+        # Define A(v) = B(v) + λDv on S': sec. 6.
+        A = D.damp(B, lam)
+
+        # Choose a decay constant ζ; x_0 = ζδ_{k-1}: sec. 10, erratum M16 on what δ_{k-1} is.
+        start = state.start if recipe.cg.warm and now.decay > 0 else None
+        x_0 = None if start is None else scaled(now.decay, start)
+
+        problem = Subproblem(
+            A,
+            b,
+            x_0,
+            corrected,
+            radius=inf if state.radius is None else state.radius,
+            semidefinite=recipe.curvature == "ggn" and _convex(evaluator.objective.loss),
+            max_steps=most,
+            store=recipe.selection.wanted(most),
+            f=at.value,
+            watch=partial(along.after, cases.curvature),
+            objective=lambda x: evaluator.gradient(state.theta + x, cases.selection)[:2],
+            b_norm_before=state.gradient_norm,
+            pairs=0 if recipe.pairs is None else recipe.pairs.most,
+        )
+        return problem, _Model(D, P, diagonal, x_0 is not None)
 
     def _converged(self, f: float, size: float) -> Ended | None:
         if not (isfinite(f) and isfinite(size)):
@@ -411,6 +440,15 @@ class HessianFree(Iterator[Iteration]):
         if unseen and f_reduction < -trial.q / 4:
             return "precision"
         return "rejected" if self.state.rejected >= most_rejected else None
+
+
+class _Model(NamedTuple):
+    """What the rest of an iteration needs of the model: D, P with its diagonal, a warm start."""
+
+    D: DampingMatrix
+    P: Operator | None
+    diagonal: Vector | None
+    warm: bool = False
 
 
 def _length_known(state: State) -> bool:

@@ -11,6 +11,7 @@ from rop.errors import RopTypeError, RopValueError
 from rop.hf.batches import Batches
 from rop.hf.conjugate_gradient import ConjugateGradient
 from rop.hf.damping import Damping, Tikhonov
+from rop.hf.growth import Growth
 from rop.hf.length import Length
 from rop.hf.line_search import Armijo, NoLineSearch
 from rop.hf.moments import Moments
@@ -76,6 +77,8 @@ class Recipe(Policy):
     cg : Solver
         CG and its stops, or another solver of the quadratic model (sec. 4, 8.6, 8.1). The trust
         region of a solver is an argument of it, as in ``ConjugateGradient(region=TrustRegion())``.
+    growth : Growth or None
+        The rule that gives the curvature more cases; None for the sizes of ``batches``.
     length : Length or None
         The rule that adapts the limit of the solver's steps, below its own ``max_steps``; None for
         ``max_steps`` always.
@@ -116,6 +119,7 @@ class Recipe(Policy):
     pairs: QuasiNewton | None = field(default_factory=QuasiNewton)
     decay: Annotated[float | Ramp, Scheduled(Real(at_least=0, at_most=1))] = 0.0
     cg: Solver = field(default_factory=ConjugateGradient)
+    growth: Growth | None = None
     length: Length | None = field(default_factory=Length)
     reduction: Literal["curvature", "gradient", "step"] = "gradient"
     selection: Selection = field(default_factory=Backtracking)

@@ -87,7 +87,8 @@ class Iteration:
     chosen : int
         The number of steps of the iterate that became the update δ.
     q : float
-        The undamped q(δ), the predicted change of f.
+        The undamped q(δ), the predicted change of f. For a step of L-BFGS, whose ``cg.reason`` is
+        "pairs", it is that of the pairs' model.
     rho : float
         The reduction ratio of the full δ on the cases that ``Recipe.reduction`` names; -inf if f
         rose there.
@@ -100,7 +101,8 @@ class Iteration:
     f_reduction : tuple of (float, float)
         f before and after the full δ on the cases that ``Recipe.reduction`` names: ρ's numerator.
     f_curvature : tuple of (float, float)
-        f before and after the full δ on the curvature's cases.
+        f before and after the full δ on the curvature's cases; ``f_reduction`` for a step of
+        L-BFGS, which has none.
     P_range : tuple of (float, float) or None
         The least and the largest entry of the preconditioner P, before pairs correct it, if it is a
         diagonal.
@@ -274,10 +276,12 @@ class Iteration:
         by_f = recipe.selection.by == "f"
         rho, rho_damped, rho_judged = rhos
         held_out = None
-        f_curvature = (
-            along.before(cases.curvature),
-            along.after(cases.curvature, choice.iterate),
-        )
+        f_curvature = f_reduction
+        if solution.reason != "pairs":
+            f_curvature = (
+                along.before(cases.curvature),
+                along.after(cases.curvature, choice.iterate),
+            )
         P = preconditioner
         P_range = P.inverse_range if isinstance(P, Diagonal) else None
         f_selection = along.before(cases.selection) if by_f and choice.f else None
@@ -336,6 +340,7 @@ class Iteration:
                 f,
                 step,
                 held_out,
+                grown=(before.grown.times, after.grown.times),
                 shorter=(_steps(after) or 0) < (_steps(before) or 0),
             ),
             seconds=clock.seconds,
@@ -375,6 +380,7 @@ def _events(
     f: float,
     step: Step,
     held_out: tuple[float, float] | None,
+    grown: tuple[float, float],
     shorter: bool,
 ) -> tuple[str, ...]:
     """Everything unusual and how it was handled, in the order of the algorithm."""
@@ -429,6 +435,11 @@ def _events(
         why = why if alpha else "its step size is not above 0"
         what = f"the update was rejected, as {why}: theta stays"
         said.append(f"{what}, {adapted}" if adapted else what)
+    if grown[0] < grown[1]:
+        said.append(
+            "the model holds on the curvature's cases and not on others: it takes "
+            f"{grown[1]:g} times as many as at first from now on (sec. 12)"
+        )
     if held_out is not None and not held_out[1] <= held_out[0]:
         said.append("f rose on held-out cases: the update overfits its minibatch (sec. 12.2)")
     return tuple(said)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from math import nan
 from typing import Literal, TypeAlias
 
+from rop.hf.growth import Grown
 from rop.hf.length import Limit
 from rop.hf.moments import Averages
 from rop.hf.vectors import Vector
@@ -49,6 +50,8 @@ class State:
         The latest diagonal of the preconditioner, which steps of L-BFGS use again.
     gradient_norm : float
         ‖∇f‖ at the θ of the iteration before; NaN before the first.
+    grown : Grown
+        How much the curvature's cases have grown.
     averages : Averages or None
         m and v of Adaptive HF; None before the first iteration, and without it.
 
@@ -77,6 +80,7 @@ class State:
     limit: Limit | None = None
     pairs: Vector | None = None
     diagonal: Vector | None = None
+    grown: Grown = Grown()
     gradient_norm: float = nan
 
     @property

@@ -27,6 +27,7 @@ _LINES = {
     "start": ("which iterate that is", "10"),
     "restart": ("x₀ = 0 at times", "10"),
     "cg": ("minimise q(x) = gᵀx + ½ xᵀAx by CG", "4"),
+    "growth": ("more cases for the curvature", "12"),
     "length": ("the limit of CG's steps", "8.7"),
     "selection": ("δ = one of CG's iterates", "8.7"),
     "reduction": ("ρ = Δf / q(δ), and λ by ρ", "8.5"),
