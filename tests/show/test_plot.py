@@ -14,6 +14,7 @@ import rop.hf
 import rop.show.plot
 from rop.errors import RopTypeError, RopValueError
 from rop.hf.batches import Batches
+from rop.hf.length import Length
 from rop.hf.recipes import Recipe, basic
 from rop.nets import mlp
 
@@ -243,7 +244,8 @@ def test_an_iteration_without_backtracking_has_f_at_the_update_alone():
     [(20, " on the curvature's cases"), (10, " on 10 cases")],
 )
 def test_an_iteration_says_on_which_cases_f_was_computed(selection, said):
-    record = trained(Recipe(batches=Batches(curvature=20, selection=selection)), iterations=1)[0]
+    batches = Batches(curvature=20, selection=selection)
+    record = trained(Recipe(batches=batches, length=Length(first=8)), iterations=1)[0]
     label = f"f(θ + x$_j$) - f(θ){said}"
     steps, changes = lines(rop.plot.iteration(record).axes[0])[label]
     at_update = changes[list(steps).index(record.chosen)]
@@ -465,3 +467,12 @@ def test_what_is_no_run_and_where_there_is_no_folder(tmp_path):
         rop.plot.run(3)
     with pytest.raises(rop.RopValueError, match="there is no folder"):
         rop.plot.spectrum(np.eye(2), path=tmp_path / "nodir" / "a.png")
+
+
+def test_a_step_of_lbfgs_is_said_to_be_one():
+    record = next(it for it in trained(Recipe(), iterations=6) if it.cg.reason == "pairs")
+    figure = rop.plot.iteration(record)
+    assert_complete(figure)
+    assert "a step of L-BFGS, without CG" in figure.axes[0].get_title("left")
+    _, change = lines(figure.axes[0])["f(θ + δ) - f(θ)"].ravel()
+    assert change == pytest.approx(record.f_reduction[1] - record.f_reduction[0])

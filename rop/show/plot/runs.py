@@ -71,7 +71,8 @@ def iteration(
     ax = figure.subplots()
     start, cases = _start(record)
     full = record.f_curvature[1] - record.f_curvature[0]
-    on_curvature = "f(θ + {}) - f(θ) on the curvature's cases"
+    by_pairs = record.cg.reason == "pairs"
+    on_curvature = "f(θ + {}) - f(θ)" + ("" if by_pairs else " on the curvature's cases")
     series = {f"f(θ + x$_j$) - f(θ){cases}": (VERMILLION, _changes(record.f_stored, start))}
     watched = _changes(record.f_watched, record.f_curvature[0])
     elsewhere = record.cases.curvature not in (record.cases.selection, record.cases.gradient)
@@ -108,10 +109,15 @@ def iteration(
     ax.set_ylim(bottom, top)
     ax.legend(fontsize=8, frameon=False)
     where = "" if record.f_reduction == record.f_curvature else " on the gradient's cases"
+    update = "a step of L-BFGS, without CG"
+    if not by_pairs:
+        update = (
+            f"CG's iterate after {record.chosen} of {counted(record.cg.steps, 'step')} "
+            f"(stop: {record.cg.reason})"
+        )
     label(
         ax,
-        f"Iteration {record.number}: the update is CG's iterate after {record.chosen} of "
-        f"{counted(record.cg.steps, 'step')} (stop: {record.cg.reason})\n"
+        f"Iteration {record.number}: the update is {update}\n"
         f"λ = {record.lam_before:.3g}   ρ = {record.rho:.3g}{where}   α = {record.step.alpha:.3g}",
         "CG step j",
         "change from θ (units of f)",
