@@ -88,7 +88,7 @@ def test_minimize_keeps_the_records_of_a_run_that_ends_undefined():
 
     objective, theta, data = well(2.0)
     at_origin = objective.linearize([0.1], data, engine="numpy", dtype=np.float64)
-    recipe = Recipe(damping=Backwards(), preconditioner=NoPreconditioner())
+    recipe = Recipe(damping=Backwards(), preconditioner=NoPreconditioner(), pairs=None)
     result = minimize(objective, theta, data, recipe, engine="numpy", dtype=np.float64)
     assert (result.reason, result.success, result.nit) == ("undefined", False, 1)
     assert "ScaleSensitive: " in result.message and len(result.records) == 1
