@@ -12,6 +12,8 @@ FINE = ((1e-12, 1e-9), (1e-6, 1e-5), (1.0, 1e-2))
 # How far from the origin, in units of the spacing and of the size of the origin, noise is measured
 # and coarse digits show: what is seen there is no jump at the origin.
 BESIDE, AWAY = 100.0, (0.1, 0.1, 0.3, 0.3, 1.0, 1.0)
+# The end of a plateau is bisected so many times, or until it is known to this ratio.
+CLOSER, CLOSELY = 30, 1.01
 # Two points so close, in units of the spacing, that coarse digits hardly ever tell them apart.
 CLOSE = 1e-3
 
@@ -65,7 +67,7 @@ def measure_noise(
     if still.any():
         coarse = still & _changes_by_leaps(function, origin, scale, spacing, rng)
         if coarse.any():
-            steps = _smallest_changes(function, origin, scale, spacing, rng)
+            steps = _smallest_changes(function, origin, scale, spacing, rng, coarse)
             deviation = np.where(coarse, np.maximum(deviation, steps / 2), deviation)
     return Noise(deviation, epsilon)
 
@@ -100,20 +102,44 @@ def _smallest_changes(
     scale: Array,
     spacing: float,
     rng: np.random.Generator,
+    coarse: npt.NDArray[np.bool_],
 ) -> Array:
-    """The smallest change that each entry makes as the point moves away, 0 if it makes none."""
+    """The smallest change that each entry makes as the point moves away, 0 if it makes none.
+
+    A saturated unit stands still too, but ends its plateau with changes as small as rounding: what
+    the coarse entries do there is looked at closely.
+    """
     first = function(start)
-    smallest = np.full(first.shape, np.inf)
+    smallest, end = np.full(first.shape, np.inf), np.zeros(first.shape)
     direction = scale * rng.standard_normal(start.shape)
+
+    def change(t: float) -> Array:
+        try:
+            return np.abs(function(start + t * direction) - first)
+        except OutsideDomain:
+            return np.zeros(first.shape)
+
     distance = spacing
     while distance < 1.0 and np.isinf(smallest).any():
         distance *= 10
         for t in (distance, -distance):
-            try:
-                change = np.abs(function(start + t * direction) - first)
-            except OutsideDomain:
-                continue
-            smallest = np.where((change > 0) & np.isinf(smallest), change, smallest)
+            found = change(t)
+            new = (found > 0) & np.isinf(smallest)
+            smallest, end = np.where(new, found, smallest), np.where(new, t, end)
+    still = end / 10
+    for _ in range(CLOSER):
+        doubtful = np.where(
+            coarse & np.isfinite(smallest) & (np.abs(end) > CLOSELY * np.abs(still)), smallest, 0
+        )
+        widest = int(doubtful.argmax())
+        if not doubtful[widest]:
+            break
+        t = float(np.sign(end[widest]) * np.sqrt(end[widest] * still[widest]))
+        found = change(t)
+        between = (np.sign(end) == np.sign(t)) & (abs(t) > np.abs(still)) & (abs(t) < np.abs(end))
+        moved = between & (found > 0)
+        smallest, end = np.where(moved, found, smallest), np.where(moved, t, end)
+        still = np.where(between & ~moved, t, still)
     return np.where(np.isinf(smallest), 0.0, smallest)
 
 

@@ -161,3 +161,16 @@ def test_measured_noise_is_that_of_the_function():
     assert np.sqrt(np.mean(noise.deviation**2)) == pytest.approx(sigma, rel=0.3)
     clean = measure_noise(smooth, THETA, scale, EPSILON, rng)
     assert np.linalg.norm(clean.deviation) < 5 * EPSILON * np.linalg.norm(smooth(THETA))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_saturated_unit_is_told_from_coarse_digits(seed):
+    """Both stand still here and leap elsewhere; but the unit leaves its plateau by rounding."""
+    theta = np.array([45.0, 60.0, 45.0])
+
+    def function(p):
+        return np.append(1 / (1 + np.exp(-p[:2])), np.round(p[2] / 10, 3))
+
+    noise = measure_noise(function, theta, theta, EPSILON, np.random.default_rng(seed))
+    assert noise.deviation[:2].max() < 1e-14
+    np.testing.assert_allclose(noise.deviation[2], 5e-4, rtol=1e-9)
