@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import inf
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from rop.errors import RopFileError, RopValueError
 from rop.experiments.registry import Findings, Row
+from rop.support.words import counted
 
-LEAST, MOST = " (least)", " (most)"
-"""What the columns are called that have the range of another column over the seeds."""
+LEAST, MOST, MISSING = " (least)", " (most)", " (missing)"
+"""The columns beside another: its range over the seeds, and how many seeds have no number there."""
 
 # Longer tables, such as curves, are not in the text.
 _TOLD = 20
@@ -36,7 +38,10 @@ def repeated(run: Callable[[int], Findings], seeds: Sequence[int]) -> Findings:
     Returns
     -------
     Findings
-        Each number column of a table has its median, and two columns beside it the range.
+        Each number column of a table has its median, and two columns beside it the range. Where
+        some seeds have no number, such as the work to a target that they did not reach, a third
+        column has their count, and they are above all others in the median, which is None if it is
+        one of them.
     """
     found = [run(seed) for seed in seeds]
     tables = {
@@ -119,12 +124,17 @@ def _summary(tables: Sequence[Sequence[Row]]) -> list[dict[str, Any]] | None:
     for i, row in enumerate(first):
         summary: dict[str, Any] = {}
         for column in row:
-            known: list[Any] = [
-                table[i][column] for table in tables if _is_number(table[i].get(column))
-            ]
-            summary[column] = median(known) if known else row[column]
+            values = [table[i].get(column) for table in tables]
+            known: list[Any] = [value for value in values if _is_number(value)]
+            missing = len(values) - len(known)
+            middle = median([*known, *[inf] * missing])
+            if not known:
+                middle = row[column]
+            summary[column] = None if middle == inf else middle
             if len(known) > 1:
                 summary |= {column + LEAST: min(known), column + MOST: max(known)}
+            if known and missing:
+                summary[column + MISSING] = missing
         rows.append(summary)
     return rows
 
@@ -143,7 +153,8 @@ def _is_number(value: Any) -> bool:
 
 def _numbers(row: Row) -> Iterator[tuple[str, float]]:
     for column, value in row.items():
-        if _is_number(value) and not column.endswith((LEAST, MOST)) and "second" not in column:
+        beside = column.endswith((LEAST, MOST, MISSING))
+        if _is_number(value) and not beside and "second" not in column:
             yield column, value
 
 
@@ -154,11 +165,17 @@ def _range(row: Row, column: str) -> tuple[float, float]:
 
 
 def _range_text(row: Row, column: str) -> str:
-    if column + LEAST not in row:
-        return f"{row[column]:.4g}"
-    return f"{row[column]:.4g} ({row[column + LEAST]:.4g} to {row[column + MOST]:.4g})"
+    said = "-" if row[column] is None else f"{row[column]:.4g}"
+    beside = []
+    if column + LEAST in row:
+        beside.append(f"{row[column + LEAST]:.4g} to {row[column + MOST]:.4g}")
+    if column + MISSING in row:
+        beside.append(f"none from {counted(row[column + MISSING], 'seed')}")
+    return f"{said} ({', '.join(beside)})" if beside else said
 
 
 def _told(row: Row) -> str:
-    numbers = [f"{column} {_range_text(row, column)}" for column, _ in _numbers(row)]
+    told = {column for column, _ in _numbers(row)}
+    told |= {column.removesuffix(MISSING) for column in row if column.endswith(MISSING)}
+    numbers = [f"{column} {_range_text(row, column)}" for column in row if column in told]
     return ": ".join(part for part in (_texts(row), ", ".join(numbers)) if part)

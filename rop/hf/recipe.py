@@ -53,9 +53,9 @@ class Recipe(Policy):
       be guessed, and f -> 10⁶ f leaves the path unchanged.
     - P is from the empirical Fisher's diagonal on the curvature's cases (sec. 11), corrected by
       quasi-Newton pairs: CG's own, and those of the updates, whose y is from all data (see
-      `QuasiNewton`). A run of one step is a step of L-BFGS.
-    - CG also stops at a residual that falls with ‖∇f‖, so that the end is superlinear (see
-      `Forcing`).
+      `QuasiNewton`). A run of one step is a step of L-BFGS, and needs no product.
+    - CG also stops at a residual that falls with ‖∇f‖: with the curvature of all cases the end is
+      superlinear (see `Forcing`, and `Growth`, which leads to all cases).
 
     A number that may be a `Ramp` can change over the iterations.
 

@@ -33,6 +33,22 @@ def test_medians_and_ranges_over_seeds():
     assert "G: f 2 (1 to 3), updates 20 (20 to 20)" in found.text
 
 
+def test_a_target_that_some_seeds_do_not_reach_is_not_dropped():
+    def reached(*works):
+        rows = [{"method": name, "work": work} for name, work in zip("ABC", works, strict=True)]
+        return Findings({"runs": rows}, {}, "")
+
+    found = [reached(1.0, 5.0, None), reached(2.0, None, None), reached(None, None, None)]
+    result = repeated(lambda seed: found[seed], [0, 1, 2])
+    a, b, c = result.tables["runs"]
+    least_most = {"work (least)": 1.0, "work (most)": 2.0}
+    assert a == {"method": "A", "work": 2.0, **least_most, "work (missing)": 1}
+    assert b == {"method": "B", "work": None, "work (missing)": 2}
+    assert c == {"method": "C", "work": None}
+    assert "A: work 2 (1 to 2, none from 1 seed)" in result.text
+    assert "B: work - (none from 2 seeds)" in result.text
+
+
 def test_numbers_beside_those_of_an_earlier_run(tmp_path):
     file = tmp_path / "numbers.json"
     file.write_text(json.dumps({"text": "", **repeated(findings, [0, 1, 2]).tables}))
