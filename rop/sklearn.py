@@ -70,7 +70,7 @@ class HFEstimator(BaseEstimator):  # type: ignore[misc]
         recipe: hf.Recipe | str | None = None,
         max_iter: int = 100,
         tol: float = 1e-2,
-        n_iter_no_change: int = 5,
+        n_iter_no_change: int = 10,
         validation_fraction: float = 0.0,
         random_state: int | np.random.RandomState | None = None,
         engine: str = DEFAULT_ENGINE,
