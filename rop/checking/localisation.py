@@ -79,8 +79,8 @@ class _Search:
     ) -> None:
         self.objective, self.theta, self.batch = objective, theta, batch
         self.rng = np.random.default_rng(seed)
-        self.algorithms = programs_of(objective)
-        self.all_nodes = self.algorithms.nodes
+        self.programs = programs_of(objective)
+        self.all_nodes = self.programs.nodes
         self.cases = len(next(iter(batch.values()))) if batch else 1
         self.tests: dict[str, Mapping[str, Outcome]] = {}
         self.a: State = leaves(
@@ -93,7 +93,7 @@ class _Search:
         for node in self.all_nodes:
             if node.op is not None and all(parent in self.a for parent in node.parents):
                 try:
-                    forward([node], Eager(self.cases, self.algorithms.names), self.a, {})
+                    forward([node], Eager(self.cases, self.programs.names), self.a, {})
                 except Exception as error:
                     self.raised = self._raises(node, error)
 
@@ -115,8 +115,8 @@ class _Search:
 
     def tried(self) -> Iterator[tuple[Node, set[Node]]]:
         """Nodes with derivatives, and those of their parents that have them."""
-        network, z = self.algorithms.network, self.objective.z
-        inside = self.algorithms.active
+        network, z = self.programs.network, self.objective.z
+        inside = self.programs.active
         beyond: set[Node] = set()
         loss = self.objective.loss
         if isinstance(loss, LossGraph):
@@ -148,7 +148,7 @@ class _Search:
         if len(rules.slots) > 1 and rule not in ("value", "s'") and not single:
             wrong = [i for i in rules.slots if test([i]).wrong]
             if len(wrong) < len(rules.slots):
-                operands = tuple(self.algorithms.names[node.parents[i]] for i in wrong)
+                operands = tuple(self.programs.names[node.parents[i]] for i in wrong)
         return Guilt(
             self._number(node), self._what(node), rule, operands, node.line, tests, message
         )
@@ -193,7 +193,7 @@ class _Search:
 
     def _what(self, node: Node) -> str:
         assert node.op is not None
-        return f"{node.op.name} ({self.algorithms.names[node]})"
+        return f"{node.op.name} ({self.programs.names[node]})"
 
     def _label(self, node: Node) -> str:
         return f"#{self._number(node)} {self._what(node)}"

@@ -132,17 +132,17 @@ def spots(objective: Objective) -> Iterator[Spot]:
 
 def differentiated(objective: Objective) -> Iterator[tuple[Node, set[Node]]]:
     """Nodes that have derivatives, each with the set of all nodes that have them in its sweep."""
-    algorithms, z, loss = programs_of(objective), objective.z, objective.loss
-    network = set(algorithms.network)
+    programs, z, loss = programs_of(objective), objective.z, objective.loss
+    network = set(programs.network)
     beyond: set[Node] = set()
     if isinstance(loss, LossGraph):
         beyond = descendants(ancestors(loss.node), [z])
-    for node in algorithms.nodes:
+    for node in programs.nodes:
         if node.op is None:
             continue
         if node in network:
-            if node in algorithms.active:
-                yield node, algorithms.active
+            if node in programs.active:
+                yield node, programs.active
         elif node in beyond:
             yield node, beyond
 

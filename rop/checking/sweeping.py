@@ -32,9 +32,9 @@ def sweep_products(
     dict
         Name -> array. Of a convexified loss, neither "loss_hvp" nor "ggnvp" (sec. 6.3).
     """
-    algorithms, z, loss = programs_of(objective), objective.z, objective.loss
-    network, active = algorithms.network, algorithms.active
-    emit = Eager(cases, algorithms.names)
+    programs, z, loss = programs_of(objective), objective.z, objective.loss
+    network, active = programs.network, programs.active
+    emit = Eager(cases, programs.names)
     theta = _join(objective, a)
     share = Known(np.array([1.0 / cases]), "1/N")
 
