@@ -313,7 +313,7 @@ for name, loss in [
 ]:
     trained = rop.Objective(logits, loss)
     start = trained.init("glorot", seed=0)
-    run = rop.hf.HessianFree(trained, start, thirty, engine="numpy", dtype=np.float64)
+    run = rop.hf.HessianFree(trained, start, thirty, "damped", engine="numpy", dtype=np.float64)
     distances[name] = []
     for update in range(11):
         now = trained.linearize(run.state.theta, thirty, engine="numpy")
