@@ -157,9 +157,7 @@ def adapted(recipe: Recipe, state: State, trial: Trial, D: DampingMatrix, most: 
     if rule is not None:
         lam = rule.bounded(lam, curvature)
     if region is not None and state.radius is not None:
-        radius = region.adapt(
-            inf if state.radius is None else state.radius, rho, trial.solution.reason == "boundary"
-        )
+        radius = region.adapt(state.radius, rho, trial.solution.reason == "boundary")
     limit, rho_last = state.limit, None
     if recipe.length is not None and limit is not None:
         rho_last = trial.rho_last
