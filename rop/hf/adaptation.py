@@ -1,4 +1,4 @@
-"""How λ, the trust region's radius and CG's length follow from an update (secs. 8.5 and 8.6)."""
+"""How λ, the region's radius, CG's length and the cases follow from an update (sec. 8.5, 8.6)."""
 
 from __future__ import annotations
 

@@ -211,7 +211,7 @@ class Draw:
 
 
 def _grown(size: int, times: float, most: int) -> int:
-    return size if times == 1 else min(round(size * times), most)
+    return min(round(size * times), most)
 
 
 def _size(setting: int | float | Ramp, of: int, iteration: int, fewest: int = 1) -> int:

@@ -164,10 +164,11 @@ class Backtracking(Policy):
     ) -> Choice:
         """Pick the last iterate before f rises; see `Selection`."""
         best, lowest = iterates[-1], inf
-        if self.enough < inf and (
-            len(iterates) == 1 or before and hidden(best.q, before(), best.x)
-        ):
-            return Choice(best, ())
+        if self.enough < inf:
+            # After a warm start q may be above 0, which is no gain that f could hide.
+            unseen = before is not None and best.q < 0 and hidden(best.q, before(), best.x)
+            if len(iterates) == 1 or unseen:
+                return Choice(best, ())
         tried = []
         for iterate in reversed(iterates):
             value = f(iterate)

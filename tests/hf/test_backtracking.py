@@ -98,3 +98,18 @@ def test_best_goes_by_f_or_by_the_model():
     assert (Best().by, Best(by="model").by) == ("f", "model")
     with pytest.raises(rop.RopError, match="by must be 'f' or 'model'"):
         Best(by="M")
+
+
+def test_f_is_asked_where_it_can_tell_and_after_a_warm_start_above_zero():
+    def iterate(steps, q):
+        return Iterate(steps, np.zeros(2), q)
+
+    def asked(q):
+        values = {1: 0.5, 2: 2.0}
+        found = Backtracking().choose(
+            [iterate(1, q / 2), iterate(2, q)], lambda it: values[it.steps], lambda: 1.0
+        )
+        return found.iterate.steps, len(found.f)
+
+    assert asked(-1e-17) == (2, 0)  # below the rounding error of f = 1
+    assert asked(-1e-3) == asked(1e-17) == (1, 2)
