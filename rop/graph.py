@@ -7,24 +7,22 @@ that depends on data carries the cases as axis 0 (sec. 7.1), parameters do not.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from keyword import iskeyword
+from collections.abc import Collection, Iterable, Sequence
 from math import prod
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rop.errors import RopTypeError, RopValueError
+from rop.errors import RopTypeError
+from rop.support.declarations import finite_numbers, identifier, shape_of
 from rop.support.display import Displayed
-from rop.support.user import user_line, users_call
+from rop.support.notation import Notation
+from rop.support.user import user_line
 
 Shape: TypeAlias = tuple[int, ...]
 
 _creation = itertools.count()
-
-# Elements of a parameter, or of the data of one case: more would fit into no memory.
-_MOST = 2**40
 
 
 class Operation(Protocol):
@@ -40,7 +38,7 @@ class Operation(Protocol):
         """The op's value as a formula of its parents' names."""
 
 
-class Node(Displayed):
+class Node(Notation, Displayed):
     """One node of a graph: an op applied to its parents (the paper's P_i), or a leaf.
 
     Nodes can only be built from nodes that exist, so the order of their creation is a topological
@@ -123,131 +121,15 @@ class Node(Displayed):
 
     def named(self, name: str) -> Node:
         """Give the node a name for listings, pictures and reports; returns the node."""
-        self.name = _checked_name(name)
+        self.name = identifier(name)
         return self
 
     def __repr__(self) -> str:
         what = self.kind if self.op is None else self.op.name
         return f"<{what}{f' {self.name}' if self.name else ''}: shape {self.shape}>"
 
-    def __add__(self, other: Operand) -> Node:
-        return OPERATORS["+"](self, other)
-
-    def __radd__(self, other: Operand) -> Node:
-        return OPERATORS["+"](other, self)
-
-    def __sub__(self, other: Operand) -> Node:
-        return OPERATORS["-"](self, other)
-
-    def __rsub__(self, other: Operand) -> Node:
-        return OPERATORS["-"](other, self)
-
-    def __mul__(self, other: Operand) -> Node:
-        return OPERATORS["*"](self, other)
-
-    def __rmul__(self, other: Operand) -> Node:
-        return OPERATORS["*"](other, self)
-
-    def __truediv__(self, other: Operand) -> Node:
-        return OPERATORS["/"](self, other)
-
-    def __rtruediv__(self, other: Operand) -> Node:
-        return OPERATORS["/"](other, self)
-
-    def __matmul__(self, other: Operand) -> Node:
-        return OPERATORS["@"](self, other)
-
-    def __rmatmul__(self, other: Operand) -> Node:
-        return OPERATORS["@"](other, self)
-
-    def __neg__(self) -> Node:
-        return OPERATORS["-x"](self)
-
-    def __pow__(self, exponent: Operand) -> Node:
-        return OPERATORS["**"](self, exponent)
-
-    def __rpow__(self, base: Operand) -> Node:
-        return OPERATORS["**"](base, self)
-
-    def __gt__(self, other: Operand) -> Node:
-        return OPERATORS[">"](self, other)
-
-    def __lt__(self, other: Operand) -> Node:
-        return OPERATORS[">"](other, self)
-
-    def __ge__(self, other: Operand) -> Node:
-        return OPERATORS[">="](self, other)
-
-    def __le__(self, other: Operand) -> Node:
-        return OPERATORS[">="](other, self)
-
-    def __and__(self, other: Operand) -> Node:
-        return OPERATORS["&"](self, other)
-
-    def __rand__(self, other: Operand) -> Node:
-        return OPERATORS["&"](other, self)
-
-    def __or__(self, other: Operand) -> Node:
-        return OPERATORS["|"](self, other)
-
-    def __ror__(self, other: Operand) -> Node:
-        return OPERATORS["|"](other, self)
-
-    def __invert__(self) -> Node:
-        return OPERATORS["~"](self)
-
-    def __abs__(self) -> Node:
-        return OPERATORS["abs"](self)
-
-    def __getitem__(self, key: Any) -> Node:
-        return OPERATORS["[]"](self, key)
-
-    def __array_ufunc__(self, *call: Any, **options: Any) -> Node:
-        return OPERATORS["ufunc"](*call, **options)
-
-    def __array_function__(self, function: Callable[..., Any], *call: Any) -> Node:
-        return OPERATORS["function"](function)
-
-    def __array__(self, *dtype: Any, **options: Any) -> NoReturn:
-        raise RopTypeError(f"{self!r} is no array: {_NO_VALUE}, rop.stack joins nodes")
-
-    def __float__(self) -> NoReturn:
-        raise RopTypeError(f"{self!r} is no number: {_NO_VALUE}, and rop.tanh, ... build functions")
-
-    __int__ = __float__
-
-    def __bool__(self) -> NoReturn:
-        raise RopTypeError(
-            f"{self!r} is neither true nor false while the graph is built; to choose case by case "
-            "write rop.where(condition, a, b), and for a condition of several parts "
-            f"(x > 0) & (x < 1) ({user_line()})"
-        )
-
-    if not TYPE_CHECKING:  # where it would hide misspelt attributes
-
-        def __getattr__(self, name: str) -> NoReturn:
-            OPERATORS["attribute"](name)
-
-    def __len__(self) -> int:
-        if not self.shape:
-            raise RopTypeError(f"len() of {self!r}, which is a scalar for one case")
-        return self.shape[0]
-
-    def __iter__(self) -> Iterator[Node]:
-        return (self[i] for i in range(len(self)))
-
-    @property
-    def T(self) -> Node:
-        """The node with its axes in reverse order."""
-        return OPERATORS[".T"](self)
-
-
-_NO_VALUE = "a graph holds no values; objective.outputs(theta, batch) computes them"
 
 Operand: TypeAlias = Node | ArrayLike
-
-OPERATORS: dict[str, Callable[..., Node]] = {}
-"""Python's operators on nodes: what each builds. `rop.ops` fills in its own functions."""
 
 
 def data(
@@ -281,7 +163,7 @@ def data(
     """
     if dtype not in (float, int):
         raise RopTypeError(f"data {name!r}: dtype must be float or int, got {dtype!r}")
-    axes, key = _checked_shape(name, shape), _checked_name(name)
+    axes, key = shape_of(name, shape), identifier(name)
     return Node(None, (), axes, "data", key, integer=dtype is int)
 
 
@@ -310,7 +192,7 @@ def param(name: str, shape: int | Iterable[int] = ()) -> Node:
     >>> (W @ rop.data("x", 784) + b).shape
     (300,)
     """
-    return Node(None, (), _checked_shape(name, shape), "param", _checked_name(name))
+    return Node(None, (), shape_of(name, shape), "param", identifier(name))
 
 
 def constant(values: ArrayLike) -> Node:
@@ -338,19 +220,7 @@ def constant(values: ArrayLike) -> Node:
     >>> c, c.constant
     (<constant: shape (2,)>, array([1., 2.]))
     """
-    try:
-        given = np.asarray(values)
-    except (TypeError, ValueError):
-        given = np.asarray(None)
-    if given.dtype.kind not in "fiub":
-        raise RopTypeError(
-            f"{users_call()[1]}: expected a node, a number or an array of numbers, got "
-            f"{type(values).__name__} ({user_line()})"
-        )
-    array = np.array(given, dtype=np.float64)
-    if not np.isfinite(array).all():
-        raise RopValueError("a constant of the graph must be finite, got NaN or inf")
-    array.flags.writeable = False
+    array = finite_numbers(values)
     return Node(None, (), array.shape, "constant", None, array)
 
 
@@ -378,31 +248,3 @@ def descendants(nodes: Iterable[Node], sources: Collection[Node]) -> set[Node]:
         if any(parent in found for parent in node.parents):
             found.add(node)
     return found
-
-
-def _checked_name(name: str) -> str:
-    if not isinstance(name, str):
-        raise RopTypeError(f"a node's name must be a string, got {type(name).__name__}")
-    if not name.isidentifier() or iskeyword(name):
-        raise RopValueError(f"a node's name must be an identifier such as 'W1', got {name!r}")
-    return name
-
-
-def _checked_shape(name: str, shape: int | Iterable[int]) -> Shape:
-    if isinstance(shape, np.ndarray) and not (shape.ndim == 1 and shape.dtype.kind in "iu"):
-        raise RopTypeError(
-            f"shape of {name!r} must be an int or a tuple, got an array: a graph holds no values; "
-            f"write its shape, {shape.shape}"
-        )
-    try:
-        axes = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
-    except TypeError as error:
-        raise RopTypeError(f"shape of {name!r} must be an int or a tuple, got {shape!r}") from error
-    for axis in axes:
-        if isinstance(axis, bool) or not isinstance(axis, int | np.integer):
-            raise RopTypeError(f"shape of {name!r} must hold integers, got {shape!r}")
-        if axis < 1:
-            raise RopValueError(f"shape of {name!r} must be positive in every axis, got {shape!r}")
-    if prod(map(int, axes)) > _MOST:
-        raise RopValueError(f"shape of {name!r} has more than 2**40 elements: {shape!r}")
-    return tuple(int(axis) for axis in axes)

@@ -64,7 +64,7 @@ def test_the_files_to_read_are_few_and_short():
     files = re.findall(r"\*\*.*?\[\w+\.py\]\((.*?)\)", tour)
     assert len(files) == 8
     paths = {(PAGE.parent / file).resolve() for file in files}
-    assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in paths) < 1_950
+    assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in paths) <= 1_500
     run = {Path(name).resolve() for name in _files_that_run()}
     assert paths <= run
     engines = PAGE.parents[1] / "rop" / "engines"

@@ -61,9 +61,6 @@ class Eager(Emitter):
         total = term if made is None else array_of(made) + term
         target.state[node] = Known(total, f"{target.prefix}{self.names.get(node, '')}")
 
-    def end(self, target: Target) -> None:
-        """Nothing is left open."""
-
     def once(
         self, label: str, kernel: Kernel, *operands: Value | None, shape: Shape | None = None
     ) -> Value:

@@ -10,8 +10,7 @@ from rop.checking.session import Session
 from rop.graph import Node, ancestors, descendants
 from rop.losses import LossGraph
 from rop.objective.objective import Objective
-from rop.ops import Elementwise
-from rop.ops.kernels import wanted
+from rop.ops.families import Elementwise, taken
 from rop.ops.pooling import MaxPool
 
 # Relative to the size of a node's values.
@@ -107,6 +106,5 @@ def _slope(op: Elementwise, z: Array) -> Array:
     if op.ds is None:
         value: Array = op.s(z)
         return value
-    given = {"z": z, "a": op.s(z)}
-    slope: Array = op.ds(*[given[name] for name in wanted(op.ds)])
+    slope: Array = op.ds(*taken(op.ds, z=z, a=op.s(z)))
     return slope

@@ -15,7 +15,8 @@ from rop.checking.outcomes import TRIES, Outcome, against_differences, is_single
 from rop.checking.policy import Judgement
 from rop.checking.truths import DOT
 from rop.graph import Node, Shape
-from rop.ops.families import Elementwise, Op
+from rop.ops.families import Elementwise
+from rop.ops.op import Op
 from rop.ops.rules import State, Target
 
 R_TEST, REVERSE_TEST, CURVATURE_TEST = (

@@ -8,8 +8,9 @@ from rop.graph import Node, Shape, ancestors, descendants
 from rop.losses import LossGraph
 from rop.objective.definition import programs_of
 from rop.objective.objective import Objective
-from rop.ops.families import Elementwise, Linear, Op
+from rop.ops.families import Elementwise, Linear
 from rop.ops.kernels import Kernel, Loops
+from rop.ops.op import Op
 from rop.ops.rules import State, Target, Value
 from rop.programs.names import Names
 from rop.programs.steps import Emitter, Program
@@ -86,9 +87,6 @@ class _Listening(Emitter):
             self._hear(self.terms, kernel, node.shape, given)
             target.state[node] = Value("", node.shape, node.per_case)
         self.terms += 1
-
-    def end(self, target: Target) -> None:
-        """Do nothing: `Emitter` fills with zeros what no piece reaches, and here nothing is run."""
 
     def once(
         self, label: str, kernel: Kernel, *operands: Value | None, shape: Shape | None = None

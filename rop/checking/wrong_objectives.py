@@ -13,8 +13,9 @@ from rop.checking.wrong_kernels import FACTORS, Change, Stale, rounded
 from rop.graph import Node, Shape, ancestors
 from rop.losses import LossGraph
 from rop.objective.objective import Objective
-from rop.ops.families import Elementwise, Op
-from rop.ops.kernels import Array, Kernel, Loops, wanted
+from rop.ops.families import Elementwise, taken
+from rop.ops.kernels import Array, Kernel, Loops
+from rop.ops.op import Op
 from rop.ops.rules import Target, Value
 from rop.programs.loss import Loss
 
@@ -146,9 +147,8 @@ def _meddled(owner: Any, spot: Spot, change: Change) -> Any:
 
 def _second_for_first(op: Elementwise) -> Callable[..., Array]:
     def function(z: Array, a: Array) -> Array:
-        given = {"z": z, "a": a}
-        given["ds"] = op.ds(*[given[name] for name in wanted(op.ds)])
-        second: Array = op.d2s(*[given[name] for name in wanted(op.d2s)])
+        ds: Array = op.ds(*taken(op.ds, z=z, a=a))
+        second: Array = op.d2s(*taken(op.d2s, z=z, a=a, ds=ds))
         return second
 
     return function

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rop.engines.parallel import renew_after_fork
-from rop.engines.room import refuse_if_too_large
+from rop.engines.room import refuse_if_too_large, temporaries
 from rop.graph import Shape
 from rop.ops.kernels import Array
 from rop.ops.rules import Value
@@ -100,6 +100,14 @@ class Execution(ABC):
     def give(self, buffer: str, array: Array) -> None:
         """Hand over an array that programs read from a named place: (N, ...) or (1, ...)."""
 
+    def _fixed(self) -> dict[str, Array]:
+        """What programs read besides θ and data, by buffer; μ is 0 until it is set."""
+        return {
+            "constants": self._programs.constants.astype(self._dtype),
+            "cases": np.full(1, 1.0 / self.cases, self._dtype),
+            "strength": np.zeros(1, self._dtype),
+        }
+
     def set_strength(self, mu: float) -> None:
         """Set μ of structural damping for the next products."""
         self.give("strength", np.full(1, mu / self.cases, self._dtype))
@@ -138,13 +146,15 @@ class Execution(ABC):
     def memory(self) -> dict[str, int]:
         """Bytes of "theta", "batch", what is "cached" for the products, and "work" space."""
 
-    @abstractmethod
     def predicted(self) -> dict[str, int]:
         """Bytes that will be "cached" for the products, and "work" space of Gv."""
+        kept = sum(value.elements(self.cases, 1) for value in self._programs.forward.keep)
+        size = self._dtype.itemsize
+        return {"cached": kept * size, "work": self.temporaries("ggnvp") * size}
 
-    @abstractmethod
     def temporaries(self, name: str) -> int:
         """Elements of the temporaries of a product with one direction."""
+        return temporaries(self._programs.product(name), self.cases, 1) + self._programs.size
 
     def conjugate_gradient(self, name: str) -> ConjugateGradient | None:
         """CG with a product where all vectors stay in the engine's memory; None if it has none."""

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from rop.engines.arrays import is_finite
 from rop.engines.calls import apply, call
 from rop.engines.execution import Execution, Refuse
+from rop.engines.room import temporaries
 from rop.graph import Shape
 from rop.ops.kernels import Array, Call, Loops, Map
 from rop.ops.rules import Value
@@ -37,11 +38,7 @@ class NumpyExecution(Execution):
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self.given: dict[str, Array] = {
-            "constants": self._programs.constants.astype(self._dtype),
-            "cases": np.full(1, 1.0 / self.cases, self._dtype),
-            "strength": np.zeros(1, self._dtype),
-        }
+        self.given = self._fixed()
         self.kept: dict[Value, Array] = {}
         self._done: set[str] = set()
         self._work: dict[tuple[str, int], int] = {}
@@ -91,7 +88,7 @@ class NumpyExecution(Execution):
 
     def _run(self, program: Program, K: int, **ends: Array) -> None:
         if (program.name, K) not in self._work:
-            self._work[program.name, K] = program.temporaries(self.cases, K)
+            self._work[program.name, K] = temporaries(program, self.cases, K)
         self.kept |= run(program, self.cases, K, self.given | ends, self.kept)
 
     def values(self, value: Value) -> NDArray[Any]:
@@ -112,37 +109,14 @@ class NumpyExecution(Execution):
         work = max(self._work.values(), default=0) * self._dtype.itemsize
         return {"theta": self.theta.nbytes, "batch": sum(batch), "cached": cached, "work": work}
 
-    def predicted(self) -> dict[str, int]:
-        """Bytes that will be "cached" for the products, and "work" space of Gv."""
-        kept = sum(value.elements(self.cases, 1) for value in self._programs.forward.keep)
-        size = self._dtype.itemsize
-        return {"cached": kept * size, "work": self.temporaries("ggnvp") * size}
-
-    def temporaries(self, name: str) -> int:
-        """Elements of the temporaries of a product with one direction."""
-        return self._programs.product(name).temporaries(self.cases, 1) + self._programs.size
-
 
 def run(
     program: Program, cases: int, K: int, given: Mapping[str, Array], kept: Mapping[Value, Array]
 ) -> dict[Value, Array]:
-    """Run the steps in order; a value goes as soon as no later step reads it.
+    """Run the steps in order; returns what the program keeps.
 
-    Parameters
-    ----------
-    program : Program
-        The program.
-    cases, K : int
-        Numbers of cases and directions.
-    given : mapping of str to ndarray
-        What values are placed in: "theta", "data x", "input", "output", ...
-    kept : mapping of Value to ndarray
-        What earlier programs have kept.
-
-    Returns
-    -------
-    dict of Value to ndarray
-        What this program keeps.
+    `given` has what values are placed in ("theta", "data x", "input", "output", ...), and `kept`
+    what earlier programs have kept. A value goes as soon as no later step reads it.
     """
     values = dict(kept)
     with np.errstate(all="ignore"):  # overflow shows in the values, not as a warning

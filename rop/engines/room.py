@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from rop.errors import RopMemoryError
+from rop.ops.rules import Value
+from rop.programs.steps import Program
 
 # Asking the system takes longer than many a product on so little.
 _ALWAYS_FITS = 2**26
@@ -86,3 +88,29 @@ def refuse_if_too_large(wanted: Mapping[str, int], what: str, advice: str) -> No
             f"{what} needs {total / 2**20:,.0f} MiB ({parts}), but {free / 2**20:,.0f} MiB are "
             f"available; {advice}"
         )
+
+
+def temporaries(program: Program, cases: int, directions: int) -> int:
+    """Most elements of values that are not kept, and are alive at the same time.
+
+    Parameters
+    ----------
+    program : Program
+        The program.
+    cases, directions : int
+        How many there are.
+
+    Returns
+    -------
+    int
+    """
+    alive: set[Value] = set()
+    now = most = 0
+    for step, dying in zip(program.steps, program.dying, strict=True):
+        target = step.target
+        if target.place is None and target not in program.keep and target not in alive:
+            alive.add(target)
+            now += target.elements(cases, directions)
+            most = max(most, now)
+        now -= sum(v.elements(cases, directions) for v in dying if v in alive)
+    return most

@@ -274,14 +274,6 @@ class ShardedExecution(Execution):
             shards.append(shard)
         return shards
 
-    def _fixed(self) -> dict[str, Array]:
-        """What programs read besides θ and data; μ is 0 until it is set."""
-        return {
-            "constants": self._programs.constants.astype(self._dtype),
-            "cases": np.full(1, 1.0 / self.cases, self._dtype),
-            "strength": np.zeros(1, self._dtype),
-        }
-
     def _bound(self, program: Program, K: int) -> list[Run]:
         runs, before = [], [shard.buffers.get("work") for shard in self.shards]
         for shard in self.shards:

@@ -1,6 +1,5 @@
 """The catalogue of ops, and the families with which users add their own."""
 
-from rop.graph import OPERATORS
 from rop.ops.activations import erf, gelu, leaky_relu, silu, softsign
 from rop.ops.arithmetic import add, negative, scale, subtract
 from rop.ops.arranging import (
@@ -50,9 +49,9 @@ from rop.ops.elementwise import (
     square,
     tanh,
 )
-from rop.ops.families import Bilinear, Elementwise, Linear, Op
+from rop.ops.families import Bilinear, Elementwise, Linear
 from rop.ops.general import General
-from rop.ops.numpy_calls import CATALOGUE, attribute, refuse, ufunc
+from rop.ops.op import Op
 from rop.ops.pooling import avg_pool2d, max_pool2d
 from rop.ops.powers import power
 from rop.ops.products import dot, matmul, multiply
@@ -79,6 +78,7 @@ from rop.ops.shaping import (
 )
 from rop.ops.solving import solve
 from rop.ops.trigonometry import arccos, arcsin, arctan, cosh, sinh, tan
+from rop.support.notation import CATALOGUE, OPERATORS
 
 OPERATORS.update(
     {
@@ -97,9 +97,6 @@ OPERATORS.update(
         "-x": negative,
         "[]": getitem,
         ".T": transpose,
-        "ufunc": ufunc,
-        "function": refuse,
-        "attribute": attribute,
     }
 )
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from rop.graph import Node, Operand, Shape
-from rop.ops.families import Linear, misfit
+from rop.ops.families import Linear
 from rop.ops.kernels import scaled, view
+from rop.ops.op import misfit
 from rop.support.arguments import check
 
 

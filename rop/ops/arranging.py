@@ -11,9 +11,10 @@ from rop.errors import RopTypeError, RopValueError
 from rop.graph import Node, Operand, Shape, as_node, constant
 from rop.ops.arithmetic import add
 from rop.ops.einsums import einsum
-from rop.ops.families import Linear, misfit
+from rop.ops.families import Linear
 from rop.ops.kernels import view
 from rop.ops.lookup import Lookup, Take
+from rop.ops.op import misfit
 from rop.ops.products import multiply
 from rop.ops.shaping import axes_of, concatenate, getitem, integers, reshape, transpose
 from rop.support.user import user_line

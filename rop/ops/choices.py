@@ -12,9 +12,10 @@ import numpy as np
 from rop.errors import RopTypeError, RopValueError
 from rop.graph import Node, Operand, Shape, as_node
 from rop.ops.arithmetic import add, broadcast_shape, subtract
-from rop.ops.families import Elementwise, Op
+from rop.ops.families import Elementwise
 from rop.ops.folding import fold
 from rop.ops.kernels import Array, Map, product
+from rop.ops.op import Op
 from rop.ops.rules import Emit, Target, Targets, Value, Values
 from rop.ops.shaping import Axis, broadcast_to
 from rop.support.user import user_line

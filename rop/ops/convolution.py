@@ -8,8 +8,9 @@ import numpy as np
 
 from rop.graph import Node, Operand, Shape, as_node
 from rop.ops.arranging import pad
-from rop.ops.families import Linear, misfit
+from rop.ops.families import Linear
 from rop.ops.kernels import view
+from rop.ops.op import misfit
 from rop.ops.products import Product
 from rop.ops.shaping import integers
 from rop.ops.windows import Sizes, Windows, grid_over

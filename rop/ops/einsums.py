@@ -7,7 +7,8 @@ from math import prod
 from rop.errors import RopTypeError, RopValueError
 from rop.graph import Node, Operand, Shape, as_node
 from rop.ops import kernels
-from rop.ops.families import Linear, misfit
+from rop.ops.families import Linear
+from rop.ops.op import misfit
 from rop.ops.products import Product
 from rop.support.user import user_line
 

@@ -11,149 +11,18 @@ The terms that rules are written in are those of `rop.ops.rules`.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from functools import cache
+from inspect import signature
+from typing import Any, ClassVar, TypeVar
 
-from rop.errors import RopTypeError, RopValueError
-from rop.graph import Node, Operand, Shape, as_node
-from rop.ops.kernels import Array, Call, Kernel, Map, product, wanted
+from rop.errors import RopTypeError
+from rop.graph import Shape
+from rop.ops.kernels import Array, Call, Kernel, Map, product
+from rop.ops.op import Op
 from rop.ops.rules import Emit, Target, Targets, Value, Values
-from rop.support.user import user_line
 
-
-class Op(ABC):
-    """What a node does, for given operand shapes: its value and its three derivative rules.
-
-    Subclass `Linear`, `Bilinear` or `Elementwise` to add an op, or `General` for an op of none of
-    these families, and build nodes with ``MyOp.of(x)``.
-
-    Parameters
-    ----------
-    shapes : tuple of int
-        Shapes of the operands for one case.
-
-    Examples
-    --------
-    >>> y = rop.tanh(rop.data("x", 3))
-    >>> isinstance(y.op, rop.ops.Op), y.op.name
-    (True, 'tanh')
-    """
-
-    operands: ClassVar[int | None] = 1
-    fixed: ClassVar[tuple[int, ...]] = ()  # operands that no derivative passes through
-    shape: Shape
-    _made_of: tuple[type[Op], tuple[Shape, ...], dict[str, Any]] | None = None
-
-    def __init__(self, *shapes: Shape) -> None:
-        if not shapes or any(isinstance(shape, Node) for shape in shapes):
-            name, got = type(self).__name__, "a node" if shapes else "nothing"
-            raise RopTypeError(
-                f"{name}: expected shapes, got {got}; to apply the op write {name}.of(...) "
-                f"({user_line()})"
-            )
-        self.shape = self.output_shape(*shapes)
-
-    @property
-    def name(self) -> str:
-        """The op's name in listings and errors."""
-        return type(self).__name__.lower()
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}: shape {self.shape}>"
-
-    def output_shape(self, *shapes: Shape) -> Shape:
-        """Shape of the result for one case; raises RopValueError where the operands do not fit."""
-        return shapes[0]
-
-    def literal(self, parents: Sequence[str]) -> str:
-        """The op's value as a formula of its parents' names."""
-        return f"{self.name}({', '.join(parents)})"
-
-    @classmethod
-    def of(cls, *parents: Operand, **options: Any) -> Node:
-        """Build the node that applies the op to its parents.
-
-        Parameters
-        ----------
-        *parents : Node or array_like
-            The operands; numbers and arrays become constants.
-        **options
-            Further arguments of the op's constructor, hashable.
-
-        Returns
-        -------
-        Node
-
-        Raises
-        ------
-        RopTypeError
-            If the number of operands is wrong.
-        RopValueError
-            If the operands' shapes do not fit.
-        """
-        nodes = tuple(as_node(parent) for parent in parents)
-        if cls.operands is not None and len(nodes) != cls.operands:
-            raise RopTypeError(
-                f"{cls.__name__.lower()} takes {cls.operands} operand(s), got {len(nodes)} "
-                f"({user_line()})"
-            )
-        op = _op(cls, tuple(node.shape for node in nodes), options)
-        return Node(op, nodes, op.shape)
-
-    def __copy__(self) -> Op:
-        """Make an op that can be changed without changing this one."""
-        copy = object.__new__(type(self))
-        copy.__dict__.update(self.__dict__)
-        copy._made_of = None
-        return copy
-
-    def __reduce__(self) -> Any:
-        """Pickle what the op was made of: its functions and kernels are made anew from that."""
-        return (_op, self._made_of) if self._made_of else super().__reduce__()
-
-    def _refuse_without(self, *rules: str) -> None:
-        """Raise RopTypeError if the op lacks one of the rules that its family asks for."""
-        for rule in rules:
-            if not hasattr(self, rule.partition("(")[0]):
-                raise RopTypeError(f"{type(self).__name__} must define {rule} ({user_line()})")
-
-    @abstractmethod
-    def value(self, emit: Emit, a: Target, z: Values) -> None:
-        """a = s(z)."""
-
-    @abstractmethod
-    def R(self, emit: Emit, Ra: Target, a: Value, z: Values, Rz: Values) -> None:
-        """Ra, from Rz."""
-
-    @abstractmethod
-    def reverse(self, emit: Emit, da: Value, a: Value, z: Values, dz: Targets) -> None:
-        """dz, from da; R{reverse} is the same rule from Rda, plus the curvature rule."""
-
-    @abstractmethod
-    def curvature(
-        self, emit: Emit, da: Value, a: Value, z: Values, Rz: Values, Rdz: Targets
-    ) -> None:
-        """What R{reverse} has besides the reverse rule: the terms that Gauss-Newton drops."""
-
-
-def _op(cls: type[Op], shapes: tuple[Shape, ...], options: dict[str, Any]) -> Op:
-    """The op of a class for given shapes: the many equal nodes of an unrolled network share one."""
-    key = (cls, shapes, *options.items())
-    found = _made.get(key)
-    if found is None:
-        found = _made.setdefault(key, cls(*shapes, **options))
-        found._made_of = cls, shapes, options
-    return found
-
-
-_made: dict[tuple[Any, ...], Op] = {}
-
-
-def misfit(op: str, expected: str, *shapes: Shape) -> RopValueError:
-    """Make the error of operands that do not fit together, which points at the user's line."""
-    got = " and ".join(str(shape) for shape in shapes)
-    return RopValueError(f"{op}: expected {expected}, got shapes {got} ({user_line()})")
+T = TypeVar("T")
 
 
 class Linear(Op):
@@ -180,9 +49,10 @@ class Linear(Op):
     maps: Sequence[Kernel]
     adjoints: Sequence[Kernel]
 
+    supplied = ("A(self, z)", "AT(self, da)")
+
     def __init__(self, *shapes: Shape) -> None:
         super().__init__(*shapes)
-        self._refuse_without("A(self, z)", "AT(self, da)")
         self.maps = [Call(self.A, f"{self.name}({{0}})")]
         self.adjoints = [Call(self.AT, f"{self.name}ᵀ({{0}})")]
 
@@ -230,11 +100,11 @@ class Bilinear(Op):
     B1: Callable[[Array, Array], Array]
     B2: Callable[[Array, Array], Array]
     operands: ClassVar[int | None] = 2
+    supplied = ("B(self, x, y)", "B1(self, da, y)", "B2(self, x, da)")
     maps: tuple[Kernel, Kernel, Kernel]
 
     def __init__(self, *shapes: Shape) -> None:
         super().__init__(*shapes)
-        self._refuse_without("B(self, x, y)", "B1(self, da, y)", "B2(self, x, da)")
         name = self.name
         self.maps = (
             Call(self.B, f"{name}({{0}}, {{1}})"),
@@ -290,12 +160,13 @@ class Elementwise(Op):
     ds: Any
     d2s: Any
 
+    supplied = ("s", "ds", "d2s")
+
     def __init__(self, *shapes: Shape) -> None:
         super().__init__(*shapes)
-        self._refuse_without("s", "ds", "d2s")
-        for rule in ("s", "ds", "d2s"):
+        for rule in self.supplied:
             function = getattr(self, rule)
-            unknown = set() if function is None else set(wanted(function)) - {"z", "a", "ds"}
+            unknown = set() if function is None else set(_arguments(function)) - {"z", "a", "ds"}
             if unknown:
                 raise RopTypeError(
                     f"{type(self).__name__}.{rule} takes {sorted(unknown)}; a scalar function is a "
@@ -305,15 +176,13 @@ class Elementwise(Op):
 
     def slope(self, emit: Emit, a: Value, z: Values) -> Value:
         """s'(z), computed once per θ."""
-        given = {"z": z[0], "a": a}
-        text = f"{self.name}'({{0}})"
-        return emit.once("s'", Map(self.ds, text), *[given[name] for name in wanted(self.ds)])
+        kernel = Map(self.ds, f"{self.name}'({{0}})")
+        return emit.once("s'", kernel, *taken(self.ds, z=z[0], a=a))
 
     def bend(self, emit: Emit, da: Value, a: Value, z: Values) -> Value:
         """s''(z)·da, computed once per θ, and only where Hv is asked for."""
-        given = {"z": z[0], "a": a, "ds": self.slope(emit, a, z)}
-        kernel = Map(self.d2s, f"{self.name}''({{0}})")
-        d2s = emit.once("s''", kernel, *[given[name] for name in wanted(self.d2s)])
+        ds, kernel = self.slope(emit, a, z), Map(self.d2s, f"{self.name}''({{0}})")
+        d2s = emit.once("s''", kernel, *taken(self.d2s, z=z[0], a=a, ds=ds))
         return emit.once("s''·da", self.times, d2s, da)
 
     def value(self, emit: Emit, a: Target, z: Values) -> None:
@@ -332,3 +201,13 @@ class Elementwise(Op):
     ) -> None:
         if self.d2s is not None and Rz[0] is not None:
             emit(Rdz[0], self.times, self.bend(emit, da, a, z), Rz[0])
+
+
+def taken(function: Callable[..., Array], **given: T) -> list[T]:
+    """Those of z, a and ds that a scalar function takes, in its order."""
+    return [given[name] for name in _arguments(function)]
+
+
+@cache
+def _arguments(function: Callable[..., Array]) -> tuple[str, ...]:
+    return tuple(signature(function).parameters)

@@ -8,9 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from rop.graph import Shape
-from rop.ops.families import Op
 from rop.ops.kernels import Array, Call
+from rop.ops.op import Op
 from rop.ops.rules import Emit, Target, Targets, Value, Values
 
 
@@ -52,11 +51,7 @@ class General(Op):
     RsT: Callable[..., tuple[Array, ...]]
     operands: ClassVar[int | None] = None
 
-    def __init__(self, *shapes: Shape) -> None:
-        super().__init__(*shapes)
-        self._refuse_without(
-            "s(self, *z)", "Rs(self, z, Rz)", "sT(self, z, da)", "RsT(self, z, Rz, da)"
-        )
+    supplied = ("s(self, *z)", "Rs(self, z, Rz)", "sT(self, z, da)", "RsT(self, z, Rz, da)")
 
     def value(self, emit: Emit, a: Target, z: Values) -> None:
         emit(a, Call(self.s, self._text("", len(z))), *z)

@@ -7,10 +7,9 @@ Python.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 from math import prod
 from typing import Any, TypeAlias
 
@@ -99,16 +98,10 @@ class Loops:
 
         Parameters
         ----------
-        operand : int
-            Which operand becomes the target.
+        operand, size : int
+            Which operand becomes the target, and how many elements it has.
         text : str
             The adjoint's right-hand side.
-        size : int
-            Number of elements of that operand.
-
-        Returns
-        -------
-        Loops
         """
         walks = list(self.walks)
         walks[0], walks[operand + 1] = walks[operand + 1], walks[0]
@@ -146,20 +139,9 @@ def contiguous(shape: Shape) -> tuple[int, ...]:
 
 
 def einsum(subscripts: str, shapes: tuple[Shape, ...], text: str) -> Loops:
-    """Make the kernel of a product of operands in Einstein's notation.
+    """Make the kernel of a product of operands in Einstein's notation, such as ``"ij,j->i"``.
 
-    Parameters
-    ----------
-    subscripts : str
-        For instance ``"ij,j->i"``.
-    shapes : tuple of tuple of int
-        Of the operands; an axis of length 1 broadcasts against a longer one of the same letter.
-    text : str
-        The right-hand side.
-
-    Returns
-    -------
-    Loops
+    An axis of length 1 broadcasts against a longer one of the same letter.
     """
     operands, target = subscripts.split("->")
     terms = operands.split(",")
@@ -194,10 +176,8 @@ def view(shape: Shape, select: Callable[[Array], Array], text: str) -> tuple[Loo
 
     Returns
     -------
-    Loops
-        The kernel.
-    tuple of int
-        Shape of the view.
+    Loops, tuple of int
+        The kernel, and the shape of the view.
     """
     # One byte an element, so that byte strides are element strides.
     probe = np.empty(shape, np.int8)
@@ -205,13 +185,13 @@ def view(shape: Shape, select: Callable[[Array], Array], text: str) -> tuple[Loo
     if not (isinstance(seen, np.ndarray) and np.may_share_memory(seen, probe)):
         raise RopValueError("the function given to view() must return a view of its argument")
     offset = seen.__array_interface__["data"][0] - probe.__array_interface__["data"][0]
-    strides = tuple(
-        0 if extent == 1 else s for extent, s in zip(seen.shape, seen.strides, strict=True)
-    )
-    target = tuple(
-        0 if e == 1 else s for e, s in zip(seen.shape, contiguous(seen.shape), strict=True)
-    )
-    return Loops(seen.shape, (Walk(0, target), Walk(int(offset), strides)), text), seen.shape
+
+    def walk(first: int, strides: tuple[int, ...]) -> Walk:
+        moving = zip(seen.shape, strides, strict=True)
+        return Walk(first, tuple(0 if extent == 1 else stride for extent, stride in moving))
+
+    walks = walk(0, contiguous(seen.shape)), walk(int(offset), seen.strides)
+    return Loops(seen.shape, walks, text), seen.shape
 
 
 def scaled(kernel: Loops, coefficient: float) -> Loops:
@@ -228,9 +208,3 @@ def product(shape: Shape, text: str = "{0} * {1}") -> Loops:
     """Make the kernel of the elementwise product of two operands of one shape."""
     axes = letters(shape)
     return einsum(f"{axes},{axes}->{axes}", (shape, shape), text)
-
-
-@cache
-def wanted(function: Callable[..., Array]) -> tuple[str, ...]:
-    """Names of a scalar function's arguments: which of z, a, ds it asks for."""
-    return tuple(inspect.signature(function).parameters)

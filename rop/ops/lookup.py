@@ -8,8 +8,9 @@ import numpy as np
 
 from rop.errors import RopValueError
 from rop.graph import Shape
-from rop.ops.families import Linear, Op
+from rop.ops.families import Linear
 from rop.ops.kernels import Array, Call
+from rop.ops.op import Op
 from rop.ops.rules import Emit, Target, Targets, Value, Values
 
 # ruff: noqa: D102

@@ -11,8 +11,9 @@ import numpy as np
 
 from rop.graph import Node, Operand, Shape, as_node
 from rop.ops.arranging import pad
-from rop.ops.families import Linear, Op, misfit
+from rop.ops.families import Linear
 from rop.ops.kernels import Array, Loops, Map, Walk, contiguous, scaled, view
+from rop.ops.op import Op, misfit
 from rop.ops.rules import Emit, Target, Targets, Value, Values
 from rop.ops.shaping import concatenate, getitem, index_text
 from rop.ops.windows import Grid, Sizes, grid_over

@@ -9,8 +9,9 @@ import numpy as np
 from rop.errors import RopValueError
 from rop.graph import Node, Operand, Shape, as_node
 from rop.ops.arithmetic import broadcast_shape, scale
-from rop.ops.families import Bilinear, misfit
+from rop.ops.families import Bilinear
 from rop.ops.kernels import einsum, letters
+from rop.ops.op import misfit
 from rop.support.user import user_line
 
 

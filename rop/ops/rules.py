@@ -106,7 +106,7 @@ Targets: TypeAlias = Sequence[Target | None]  # None where nobody asks for it
 
 
 class Emit(Protocol):
-    """Takes the steps that rules are made of, and turns them into something that runs.
+    """Takes the terms that rules are made of, and turns them into something that runs.
 
     Attributes
     ----------
@@ -119,23 +119,12 @@ class Emit(Protocol):
     @property
     def names(self) -> Mapping[Node, str]:
         """Names of the nodes' values."""
-        ...
 
     def begin(self, node: Node, rule: str) -> None:
-        """Name the node and the rule that the next steps belong to."""
+        """Name the node and the rule that the next terms belong to."""
 
     def __call__(self, target: Target | None, kernel: Kernel, *operands: Value | None) -> None:
-        """Add a term to the target; nothing if nobody asks for it or an operand is zero.
-
-        Parameters
-        ----------
-        target : Target or None
-            What the term is added to.
-        kernel : Loops, Map or Call
-            Computes the term.
-        *operands : Value or None
-            Its operands.
-        """
+        """Add a term to the target; nothing if nobody asks for it or an operand is zero."""
 
     def end(self, target: Target) -> None:
         """Close a target that was put together from parts: what no part reaches is zero."""
@@ -145,20 +134,8 @@ class Emit(Protocol):
     ) -> Value:
         """Compute something of the current node once per θ, whatever the direction.
 
-        Parameters
-        ----------
-        label : str
-            Tells it from other such things of the node: "s'", "s''·da", "p".
-        kernel : Loops, Map or Call
-            Computes it.
-        *operands : Value
-            Its operands.
-        shape : tuple of int, optional
-            Its shape for one case, if not the node's.
-
-        Returns
-        -------
-        Value
+        Its label tells it from other such things of the node: "s'", "s''·da", "p". It has the
+        node's shape if no other is given.
         """
 
     def temporary(self, name: str, shape: Shape, kernel: Kernel, *operands: Value) -> Value:

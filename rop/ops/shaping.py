@@ -16,8 +16,9 @@ import numpy as np
 
 from rop.errors import RopTypeError, RopValueError
 from rop.graph import Node, Operand, Shape, as_node
-from rop.ops.families import Linear, misfit
+from rop.ops.families import Linear
 from rop.ops.kernels import Array, Kernel, scaled, view
+from rop.ops.op import misfit
 from rop.support.arguments import check
 from rop.support.user import user_line
 

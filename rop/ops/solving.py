@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from rop.graph import Node, Operand, Shape, as_node
-from rop.ops.families import misfit
 from rop.ops.general import General
 from rop.ops.kernels import Array
+from rop.ops.op import misfit
 
 
 class Solve(General):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, partial
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -11,7 +11,7 @@ from rop.programs import algorithms, per_case
 from rop.programs.checkpointing import Checkpoints, Segments, cut
 from rop.programs.loss import Loss
 from rop.programs.model import Model
-from rop.programs.steps import Program, in_order_of
+from rop.programs.steps import Program, Step
 
 Space: TypeAlias = Literal["theta", "outputs"]
 
@@ -167,8 +167,8 @@ class Programs(Model):
 
     def _keep_what_is_read(self) -> None:
         """Say what each stage keeps for later ones, for the products and for users."""
-        self.forward.steps = in_order_of(self.nodes, self.forward.steps)
-        self.adjoints.steps = in_order_of(self.nodes[::-1], self.adjoints.steps)
+        self.forward.steps = _in_order_of(self.nodes, self.forward.steps)
+        self.adjoints.steps = _in_order_of(self.nodes[::-1], self.adjoints.steps)
         outputs = {self.a[self.z], self.d[self.z], self.losses}
         stages = [
             self.forward,
@@ -199,3 +199,9 @@ class Programs(Model):
 
     def _with_checkpoints(self, program: Program) -> Program:
         return program if self.segments is None else self.segments.recomputing(program)
+
+
+def _in_order_of(nodes: Sequence[Node], steps: Iterable[Step]) -> list[Step]:
+    """Sort steps by their nodes, so that what is computed once per θ follows its operands."""
+    order = {node: i for i, node in enumerate(nodes)}
+    return sorted(steps, key=lambda step: order[step.node])

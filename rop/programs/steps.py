@@ -6,7 +6,6 @@ share one place, and sums what several steps add to one target.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
@@ -83,19 +82,6 @@ class Program:
             ending[last[value]].append(value)
         return ending
 
-    def temporaries(self, cases: int, directions: int) -> int:
-        """Most elements of values that are not kept, and are alive at the same time."""
-        alive: set[Value] = set()
-        now = most = 0
-        for step, dying in zip(self.steps, self.dying, strict=True):
-            target = step.target
-            if target.place is None and target not in self.keep and target not in alive:
-                alive.add(target)
-                now += target.elements(cases, directions)
-                most = max(most, now)
-            now -= sum(v.elements(cases, directions) for v in dying if v in alive)
-        return most
-
     def needed(self) -> Program:
         """The same program without the steps whose targets nobody reads, keeps or placed."""
         steps, read = [], set(self.keep)
@@ -106,10 +92,11 @@ class Program:
         return Program(self.name, steps[::-1], self.keep, passed_on=self.passed_on)
 
 
+@dataclass(eq=False)
 class Emitter:
     """Adds steps to a program: the `Emit` of everything but the checks.
 
-    Parameters
+    Attributes
     ----------
     program : Program
         Receives the steps.
@@ -126,27 +113,15 @@ class Emitter:
         Whether adjoints of what does not depend on data are wanted for each case.
     """
 
-    def __init__(
-        self,
-        program: Program,
-        names: Names,
-        slopes: Program,
-        bends: Program,
-        memo: dict[tuple[Node, str], Value],
-        *,
-        directional: bool = False,
-        case_by_case: bool = False,
-    ) -> None:
-        self.program = program
-        self.names = names
-        self.slopes = slopes
-        self.bends = bends
-        self.memo = memo
-        self.directional = directional
-        self.case_by_case = case_by_case
-        self.node: Node
-        self.rule = ""
-        self._written = program.written
+    program: Program
+    names: Names
+    slopes: Program
+    bends: Program
+    memo: dict[tuple[Node, str], Value]
+    directional: bool = False
+    case_by_case: bool = False
+    node: Node = field(init=False)
+    rule: str = field(init=False, default="")
 
     def begin(self, node: Node, rule: str) -> None:
         """Name the node and the rule that the next steps belong to; see `Emit`."""
@@ -168,8 +143,8 @@ class Emitter:
                 self.program.passed_on[value.name] = values[0]
                 return
         target.state[target.node] = value
-        first = value not in self._written
-        parts = self._written.setdefault(value, Parts(len(self.program.steps)))
+        first = value not in self.program.written
+        parts = self.program.written.setdefault(value, Parts(len(self.program.steps)))
         if isinstance(kernel, Loops) and kernel.disjoint and (first or parts.covered):
             # Parts that never meet, as those of a concatenation, are all assigned.
             parts.covered += prod(kernel.extents)
@@ -183,7 +158,7 @@ class Emitter:
     def end(self, target: Target) -> None:
         """Close a target that was put together from parts: what no part reaches is zero."""
         value = target.state.get(target.node)
-        parts = self._written.get(value) if value is not None else None
+        parts = self.program.written.get(value) if value is not None else None
         if value is None or parts is None or not parts.covered:
             return
         if parts.covered < value.size:
@@ -201,7 +176,7 @@ class Emitter:
         """See to it that a result lies in its place: moved there, or zero if no step reaches it."""
         made = target.state.get(target.node)
         target.state[target.node] = value
-        if made is None or (made is value and value not in self._written):
+        if made is None or (made is value and value not in self.program.written):
             self._step(None, value, (), False)
         elif made is not value:
             self(target, einsum("i->i", ((value.size,),), "{0}"), made)
@@ -216,11 +191,8 @@ class Emitter:
             given = tuple(operand for operand in operands if operand is not None)
             slope = label.startswith("s'")
             wanted = f"{label}({self.names[node.parents[0]]})" if slope else label
-            value = Value(
-                self.names.apart(node, label, wanted),
-                node.shape if shape is None else shape,
-                any(operand.per_case for operand in given),
-            )
+            own, per_case = self.names.apart(node, label, wanted), any(v.per_case for v in given)
+            value = Value(own, node.shape if shape is None else shape, per_case)
             self.memo[node, label] = value
             cache = self.bends if self.rule in ("curvature", "loss") else self.slopes
             rule = label if slope or self.rule == "loss" else self.rule
@@ -243,9 +215,3 @@ class Emitter:
 
 def _same_axes(a: Value, b: Value) -> bool:
     return (a.shape, a.per_case, a.per_direction) == (b.shape, b.per_case, b.per_direction)
-
-
-def in_order_of(nodes: Sequence[Node], steps: Iterable[Step]) -> list[Step]:
-    """Sort steps by their nodes, so that what is computed once per θ follows its operands."""
-    order = {node: i for i, node in enumerate(nodes)}
-    return sorted(steps, key=lambda step: order[step.node])

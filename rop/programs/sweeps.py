@@ -12,7 +12,8 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 
 from rop.graph import Node
-from rop.ops.families import Linear, Op
+from rop.ops.families import Linear
+from rop.ops.op import Op
 from rop.ops.rules import Emit, State, Target
 
 

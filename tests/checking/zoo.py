@@ -5,8 +5,9 @@ import own_ops
 
 import rop
 from rop.graph import ancestors
-from rop.ops.families import Bilinear, Elementwise, Linear, Op
+from rop.ops.families import Bilinear, Elementwise, Linear
 from rop.ops.general import General
+from rop.ops.op import Op
 
 
 def catalogue() -> set[type[Op]]:
