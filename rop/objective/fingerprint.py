@@ -57,7 +57,7 @@ def _op(op: Any) -> str:
         cls, options = type(op), {}
     classes = [each for each in type(op).__mro__ if each.__module__.split(".")[0] not in _KNOWN]
     rules = [_described(member) for each in classes for member in vars(each).values()]
-    return f"{getattr(cls, '__qualname__', '')} {shapes} {_described(options)} {rules}"
+    return f"{getattr(cls, '__name__', '')} {shapes} {_described(options)} {rules}"
 
 
 def _described(value: Any, depth: int = 4) -> str:

@@ -14,7 +14,7 @@ from rop.engines.arrays import on_gpu
 from rop.errors import RopTypeError, RopValueError
 from rop.graph import Node, Shape
 from rop.losses import LossGraph
-from rop.ops.elementwise import Sigmoid, Tanh
+from rop.ops.elementwise import sigmoid, tanh
 from rop.ops.kernels import Array
 from rop.programs.loss import Loss
 from rop.support.arguments import check
@@ -284,7 +284,7 @@ def refuse_hidden(
                 f"hidden: expected nodes that depend on parameters, and on data if the outputs "
                 f"do, got {node!r}"
             )
-        if distance == "matching" and not isinstance(node.op, Tanh | Sigmoid):
+        if distance == "matching" and not isinstance(node.op, tanh.op | sigmoid.op):
             raise RopValueError(
                 f"hidden: distance='matching' is for tanh and sigmoid units, got {node!r}; "
                 "use distance='squared'"

@@ -9,12 +9,10 @@ import numpy as np
 from rop.graph import Node, Operand
 from rop.ops.arithmetic import add, scale
 from rop.ops.elementwise import relu, sigmoid
-from rop.ops.families import Elementwise
+from rop.ops.functions import elementwise
 from rop.ops.kernels import Array
 from rop.ops.products import multiply
 from rop.support.arguments import checked
-
-# ruff: noqa: D102
 
 
 def _erf(z: Array) -> Array:
@@ -38,78 +36,44 @@ def _density(z: Array) -> Array:
     return density
 
 
-class Erf(Elementwise):
-    """a = erf z = 2/√π ∫₀ᶻ exp(-t²) dt:  s' = 2/√π exp(-z²),  s'' = -4/√π z exp(-z²)."""
-
-    @staticmethod
-    def s(z: Array) -> Array:
-        return _erf(z)
-
-    @staticmethod
-    def ds(z: Array) -> Array:
-        slope: Array = (2.0 / sqrt(pi)) * np.exp(-z * z)
-        return slope
-
-    @staticmethod
-    def d2s(z: Array) -> Array:
-        bend: Array = (-4.0 / sqrt(pi)) * z * np.exp(-z * z)
-        return bend
-
-
-class Gelu(Elementwise):
-    """a = z Φ(z):  s' = Φ(z) + z φ(z),  s'' = (2 - z²) φ(z), for N(0, 1)'s Φ and φ."""
-
-    @staticmethod
-    def s(z: Array) -> Array:
-        return z * _normal(z)
-
-    @staticmethod
-    def ds(z: Array) -> Array:
-        slope: Array = _normal(z) + z * _density(z)
-        return slope
-
-    @staticmethod
-    def d2s(z: Array) -> Array:
-        return (2.0 - z * z) * _density(z)
-
-
-class Softsign(Elementwise):
-    """a = z/(1 + |z|):  s' = 1/(1 + |z|)²,  s'' = -2 sign(z)/(1 + |z|)³."""
-
-    @staticmethod
-    def s(z: Array) -> Array:
-        a: Array = z / (1.0 + np.abs(z))
-        return a
-
-    @staticmethod
-    def ds(z: Array) -> Array:
-        slope: Array = 1.0 / np.square(1.0 + np.abs(z))
-        return slope
-
-    @staticmethod
-    def d2s(z: Array) -> Array:
-        bend: Array = -2.0 * np.sign(z) / (1.0 + np.abs(z)) ** 3.0
-        return bend
-
-
-def erf(x: Operand) -> Node:
+@elementwise(
+    ds=lambda z: (2.0 / sqrt(pi)) * np.exp(-z * z),
+    d2s=lambda z: (-4.0 / sqrt(pi)) * z * np.exp(-z * z),
+)
+def erf(z: Array) -> Array:
     """Error function of x, elementwise.
 
     >>> x = rop.param("x")
     >>> rop.Objective(rop.erf(x)).value_and_gradient([0.5])
     (0.5204..., array([0.8787...]))
     """
-    return Erf.of(x)
+    return _erf(z)
 
 
-def gelu(x: Operand) -> Node:
+@elementwise(ds=lambda z: _normal(z) + z * _density(z), d2s=lambda z: (2.0 - z * z) * _density(z))
+def gelu(z: Array) -> Array:
     """x Φ(x), elementwise; Φ is the exact normal distribution function, not its tanh formula.
 
     >>> x = rop.param("x")
     >>> rop.Objective(rop.gelu(x)).value_and_gradient([0.5])
     (0.3457..., array([0.8674...]))
     """
-    return Gelu.of(x)
+    return z * _normal(z)
+
+
+@elementwise(
+    ds=lambda z: 1.0 / np.square(1.0 + np.abs(z)),
+    d2s=lambda z: -2.0 * np.sign(z) / (1.0 + np.abs(z)) ** 3.0,
+)
+def softsign(z: Array) -> Array:
+    """x / (1 + abs(x)), elementwise.
+
+    >>> x = rop.param("x")
+    >>> rop.Objective(rop.softsign(x)).value_and_gradient([0.5])
+    (0.3333..., array([0.4444...]))
+    """
+    a: Array = z / (1.0 + np.abs(z))
+    return a
 
 
 def silu(x: Operand) -> Node:
@@ -120,16 +84,6 @@ def silu(x: Operand) -> Node:
     (0.3112..., array([0.7399...]))
     """
     return multiply(x, sigmoid(x))
-
-
-def softsign(x: Operand) -> Node:
-    """x / (1 + abs(x)), elementwise.
-
-    >>> x = rop.param("x")
-    >>> rop.Objective(rop.softsign(x)).value_and_gradient([0.5])
-    (0.3333..., array([0.4444...]))
-    """
-    return Softsign.of(x)
 
 
 @checked

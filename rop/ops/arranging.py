@@ -19,8 +19,6 @@ from rop.ops.products import multiply
 from rop.ops.shaping import axes_of, concatenate, getitem, integers, reshape, transpose
 from rop.support.user import user_line
 
-# ruff: noqa: D102
-
 
 class Pad(Linear):
     """a = z with zeros around it:  Ra = Rz with zeros around it,  dz = da without the margins."""

@@ -12,51 +12,36 @@ import numpy as np
 from rop.errors import RopTypeError, RopValueError
 from rop.graph import Node, Operand, Shape, as_node
 from rop.ops.arithmetic import add, broadcast_shape, subtract
-from rop.ops.families import Elementwise
 from rop.ops.folding import fold
+from rop.ops.functions import elementwise
 from rop.ops.kernels import Array, Map, product
 from rop.ops.op import Op
 from rop.ops.rules import Emit, Target, Targets, Value, Values
 from rop.ops.shaping import Axis, broadcast_to
 from rop.support.user import user_line
 
-# ruff: noqa: D102
+
+@elementwise(ds=None, d2s=None)
+def positive(z: Array) -> Array:
+    """1 where x > 0, else 0."""
+    return np.heaviside(z, 0.0)
 
 
-class Positive(Elementwise):
-    """a = 1 where z > 0, else 0:  s' = 0,  s'' = 0."""
-
-    @staticmethod
-    def s(z: Array) -> Array:
-        return np.heaviside(z, 0.0)
-
-    ds = None
-    d2s = None
+@elementwise(ds=None, d2s=None)
+def not_negative(z: Array) -> Array:
+    """1 where x >= 0, else 0."""
+    return np.heaviside(z, 1.0)
 
 
-class NotNegative(Elementwise):
-    """a = 1 where z >= 0, else 0:  s' = 0,  s'' = 0."""
+@elementwise(ds=lambda z: np.sign(z), d2s=None)
+def abs(z: Array) -> Array:
+    """Absolute value of x, elementwise; the derivative at 0 is 0.
 
-    @staticmethod
-    def s(z: Array) -> Array:
-        return np.heaviside(z, 1.0)
-
-    ds = None
-    d2s = None
-
-
-class Abs(Elementwise):
-    """a = |z|:  s' = sign z, which is 0 at 0,  s'' = 0."""
-
-    @staticmethod
-    def s(z: Array) -> Array:
-        return np.abs(z)
-
-    @staticmethod
-    def ds(z: Array) -> Array:
-        return np.sign(z)
-
-    d2s = None
+    >>> x = rop.param("x", 3)
+    >>> rop.Objective(rop.sum(rop.abs(x))).value_and_gradient([-2.0, 0.0, 3.0])
+    (5.0, array([-1.,  0.,  1.]))
+    """
+    return np.abs(z)
 
 
 class Where(Op):
@@ -110,7 +95,7 @@ def greater(x: Operand, y: Operand) -> Node:
     >>> rop.Objective(rop.sum((x > 1) * x)).value_and_gradient([0.0, 1.0, 2.0])
     (2.0, array([0., 0., 1.]))
     """
-    return Positive.of(subtract(x, y))
+    return positive(subtract(x, y))
 
 
 def greater_equal(x: Operand, y: Operand) -> Node:
@@ -120,7 +105,7 @@ def greater_equal(x: Operand, y: Operand) -> Node:
     >>> rop.Objective(rop.sum((x >= 1) * x)).value_and_gradient([0.0, 1.0, 2.0])
     (3.0, array([0., 1., 1.]))
     """
-    return NotNegative.of(subtract(x, y))
+    return not_negative(subtract(x, y))
 
 
 def logical_and(x: Operand, y: Operand) -> Node:
@@ -155,7 +140,7 @@ def logical_not(x: Operand) -> Node:
 
 def _comparison(sign: str, operand: Operand) -> Node:
     if isinstance(operand, Node):
-        holds = isinstance(operand.op, Positive | NotNegative)
+        holds = isinstance(operand.op, positive.op | not_negative.op)
         fits = holds or operand.kind in ("data", "constant")
     else:
         fits = np.asarray(operand).dtype == bool
@@ -203,16 +188,6 @@ def where(condition: Operand, x: Operand, y: Operand) -> Node:
     operands = [as_node(operand) for operand in (condition, x, y)]
     shape = broadcast_shape("where", *[node.shape for node in operands])
     return Where.of(*[n if n.shape == shape else broadcast_to(n, shape) for n in operands])
-
-
-def abs(x: Operand) -> Node:
-    """Absolute value of x, elementwise; the derivative at 0 is 0.
-
-    >>> x = rop.param("x", 3)
-    >>> rop.Objective(rop.sum(rop.abs(x))).value_and_gradient([-2.0, 0.0, 3.0])
-    (5.0, array([-1.,  0.,  1.]))
-    """
-    return Abs.of(x)
 
 
 def maximum(x: Operand, y: Operand) -> Node:

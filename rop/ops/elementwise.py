@@ -11,375 +11,165 @@ import numpy as np
 from rop.errors import RopValueError
 from rop.graph import Node, Operand, as_node
 from rop.ops.arithmetic import scale
-from rop.ops.families import Elementwise
+from rop.ops.functions import elementwise
 from rop.ops.kernels import Array
 from rop.ops.products import multiply
 from rop.support.user import user_line
 
-# ruff: noqa: D102
 
-
-class Tanh(Elementwise):
-    """a = tanh z:  s' = 1 - a²,  s'' = -2 a s'."""
-
-    @staticmethod
-    def s(z: Array) -> Array:
-        return np.tanh(z)
-
-    @staticmethod
-    def ds(a: Array) -> Array:
-        return 1.0 - a * a
-
-    @staticmethod
-    def d2s(a: Array, ds: Array) -> Array:
-        return -2.0 * a * ds
-
-
-class Sigmoid(Elementwise):
-    """a = 1/(1 + exp(-z)):  s' = a (1 - a),  s'' = s' (1 - 2a)."""
-
-    @staticmethod
-    def s(z: Array) -> Array:
-        # The same function through tanh: no overflow at any z, and one pass of exponentials.
-        return 0.5 + 0.5 * np.tanh(0.5 * z)
-
-    @staticmethod
-    def ds(a: Array) -> Array:
-        return a * (1.0 - a)
-
-    @staticmethod
-    def d2s(a: Array, ds: Array) -> Array:
-        return ds * (1.0 - 2.0 * a)
-
-
-class Relu(Elementwise):
-    """a = max(z, 0):  s' = 1 where z > 0, else 0,  s'' = 0."""
-
-    @staticmethod
-    def s(z: Array) -> Array:
-        return np.maximum(z, 0.0)
-
-    @staticmethod
-    def ds(a: Array) -> Array:
-        return np.sign(a)
-
-    d2s = None
-
-
-class Softplus(Elementwise):
-    """a = log(1 + exp z):  s' = 1/(1 + exp(-z)),  s'' = s' (1 - s')."""
-
-    @staticmethod
-    def s(z: Array) -> Array:
-        return np.maximum(z, 0.0) + np.log1p(np.exp(-np.abs(z)))
-
-    @staticmethod
-    def ds(z: Array) -> Array:
-        return 0.5 + 0.5 * np.tanh(0.5 * z)
-
-    @staticmethod
-    def d2s(ds: Array) -> Array:
-        return ds * (1.0 - ds)
-
-
-class Elu(Elementwise):
-    """a = z where z > 0, else exp(z) - 1:  s' = 1 or a + 1,  s'' = 0 or a + 1."""
-
-    @staticmethod
-    def s(z: Array) -> Array:
-        return np.maximum(z, 0.0) + np.expm1(np.minimum(z, 0.0))
-
-    @staticmethod
-    def ds(a: Array) -> Array:
-        return 1.0 + np.minimum(a, 0.0)
-
-    @staticmethod
-    def d2s(z: Array, ds: Array) -> Array:
-        return np.heaviside(-z, 1.0) * ds
-
-
-class Exp(Elementwise):
-    """a = exp z:  s' = a,  s'' = a."""
-
-    @staticmethod
-    def s(z: Array) -> Array:
-        return np.exp(z)
-
-    @staticmethod
-    def ds(a: Array) -> Array:
-        return a
-
-    @staticmethod
-    def d2s(a: Array) -> Array:
-        return a
-
-
-class Log(Elementwise):
-    """a = log z:  s' = 1/z,  s'' = -s'²."""
-
-    @staticmethod
-    def s(z: Array) -> Array:
-        return np.log(z)
-
-    @staticmethod
-    def ds(z: Array) -> Array:
-        return 1.0 / z
-
-    @staticmethod
-    def d2s(ds: Array) -> Array:
-        return -ds * ds
-
-
-class Expm1(Elementwise):
-    """a = exp(z) - 1:  s' = exp z,  s'' = exp z."""
-
-    @staticmethod
-    def s(z: Array) -> Array:
-        return np.expm1(z)
-
-    @staticmethod
-    def ds(z: Array) -> Array:
-        return np.exp(z)
-
-    @staticmethod
-    def d2s(z: Array) -> Array:
-        return np.exp(z)
-
-
-class Log1p(Elementwise):
-    """a = log(1 + z):  s' = 1/(1 + z),  s'' = -s'²."""
-
-    @staticmethod
-    def s(z: Array) -> Array:
-        return np.log1p(z)
-
-    @staticmethod
-    def ds(z: Array) -> Array:
-        return 1.0 / (1.0 + z)
-
-    @staticmethod
-    def d2s(ds: Array) -> Array:
-        return -ds * ds
-
-
-class Sin(Elementwise):
-    """a = sin z:  s' = cos z,  s'' = -a."""
-
-    @staticmethod
-    def s(z: Array) -> Array:
-        return np.sin(z)
-
-    @staticmethod
-    def ds(z: Array) -> Array:
-        return np.cos(z)
-
-    @staticmethod
-    def d2s(a: Array) -> Array:
-        return -a
-
-
-class Cos(Elementwise):
-    """a = cos z:  s' = -sin z,  s'' = -a."""
-
-    @staticmethod
-    def s(z: Array) -> Array:
-        return np.cos(z)
-
-    @staticmethod
-    def ds(z: Array) -> Array:
-        return -np.sin(z)
-
-    @staticmethod
-    def d2s(a: Array) -> Array:
-        return -a
-
-
-class Square(Elementwise):
-    """a = z²:  s' = 2z,  s'' = 2."""
-
-    @staticmethod
-    def s(z: Array) -> Array:
-        return z * z
-
-    @staticmethod
-    def ds(z: Array) -> Array:
-        return 2.0 * z
-
-    @staticmethod
-    def d2s(z: Array) -> Array:
-        return 0.0 * z + 2.0
-
-
-class Sqrt(Elementwise):
-    """a = √z:  s' = 1/(2a),  s'' = -2 s'³."""
-
-    @staticmethod
-    def s(z: Array) -> Array:
-        return np.sqrt(z)
-
-    @staticmethod
-    def ds(a: Array) -> Array:
-        return 0.5 / a
-
-    @staticmethod
-    def d2s(ds: Array) -> Array:
-        return -2.0 * ds * ds * ds
-
-
-class Reciprocal(Elementwise):
-    """a = 1/z:  s' = -a²,  s'' = 2a³."""
-
-    @staticmethod
-    def s(z: Array) -> Array:
-        return 1.0 / z
-
-    @staticmethod
-    def ds(a: Array) -> Array:
-        return -a * a
-
-    @staticmethod
-    def d2s(a: Array) -> Array:
-        return 2.0 * a * a * a
-
-
-def tanh(x: Operand) -> Node:
+@elementwise(ds=lambda a: 1.0 - a * a, d2s=lambda a, ds: -2.0 * a * ds)
+def tanh(z: Array) -> Array:
     """Hyperbolic tangent of x, elementwise.
 
     >>> x = rop.param("x")
     >>> rop.Objective(rop.tanh(x)).value_and_gradient([0.5])
     (0.4621..., array([0.7864...]))
     """
-    return Tanh.of(x)
+    return np.tanh(z)
 
 
-def sigmoid(x: Operand) -> Node:
+@elementwise(ds=lambda a: a * (1.0 - a), d2s=lambda a, ds: ds * (1.0 - 2.0 * a))
+def sigmoid(z: Array) -> Array:
     """1/(1 + exp(-x)), elementwise; the logistic function.
 
     >>> x = rop.param("x")
     >>> rop.Objective(rop.sigmoid(x)).value_and_gradient([0.5])
     (0.6224..., array([0.2350...]))
     """
-    return Sigmoid.of(x)
+    # The same function through tanh: no overflow at any z, and one pass of exponentials.
+    return 0.5 + 0.5 * np.tanh(0.5 * z)
 
 
-def relu(x: Operand) -> Node:
+@elementwise(ds=lambda a: np.sign(a), d2s=None)
+def relu(z: Array) -> Array:
     """max(x, 0), elementwise; the derivative at 0 is 0.
 
     >>> x = rop.param("x", 3)
     >>> rop.Objective(rop.sum(rop.relu(x))).value_and_gradient([-2.0, 0.0, 3.0])
     (3.0, array([0., 0., 1.]))
     """
-    return Relu.of(x)
+    return np.maximum(z, 0.0)
 
 
-def softplus(x: Operand) -> Node:
+@elementwise(ds=lambda z: 0.5 + 0.5 * np.tanh(0.5 * z), d2s=lambda ds: ds * (1.0 - ds))
+def softplus(z: Array) -> Array:
     """log(1 + exp x), elementwise.
 
     >>> x = rop.param("x")
     >>> rop.Objective(rop.softplus(x)).value_and_gradient([0.5])
     (0.9740..., array([0.6224...]))
     """
-    return Softplus.of(x)
+    return np.maximum(z, 0.0) + np.log1p(np.exp(-np.abs(z)))
 
 
-def elu(x: Operand) -> Node:
+@elementwise(ds=lambda a: 1.0 + np.minimum(a, 0.0), d2s=lambda z, ds: np.heaviside(-z, 1.0) * ds)
+def elu(z: Array) -> Array:
     """x where x > 0, else exp(x) - 1, elementwise.
 
     >>> x = rop.param("x", 3)
     >>> rop.Objective(rop.sum(rop.elu(x))).value_and_gradient([-2.0, 0.0, 3.0])
     (2.1353..., array([0.1353..., 1.        , 1.        ]))
     """
-    return Elu.of(x)
+    return np.maximum(z, 0.0) + np.expm1(np.minimum(z, 0.0))
 
 
-def exp(x: Operand) -> Node:
+@elementwise(ds=lambda a: a, d2s=lambda a: a)
+def exp(z: Array) -> Array:
     """Exponential of x, elementwise.
 
     >>> x = rop.param("x")
     >>> rop.Objective(rop.exp(x)).value_and_gradient([0.5])
     (1.6487..., array([1.6487...]))
     """
-    return Exp.of(x)
+    return np.exp(z)
 
 
-def log(x: Operand) -> Node:
+@elementwise(ds=lambda z: 1.0 / z, d2s=lambda ds: -ds * ds)
+def log(z: Array) -> Array:
     """Natural logarithm of x, elementwise.
 
     >>> x = rop.param("x")
     >>> rop.Objective(rop.log(x)).value_and_gradient([0.5])
     (-0.6931..., array([2.]))
     """
-    return Log.of(x)
+    return np.log(z)
 
 
-def expm1(x: Operand) -> Node:
+@elementwise(ds=lambda z: np.exp(z), d2s=lambda z: np.exp(z))
+def expm1(z: Array) -> Array:
     """exp(x) - 1, elementwise, accurate near 0.
 
     >>> x = rop.param("x")
     >>> rop.Objective(rop.expm1(x)).value_and_gradient([0.5])
     (0.6487..., array([1.6487...]))
     """
-    return Expm1.of(x)
+    return np.expm1(z)
 
 
-def log1p(x: Operand) -> Node:
+@elementwise(ds=lambda z: 1.0 / (1.0 + z), d2s=lambda ds: -ds * ds)
+def log1p(z: Array) -> Array:
     """log(1 + x), elementwise, accurate near 0.
 
     >>> x = rop.param("x")
     >>> rop.Objective(rop.log1p(x)).value_and_gradient([0.5])
     (0.4054..., array([0.6666...]))
     """
-    return Log1p.of(x)
+    return np.log1p(z)
 
 
-def sin(x: Operand) -> Node:
+@elementwise(ds=lambda z: np.cos(z), d2s=lambda a: -a)
+def sin(z: Array) -> Array:
     """Sine of x, elementwise.
 
     >>> x = rop.param("x")
     >>> rop.Objective(rop.sin(x)).value_and_gradient([0.5])
     (0.4794..., array([0.8775...]))
     """
-    return Sin.of(x)
+    return np.sin(z)
 
 
-def cos(x: Operand) -> Node:
+@elementwise(ds=lambda z: -np.sin(z), d2s=lambda a: -a)
+def cos(z: Array) -> Array:
     """Cosine of x, elementwise.
 
     >>> x = rop.param("x")
     >>> rop.Objective(rop.cos(x)).value_and_gradient([0.5])
     (0.8775..., array([-0.4794...]))
     """
-    return Cos.of(x)
+    return np.cos(z)
 
 
-def square(x: Operand) -> Node:
+@elementwise(ds=lambda z: 2.0 * z, d2s=lambda z: 0.0 * z + 2.0)
+def square(z: Array) -> Array:
     """x², elementwise. Also ``x**2``.
 
     >>> x = rop.param("x")
     >>> rop.Objective(rop.square(x)).value_and_gradient([0.5])
     (0.25, array([1.]))
     """
-    return Square.of(x)
+    return z * z
 
 
-def sqrt(x: Operand) -> Node:
+@elementwise(ds=lambda a: 0.5 / a, d2s=lambda ds: -2.0 * ds * ds * ds)
+def sqrt(z: Array) -> Array:
     """Square root of x, elementwise. Also ``x**0.5``.
 
     >>> x = rop.param("x")
     >>> rop.Objective(rop.sqrt(x)).value_and_gradient([0.5])
     (0.7071..., array([0.7071...]))
     """
-    return Sqrt.of(x)
+    return np.sqrt(z)
 
 
-def reciprocal(x: Operand) -> Node:
+@elementwise(ds=lambda a: -a * a, d2s=lambda a: 2.0 * a * a * a)
+def reciprocal(z: Array) -> Array:
     """1/x, elementwise. Also ``1 / x``.
 
     >>> x = rop.param("x")
     >>> rop.Objective(rop.reciprocal(x)).value_and_gradient([0.5])
     (2.0, array([-4.]))
     """
-    return Reciprocal.of(x)
+    return 1.0 / z
 
 
 def divide(x: Operand, y: Operand) -> Node:

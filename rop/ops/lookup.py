@@ -13,8 +13,6 @@ from rop.ops.kernels import Array, Call
 from rop.ops.op import Op
 from rop.ops.rules import Emit, Target, Targets, Value, Values
 
-# ruff: noqa: D102
-
 
 class Take(Linear):
     """a = z at fixed positions along an axis:  Ra = Rz there,  dz += da there."""

@@ -18,8 +18,6 @@ from rop.ops.rules import Emit, Target, Targets, Value, Values
 from rop.ops.shaping import concatenate, getitem, index_text
 from rop.ops.windows import Grid, Sizes, grid_over
 
-# ruff: noqa: D102
-
 
 class AveragePool(Linear):
     """a = mean of z over each window:  Ra = that of Rz,  dz = Σ da / size over the windows."""

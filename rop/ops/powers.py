@@ -8,13 +8,12 @@ import numpy as np
 
 from rop.errors import RopValueError
 from rop.graph import Node, Operand, Shape, as_node, constant
-from rop.ops.elementwise import Log, exp, reciprocal, sqrt, square
+from rop.ops.elementwise import exp, reciprocal, sqrt, square
 from rop.ops.families import Elementwise
+from rop.ops.functions import elementwise
 from rop.ops.kernels import Array
 from rop.ops.products import multiply
 from rop.ops.shaping import broadcast_to
-
-# ruff: noqa: D102
 
 
 class Power(Elementwise):
@@ -28,12 +27,10 @@ class Power(Elementwise):
         super().__init__(z)
 
 
-class LogOfBase(Log):
-    """a = log z:  s' = 1/z,  s'' = -s'²; z is the base of a power, and must be positive."""
-
-    @staticmethod
-    def ds(z: Array) -> Array:
-        return 1.0 / _positive(z)
+@elementwise(ds=lambda z: 1.0 / _positive(z), d2s=lambda ds: -ds * ds)
+def log_of_base(z: Array) -> Array:
+    """Natural logarithm of the base of a power, which must be positive."""
+    return np.log(z)
 
 
 def _positive(z: Array) -> Array:
@@ -72,7 +69,7 @@ def power(x: Operand, exponent: Operand) -> Node:
     """
     given, base = as_node(exponent), as_node(x)
     if given.constant is None or given.shape != ():
-        return exp(multiply(given, LogOfBase.of(base)))
+        return exp(multiply(given, log_of_base(base)))
     p = float(given.constant)
     simple: dict[float, Callable[[], Node]] = {
         0.0: lambda: broadcast_to(constant(1.0), base.shape),

@@ -4,164 +4,71 @@ from __future__ import annotations
 
 import numpy as np
 
-from rop.graph import Node, Operand
-from rop.ops.families import Elementwise
+from rop.ops.functions import elementwise
 from rop.ops.kernels import Array
 
-# ruff: noqa: D102
 
-
-class Tan(Elementwise):
-    """a = tan z:  s' = 1 + a²,  s'' = 2 a s'."""
-
-    @staticmethod
-    def s(z: Array) -> Array:
-        return np.tan(z)
-
-    @staticmethod
-    def ds(a: Array) -> Array:
-        return 1.0 + a * a
-
-    @staticmethod
-    def d2s(a: Array, ds: Array) -> Array:
-        return 2.0 * a * ds
-
-
-class Sinh(Elementwise):
-    """a = sinh z:  s' = cosh z,  s'' = a."""
-
-    @staticmethod
-    def s(z: Array) -> Array:
-        return np.sinh(z)
-
-    @staticmethod
-    def ds(z: Array) -> Array:
-        return np.cosh(z)
-
-    @staticmethod
-    def d2s(a: Array) -> Array:
-        return a
-
-
-class Cosh(Elementwise):
-    """a = cosh z:  s' = sinh z,  s'' = a."""
-
-    @staticmethod
-    def s(z: Array) -> Array:
-        return np.cosh(z)
-
-    @staticmethod
-    def ds(z: Array) -> Array:
-        return np.sinh(z)
-
-    @staticmethod
-    def d2s(a: Array) -> Array:
-        return a
-
-
-class Arcsin(Elementwise):
-    """a = arcsin z:  s' = 1/√(1 - z²),  s'' = z s'³."""
-
-    @staticmethod
-    def s(z: Array) -> Array:
-        return np.arcsin(z)
-
-    @staticmethod
-    def ds(z: Array) -> Array:
-        return 1.0 / np.sqrt((1.0 - z) * (1.0 + z))
-
-    @staticmethod
-    def d2s(z: Array, ds: Array) -> Array:
-        return z * ds * ds * ds
-
-
-class Arccos(Elementwise):
-    """a = arccos z:  s' = -1/√(1 - z²),  s'' = z s'³."""
-
-    @staticmethod
-    def s(z: Array) -> Array:
-        return np.arccos(z)
-
-    @staticmethod
-    def ds(z: Array) -> Array:
-        return -1.0 / np.sqrt((1.0 - z) * (1.0 + z))
-
-    @staticmethod
-    def d2s(z: Array, ds: Array) -> Array:
-        return z * ds * ds * ds
-
-
-class Arctan(Elementwise):
-    """a = arctan z:  s' = 1/(1 + z²),  s'' = -2 z s'²."""
-
-    @staticmethod
-    def s(z: Array) -> Array:
-        return np.arctan(z)
-
-    @staticmethod
-    def ds(z: Array) -> Array:
-        return 1.0 / (1.0 + z * z)
-
-    @staticmethod
-    def d2s(z: Array, ds: Array) -> Array:
-        return -2.0 * z * ds * ds
-
-
-def tan(x: Operand) -> Node:
+@elementwise(ds=lambda a: 1.0 + a * a, d2s=lambda a, ds: 2.0 * a * ds)
+def tan(z: Array) -> Array:
     """Tangent of x, elementwise.
 
     >>> x = rop.param("x")
     >>> rop.Objective(rop.tan(x)).value_and_gradient([0.5])
     (0.5463..., array([1.2984...]))
     """
-    return Tan.of(x)
+    return np.tan(z)
 
 
-def sinh(x: Operand) -> Node:
+@elementwise(ds=lambda z: np.cosh(z), d2s=lambda a: a)
+def sinh(z: Array) -> Array:
     """Hyperbolic sine of x, elementwise.
 
     >>> x = rop.param("x")
     >>> rop.Objective(rop.sinh(x)).value_and_gradient([0.5])
     (0.5210..., array([1.1276...]))
     """
-    return Sinh.of(x)
+    return np.sinh(z)
 
 
-def cosh(x: Operand) -> Node:
+@elementwise(ds=lambda z: np.sinh(z), d2s=lambda a: a)
+def cosh(z: Array) -> Array:
     """Hyperbolic cosine of x, elementwise.
 
     >>> x = rop.param("x")
     >>> rop.Objective(rop.cosh(x)).value_and_gradient([0.5])
     (1.1276..., array([0.5210...]))
     """
-    return Cosh.of(x)
+    return np.cosh(z)
 
 
-def arcsin(x: Operand) -> Node:
+@elementwise(ds=lambda z: 1.0 / np.sqrt((1.0 - z) * (1.0 + z)), d2s=lambda z, ds: z * ds * ds * ds)
+def arcsin(z: Array) -> Array:
     """Inverse sine of x in [-1, 1], elementwise.
 
     >>> x = rop.param("x")
     >>> rop.Objective(rop.arcsin(x)).value_and_gradient([0.5])
     (0.5235..., array([1.1547...]))
     """
-    return Arcsin.of(x)
+    return np.arcsin(z)
 
 
-def arccos(x: Operand) -> Node:
+@elementwise(ds=lambda z: -1.0 / np.sqrt((1.0 - z) * (1.0 + z)), d2s=lambda z, ds: z * ds * ds * ds)
+def arccos(z: Array) -> Array:
     """Inverse cosine of x in [-1, 1], elementwise.
 
     >>> x = rop.param("x")
     >>> rop.Objective(rop.arccos(x)).value_and_gradient([0.5])
     (1.0471..., array([-1.1547...]))
     """
-    return Arccos.of(x)
+    return np.arccos(z)
 
 
-def arctan(x: Operand) -> Node:
+@elementwise(ds=lambda z: 1.0 / (1.0 + z * z), d2s=lambda z, ds: -2.0 * z * ds * ds)
+def arctan(z: Array) -> Array:
     """Inverse tangent of x, elementwise.
 
     >>> x = rop.param("x")
     >>> rop.Objective(rop.arctan(x)).value_and_gradient([0.5])
     (0.4636..., array([0.8]))
     """
-    return Arctan.of(x)
+    return np.arctan(z)

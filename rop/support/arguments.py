@@ -49,6 +49,7 @@ import numpy as np
 
 from rop.errors import RopTypeError
 from rop.support.constraints import Constraint, constraint
+from rop.support.user import call_it
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -128,6 +129,7 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
                 _check(owner, name, value, constraints[name], defaults[name])
         return function(*args, **kwargs)
 
+    call_it(call, function.__name__)
     return call
 
 

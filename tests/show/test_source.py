@@ -116,6 +116,20 @@ def test_the_source_reads_like_the_listing():
     assert not re.search(r"line$|# \d+$", source, re.MULTILINE)
 
 
+def test_formulas_in_one_line_are_told_apart():
+    w, x = rop.param("w", 3), rop.data("x", 3)
+    z = Squared.of(rop.log1p(rop.square(w * x)))
+    objective = rop.Objective(z, rop.SquaredError(rop.data("t", 3)))
+    theta, v, X, t, u = np.random.default_rng(0).normal(size=(5, 1, 3))
+    agree(objective, theta[0], {"x": X, "t": t}, v[0], u)
+
+
+class Squared(rop.ops.Elementwise):
+    """Three lambdas of one argument."""
+
+    s, ds, d2s = map(staticmethod, (lambda z: z * z, lambda z: z + z, lambda z: 2.0 + 0.0 * z))
+
+
 def test_what_cannot_be_written_is_named():
     W = rop.param("W", (400, 300))
     large = rop.Objective(W * np.ones((400, 300)), rop.SquaredError(rop.data("t", (400, 300))))

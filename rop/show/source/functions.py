@@ -9,7 +9,7 @@ import math
 import textwrap
 from collections.abc import Callable, Container, Iterable, Sequence
 from functools import partial
-from types import FunctionType, MethodType, ModuleType
+from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -307,27 +307,32 @@ def unique(name: str, taken: Container[str]) -> str:
 
 def _tree(function: Any) -> Any:
     """The syntax tree of a function or lambda."""
+    function = inspect.unwrap(function)
     try:
-        source = textwrap.dedent(inspect.getsource(function))
+        lines, _ = inspect.findsource(function)
+        file = ast.parse("".join(lines))
     except (OSError, TypeError) as error:
         raise _unknown(function, "its source is not known; define it in a file") from error
-    while True:
-        try:
-            tree = ast.parse(source)
-            break
-        except SyntaxError:  # an argument of a call that goes on
-            source = source.rstrip()[:-1]
-            if not source:
-                raise _unknown(function, "its source cannot be read") from None
-    wanted = ast.Lambda if function.__name__ == "<lambda>" else ast.FunctionDef
-    names = list(inspect.signature(function).parameters)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Lambda) and wanted is ast.Lambda:
-            if [argument.arg for argument in node.args.args] == names:
-                return node
-        elif isinstance(node, ast.FunctionDef) and wanted is ast.FunctionDef:
-            return node
-    raise _unknown(function, "its source cannot be read")
+    except SyntaxError:
+        raise _unknown(function, "its source cannot be read") from None
+    found = [node for node in ast.walk(file) if _is_of(node, function.__code__)]
+    if not found:
+        raise _unknown(function, "its source cannot be read")
+    return found[-1]  # the innermost one
+
+
+def _is_of(node: ast.AST, code: CodeType) -> bool:
+    """Whether a part of a file is the function that has been compiled to a code."""
+    if isinstance(node, ast.FunctionDef):
+        first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+        return (node.name, first) == (code.co_name, code.co_firstlineno)
+    if not isinstance(node, ast.Lambda) or code.co_name != "<lambda>":
+        return False
+    # Several lambdas may begin in one line: the columns of what they compute tell them apart.
+    body = node.body
+    start, end = (body.lineno, body.col_offset), (body.end_lineno or 0, body.end_col_offset or 0)
+    places = [(line, column) for line, _, column, _ in code.co_positions() if line and column]
+    return any(start <= place < end for place in places)
 
 
 def _formula(tree: Any) -> ast.expr | None:
