@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping
+from time import process_time
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -153,14 +153,14 @@ def run(
     watch: Callable[[NDArray[Any]], float],
     points: int = 20,
 ) -> list[dict[str, float]]:
-    """Run a method for some time and measure at intervals; measuring does not count as time.
+    """Run a method for some time of the processor, and measure at intervals, which takes no time.
 
     Parameters
     ----------
     method : iterator of ndarray
         Yields θ after each step.
     seconds : float
-        The time.
+        The time of the processor.
     watch : callable, (n,) -> float
         The measure.
     points : int
@@ -174,10 +174,10 @@ def run(
     rows = watched(getattr(method, "__name__", "first-order method"), [])
     steps, used, due = 0, 0.0, seconds / points
     while used < seconds:
-        began = time.perf_counter()
+        began = process_time()
         with np.errstate(over="ignore", invalid="ignore"):
             theta = next(method)
-        used += time.perf_counter() - began
+        used += process_time() - began
         steps += 1
         if used >= due or used >= seconds:
             due += seconds / points

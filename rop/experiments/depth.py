@@ -24,7 +24,7 @@ def depth(seconds: float, seed: int) -> Findings:
     Parameters
     ----------
     seconds : float
-        Time for all runs together; HF gets as much as both rates of SGD.
+        Processor time for all runs together; HF gets as much as both rates of SGD.
     seed : int
         Seed of θ_0 and of the minibatches.
 
@@ -42,12 +42,17 @@ def depth(seconds: float, seed: int) -> Findings:
         )
         stuck = mean_image_error(problem)
         run = train_for(problem, 2 * share, recipe_named("default", problem))
-        errors = {"HF": run.rows[-1]["error"]}
+        ends = {"HF": run.rows[-1]}
         for name in _SGD:
-            errors[name] = first_order(problem, name, share, seed)[-1]["error"]
+            ends[name] = first_order(problem, name, share, seed)[-1]
         rows += [
-            {"layers": layers, "encoder": f"196-{hidden}", "method": name, "error": value}
-            for name, value in errors.items()
+            {
+                "layers": layers,
+                "encoder": f"196-{hidden}",
+                "method": name,
+                **{column: end[column] for column in ("error", "gradients")},
+            }
+            for name, end in ends.items()
         ]
     series = {
         name: (_DEPTHS, [row["error"] for row in rows if row["method"] == name])

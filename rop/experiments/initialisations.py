@@ -19,6 +19,7 @@ _METHODS: dict[str, tuple[float, float | None]] = {
     "SGD, rate 0.3": (0.3, None),
     "NAG 0.99, rate 0.03": (0.03, 0.99),
 }
+_ERROR = "training squared error"
 # Recipe of HF -> its name for `recipe_named`.
 _HF = {"HF": "default", "HF, martens2010": "martens2010"}
 
@@ -30,7 +31,7 @@ def initialisations(seconds: float, seed: int) -> Findings:
     Parameters
     ----------
     seconds : float
-        Time for all runs together, the same for each.
+        Processor time for all runs together, the same for each.
     seed : int
         Seed of θ_0 and of the minibatches.
 
@@ -55,14 +56,18 @@ def initialisations(seconds: float, seed: int) -> Findings:
         for name, run in runs.items():
             last = run[-1]
             rows.append(
-                {"init": init, "method": name, "error": last["error"], "seconds": last["seconds"]}
+                {
+                    "init": init,
+                    "method": name,
+                    **{column: last[column] for column in ("error", "seconds", "gradients")},
+                }
             )
             curves += [{"init": init, "method": name, **row} for row in run]
         series = {
             name: ([row["seconds"] for row in run], [row["error"] for row in run])
             for name, run in runs.items()
         }
-        draw(ax, series, f"{init} weights", "seconds", "training squared error", log="y")
+        draw(ax, series, f"{init} weights", "seconds of the processor", _ERROR, log="y")
         ax.axhline(stuck, color="#777777", lw=0.8, ls=":")
     at = {(row["init"], row["method"]): row["error"] for row in rows}
     text = f"The mean image has the error {stuck:.3g} (dotted). " + " ".join(
@@ -86,7 +91,7 @@ def first_order(
     name : str
         A key of the methods.
     seconds : float
-        The time.
+        The time of the processor.
     seed : int
         Seed of the minibatches.
     cases : int
@@ -95,7 +100,7 @@ def first_order(
     Returns
     -------
     list of dict
-        Rows of "seconds", "steps" and "error".
+        Rows of "seconds", "steps", "error" and "gradients" on all cases of the same cost.
     """
     rate, momentum = _METHODS[name]
     theta = problem.theta.astype(np.float32)
@@ -110,4 +115,6 @@ def first_order(
         if momentum is None
         else baselines.nesterov(theta, gradient, rate, momentum)
     )
-    return baselines.run(method, seconds, lambda theta: error(problem, theta))
+    rows = baselines.run(method, seconds, lambda theta: error(problem, theta))
+    share = cases / np.shape(next(iter(problem.train.values())))[0]  # type: ignore[union-attr]
+    return [{**row, "gradients": share * row["steps"]} for row in rows]

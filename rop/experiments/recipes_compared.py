@@ -19,7 +19,7 @@ def recipes_compared(seconds: float, seed: int) -> Findings:
     Parameters
     ----------
     seconds : float
-        Time for all runs together.
+        Processor time for all runs together.
     seed : int
         Seed of θ_0.
 
@@ -39,7 +39,7 @@ def recipes_compared(seconds: float, seed: int) -> Findings:
     figure = lines(
         {name: (run.column("seconds"), run.column("error")) for name, run in runs.items()},
         "Autoencoder of curves, 14 x 14: the recipes of section 13",
-        "seconds",
+        "seconds of the processor",
         "training squared error",
         log="y",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from time import process_time
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from rop import hf
 from rop.experiments.measures import measure
+from rop.experiments.metering import Metered
 from rop.experiments.problems import curves
 from rop.experiments.registry import Problem
 from rop.experiments.watching import watched
@@ -23,8 +25,8 @@ class Run:
     Attributes
     ----------
     rows : list of dict
-        "iteration", "seconds" without the measuring, "steps" of CG, "error" and more, from the
-        start on.
+        "iteration", "seconds" of the processor without the measuring, "gradients" that cost as much
+        as the work so far, "steps" of CG and "error", from the start on.
     records : list of Iteration
         Every decision.
     state : State
@@ -83,7 +85,7 @@ def train_for(
     problem : Problem
         The problem.
     seconds : float
-        No iteration begins after this time.
+        No iteration begins after this time of the processor.
     recipe : Recipe, optional
         The settings; by default the problem's.
     iterations : int
@@ -96,24 +98,27 @@ def train_for(
     Run
     """
     assert not isinstance(problem.train, hf.Stream)
+    metered = Metered(problem.objective, np.shape(next(iter(problem.train.values())))[0])
     optimizer = hf.HessianFree(
-        problem.objective,
+        metered,
         problem.theta,
         problem.train,
         problem.recipe if recipe is None else recipe,
         dtype=dtype,
     )
     used, steps = 0.0, 0
-    rows = watched("HF", [_row(0, used, steps, error(problem, optimizer.theta))])
+    rows = watched("HF", [_row(0, used, 0.0, steps, error(problem, optimizer.theta))])
     records: list[hf.Iteration] = []
     while used < seconds and len(records) < iterations:
+        began = process_time()
         it = next(optimizer, None)
+        used += process_time() - began
         if it is None:
             break
         records.append(it)
-        used += sum(it.seconds.values())
         steps += it.cg.steps
-        rows.append(_row(it.number + 1, used, steps, error(problem, optimizer.theta)))
+        now = error(problem, optimizer.theta)
+        rows.append(_row(it.number + 1, used, metered.gradients, steps, now))
     return Run(rows, records, optimizer.state)
 
 
@@ -155,5 +160,13 @@ def mean_image_error(problem: Problem) -> float:
     return float(x.var(axis=0, dtype=np.float64).sum())
 
 
-def _row(iteration: int, seconds: float, steps: int, error: float) -> dict[str, float]:
-    return {"iteration": iteration, "seconds": seconds, "steps": steps, "error": error}
+def _row(
+    iteration: int, seconds: float, gradients: float, steps: int, error: float
+) -> dict[str, float]:
+    return {
+        "iteration": iteration,
+        "seconds": seconds,
+        "gradients": gradients,
+        "steps": steps,
+        "error": error,
+    }

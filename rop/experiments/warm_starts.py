@@ -19,7 +19,7 @@ def warm_start(seconds: float, seed: int) -> Findings:
     Parameters
     ----------
     seconds : float
-        Time for the four runs together.
+        Processor time for the four runs together.
     seed : int
         Seed of θ_0.
 
@@ -38,7 +38,7 @@ def warm_start(seconds: float, seed: int) -> Findings:
     figure = lines(
         {name: (run.column("seconds"), run.column("error")) for name, run in runs.items()},
         "Autoencoder of curves, 14 x 14: CG starts from ζ times its last iterate",
-        "seconds",
+        "seconds of the processor",
         "training squared error",
         log="y",
     )
@@ -63,12 +63,13 @@ def summary(name: str, run: Run) -> dict[str, Any]:
     Returns
     -------
     dict
-        Error, seconds, updates, rejected updates, steps of CG, λ.
+        Error, seconds, gradients of the same cost, updates, rejected updates, steps of CG, λ.
     """
     return {
         "run": name,
         "error": run.rows[-1]["error"],
         "seconds": run.rows[-1]["seconds"],
+        "gradients": run.rows[-1]["gradients"],
         "updates": len(run.records),
         "rejected": sum(it.step.alpha == 0 for it in run.records),
         "CG steps": run.rows[-1]["steps"],
