@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=arguments.seconds,
         help="training time of each method (default: "
         + ", ".join(f"{seconds:g} for {name}" for name, seconds in SECONDS.items())
-        + ")",
+        + "; on the recurrent net, what HF needs)",
     )
     parser.add_argument(
         "--out",
