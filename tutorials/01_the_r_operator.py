@@ -433,13 +433,20 @@ assert np.array_equal(perfect.ggnvp(v), perfect.hvp(v))
 SLIP = BY_FAMILY | {"tanh": elementwise(np.tanh, lambda z: 1 - np.tanh(z))}
 
 
-def judged(error):
-    return "solved" if error < 1e-8 else f"not yet: relative error {error:.2g}"
+def judged(found, right):
+    if np.shape(found) != right.shape:
+        return f"not yet: the shape should be {right.shape}, got {np.shape(found)}"
+    error = relative_error(found, right)
+    if error < 1e-8:
+        return "solved"
+    ratio = np.vdot(found, right) / np.vdot(right, right)
+    multiple = np.linalg.norm(found - ratio * right) < 1e-8 * np.linalg.norm(right)
+    return f"not yet: {f'{ratio:.3g} times the right one' if multiple else f'{error:.0%} off'}"
 
 
 def check_1(rules):
     _, R = forward_mode(z, first, objective.unpack(v), rules)
-    return judged(relative_error(R[z], at.jvp(v)[0]))
+    return judged(R[z], at.jvp(v)[0])
 
 
 print(check_1(SLIP))
@@ -468,7 +475,7 @@ def loss_gradient(z, t):
 
 
 def check_2(loss_gradient):
-    return judged(relative_error(loss_gradient(at.outputs, T) / N, at.loss_gradient()))
+    return judged(loss_gradient(at.outputs, T), N * at.loss_gradient())
 
 
 print(check_2(loss_gradient))
@@ -505,8 +512,17 @@ def algorithm_4(v):
     return objective.pack({"W1": Rdx2.T @ X, "b1": Rdx2.sum(0), "W2": RdW2, "b2": Rdz.sum(0)})
 
 
+def judged_by_parameter(found, right):
+    verdict = judged(found, right)
+    if not verdict.endswith("off"):
+        return verdict
+    parts, right = objective.unpack(found), objective.unpack(right)
+    wrong = [name for name in parts if not relative_error(parts[name], right[name]) < 1e-6]
+    return f"{verdict}, in {', '.join(wrong)}"
+
+
 def check_3(algorithm_4):
-    return judged(relative_error(algorithm_4(v), central(gradient_at, theta, v, 1e-5)))
+    return judged_by_parameter(algorithm_4(v), central(gradient_at, theta, v, 1e-5))
 
 
 print(check_3(algorithm_4))
@@ -553,10 +569,10 @@ def algorithm_5(v):
 
 
 def check_4(algorithm_5):
-    uGv, vGu = u @ algorithm_5(v), v @ algorithm_5(u)
-    if relative_error(uGv, vGu) > 1e-12:
-        return f"not yet: uᵀGv = {uGv:.4f}, vᵀGu = {vGu:.4f}"
-    return judged(relative_error(algorithm_5(v), at.ggnvp(v)))
+    Gv, Gu = algorithm_5(v), algorithm_5(u)
+    if np.shape(Gv) == v.shape and relative_error(u @ Gv, v @ Gu) > 1e-12:
+        return f"not yet: uᵀGv = {u @ Gv:.4f}, vᵀGu = {v @ Gu:.4f}"
+    return judged_by_parameter(Gv, at.ggnvp(v))
 
 
 print(check_4(algorithm_5))

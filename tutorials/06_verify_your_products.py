@@ -552,7 +552,9 @@ def check_2(cached):
     report = rop.check_products(theta, outputs=outputs, jvp=cached().jvp)
     if report.verdict == "pass":
         return "solved"
-    return f"not yet: {next(line for line in str(report).splitlines() if line.startswith('Jv'))}"
+    lines = str(report).splitlines()
+    first = next(i for i, line in enumerate(lines) if line.startswith("Jv"))
+    return "not yet:\n" + "\n".join(lines[first : first + 2])
 
 
 print(check_2(WithCache))
