@@ -11,6 +11,7 @@ from rop.checking.lines import Array
 from rop.graph import Node, Shape, ancestors
 from rop.ops.kernels import Kernel, Loops
 from rop.ops.rules import State, Target, Value
+from rop.programs.loss import Loss
 from rop.programs.names import Names
 from rop.programs.steps import Emitter, Program
 
@@ -75,6 +76,14 @@ class Eager(Emitter):
     def temporary(self, name: str, shape: Shape, kernel: Kernel, *operands: Value) -> Value:
         """Compute something that is no node's value."""
         return Known(evaluate(kernel, shape, [array_of(operand) for operand in operands]), name)
+
+    def losses(self, loss: Loss, a: State, z: Node) -> Array:
+        """The loss of each case: (N,), or (1,) where it does not depend on data."""
+        each = Node(None, (), ())
+        each.per_case = z.per_case or any(node.per_case for node in loss.given)
+        target = Target(State(), each, "")
+        loss.value(self, target, a, z)
+        return array_of(target.state[each])
 
 
 def evaluate(kernel: Kernel, shape: Shape, arrays: Sequence[Array]) -> Array:

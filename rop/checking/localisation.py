@@ -16,9 +16,9 @@ from rop.checking.rules import (
     LocalRules,
     guilty_rule,
 )
+from rop.checking.spots import differentiated
 from rop.checking.sweeping import sweep_products
-from rop.graph import Node, ancestors, descendants
-from rop.losses import LossGraph
+from rop.graph import Node
 from rop.objective.definition import programs_of
 from rop.objective.linearization import Linearization
 from rop.objective.objective import Objective
@@ -115,19 +115,9 @@ class _Search:
 
     def tried(self) -> Iterator[tuple[Node, set[Node]]]:
         """Nodes with derivatives, and those of their parents that have them."""
-        network, z = self.programs.network, self.objective.z
-        inside = self.programs.active
-        beyond: set[Node] = set()
-        loss = self.objective.loss
-        if isinstance(loss, LossGraph):
-            beyond = descendants(ancestors(loss.node), [z])
-        for node in self.all_nodes:
-            if node.op is None or node not in self.a:
-                continue
-            if node in inside and node in network:
-                yield node, inside
-            elif node in beyond:
-                yield node, beyond
+        for node, active in differentiated(self.objective):
+            if node in self.a:
+                yield node, active
 
     def _node(self, node: Node, active: set[Node]) -> Guilt | None:
         rules = LocalRules(node, self.a, active, self.cases, self.rng)

@@ -6,8 +6,8 @@ from rop.checking.eager import Eager, Known, array_of
 from rop.checking.lines import Array
 from rop.checking.outcomes import Outcome, against_differences, is_single, worst
 from rop.checking.policy import EPSILON, Judgement
-from rop.graph import Node, ancestors, descendants
-from rop.losses import LossGraph
+from rop.graph import Node
+from rop.losses.graph import beyond
 from rop.ops.rules import State, Target
 from rop.programs.loss import Loss
 from rop.programs.sweeps import forward
@@ -37,21 +37,12 @@ class LossRules:
         self.loss, self.z, self.given = loss, z, a
         self.cases, self.rng = cases, rng
         self.outputs = array_of(a[z])
-        beyond: list[Node] = []
-        if isinstance(loss, LossGraph):
-            nodes = ancestors(loss.node)
-            after = descendants(nodes, [z])
-            beyond = [node for node in nodes if node in after and node is not z]
-        self._beyond = beyond
+        self._beyond = beyond(z, loss)
 
     def value(self, z: Array) -> Array:
         """N L_i(z) of each case i, or of all together where the cases share their outputs."""
         emit, a = self._at(z)
-        each = Node(None, (), ())
-        each.per_case = self.z.per_case or any(node.per_case for node in self.loss.given)
-        target = Target(State(), each, "")
-        self.loss.value(emit, target, a, self.z)
-        losses = array_of(target.state[each])
+        losses = emit.losses(self.loss, a, self.z)
         return losses if len(losses) == len(self.outputs) else losses.sum(keepdims=True)
 
     def gradient(self, z: Array) -> Array:

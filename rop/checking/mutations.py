@@ -21,15 +21,6 @@ from rop.objective.objective import Objective
 
 PRODUCTS = ("gradient", "jvp", "vjp", "ggnvp", "hvp")
 
-# Errors that change a product by a sizeable part of itself, wherever they are not hidden.
-GROSS = frozenset(
-    {
-        "sign", "dropped term", "x2", "transposed", "off by one", "x1/N", "xN",
-        "s'' for s'", "s' for s''", "zero", "dropped block", "transposed block", "other product",
-        "stale cache",
-    }
-)  # fmt: skip
-
 
 @dataclass(frozen=True, eq=False)
 class Mutation:
@@ -62,11 +53,6 @@ class Mutation:
         term = "" if self.spot is None or self.spot.term == 0 else f", term {self.spot.term}"
         name = f" ({self.node.name})" if self.node is not None and self.node.name else ""
         return f"{self.what}{name}, {self.rule}{term}: {self.kind}"
-
-    @property
-    def gross(self) -> bool:
-        """Whether it is no matter of digits, single entries or single cases."""
-        return self.kind in GROSS
 
     def number_in(self, objective: Objective) -> int:
         """Position of the node in the graph."""

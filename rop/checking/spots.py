@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rop.checking.wrong_kernels import transposed
-from rop.graph import Node, Shape, ancestors, descendants
+from rop.graph import Node, Shape
 from rop.losses import LossGraph
+from rop.losses.graph import beyond
 from rop.objective.definition import programs_of
 from rop.objective.objective import Objective
 from rop.ops.families import Elementwise, Linear
@@ -130,19 +131,16 @@ def spots(objective: Objective) -> Iterator[Spot]:
 
 def differentiated(objective: Objective) -> Iterator[tuple[Node, set[Node]]]:
     """Nodes that have derivatives, each with the set of all nodes that have them in its sweep."""
-    programs, z, loss = programs_of(objective), objective.z, objective.loss
-    network = set(programs.network)
-    beyond: set[Node] = set()
-    if isinstance(loss, LossGraph):
-        beyond = descendants(ancestors(loss.node), [z])
+    programs, z = programs_of(objective), objective.z
+    network, after = set(programs.network), {z, *beyond(z, objective.loss)}
     for node in programs.nodes:
         if node.op is None:
             continue
         if node in network:
             if node in programs.active:
                 yield node, programs.active
-        elif node in beyond:
-            yield node, beyond
+        elif node in after:
+            yield node, after
 
 
 def functions(node: Node) -> tuple[str, ...]:

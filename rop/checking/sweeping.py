@@ -51,13 +51,9 @@ def sweep_products(
         loss.hvp(emit, a, d, z, share, Known(Rz), target)
         return array_of(target.state[z]) if z in target.state else np.zeros_like(Rz)
 
-    each = Node(None, (), ())
-    each.per_case = z.per_case or any(node.per_case for node in loss.given)
-    losses = Target(State(), each, "")
-    loss.value(emit, losses, a, z)
     penalty = 0.5 * float((objective.penalty * theta) @ theta)
     products = {
-        "value": np.array(array_of(losses.state[each]).sum() / cases + penalty),
+        "value": np.array(emit.losses(loss, a, z).sum() / cases + penalty),
         "jvp": array_of(R[z]) if z in R else np.zeros_like(array_of(a[z])),
         "vjp": _join(objective, du),
         "loss_gradient": array_of(dz),

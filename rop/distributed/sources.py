@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rop.engines.parallel import ranges
 from rop.errors import RopTypeError, RopValueError
+from rop.hf.evaluation import cases_of
 from rop.support.arguments import shown
 
 Arrays: TypeAlias = dict[str, NDArray[Any]]
@@ -107,14 +108,7 @@ def _listed(collections: Mapping[str, bool], dask: bool) -> str:
 
 def _rows(data: Mapping[str, ArrayLike], parts: int) -> list[Source]:
     arrays = {name: a if isinstance(a, np.ndarray) else np.asarray(a) for name, a in data.items()}
-    sizes = {array.shape[:1] for array in arrays.values()}
-    if len(sizes) > 1 or sizes & {(), (0,)}:
-        shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
-        raise RopValueError(
-            "data: every array must have the cases as axis 0, the same number of at least one "
-            f"everywhere, got {shapes}"
-        )
-    ((cases,),) = sizes
+    cases = cases_of(arrays)
     found = []
     for number, rows in enumerate(ranges(cases, min(parts, cases))):
         name = f"part {number}, cases {rows.start} to {rows.stop - 1}"

@@ -89,7 +89,7 @@ class Evaluator:
         self.engine = engine
         self.chunk = chunk
         self.keep = keep
-        self.cases = _cases(self.data)
+        self.cases = cases_of(self.data)
         self.gradients = self.losses = self.products = 0
         self._last: tuple[Vector, Cases, Linearization] | None = None
         self._ahead: tuple[Vector, Cases, float, Vector] | None = None
@@ -419,7 +419,19 @@ def _same(kept: tuple[Any, ...], theta: Vector, cases: Cases) -> bool:
     return kept[1] == cases and (kept[0] is theta or np.array_equal(kept[0], theta))
 
 
-def _cases(data: Mapping[str, npt.NDArray[Any]]) -> int:
+def cases_of(data: Mapping[str, npt.NDArray[Any]]) -> int:
+    """Number of cases of arrays; raises RopValueError unless all have the same, one or more.
+
+    Parameters
+    ----------
+    data : mapping of str to ndarray
+        (N, ...) each.
+
+    Returns
+    -------
+    int
+        1 if there are no arrays.
+    """
     sizes = {name: array.shape[:1] for name, array in data.items()}
     if len(set(sizes.values())) > 1 or () in sizes.values() or (0,) in sizes.values():
         listing = ", ".join(f"{name} {array.shape}" for name, array in data.items())

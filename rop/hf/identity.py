@@ -6,7 +6,6 @@ import hashlib
 import platform
 import sys
 import zlib
-from collections import Counter
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -15,9 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rop.engines.parallel import threads
-from rop.graph import ancestors
 from rop.hf.vectors import Vector
-from rop.objective.fingerprint import fingerprint
+from rop.objective.fingerprint import fingerprint, ops_of
 from rop.objective.objective import Objective
 
 # Arrays up to this size are read whole: at about 1 GB/s, a quarter of a second.
@@ -53,11 +51,9 @@ class Model:
     @classmethod
     def of(cls, objective: Objective) -> Model:
         """Return the identity of an objective."""
-        nodes = ancestors(objective.z, *objective.loss.given, *objective.hidden)
-        ops = Counter(node.kind if node.op is None else node.op.name for node in nodes)
         return cls(
             dict(objective.shapes),
-            dict(sorted(ops.items())),
+            ops_of(objective),
             objective.loss.name,
             objective.l2,
             fingerprint(objective),

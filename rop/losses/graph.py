@@ -80,7 +80,7 @@ class LossGraph(Loss):
 
     def gradient(self, emit: Emit, a: State, z: Node, N: Value) -> State:
         """The reverse sweep from the loss to z."""
-        nodes, d = self._beyond(z), State()
+        nodes, d = beyond(z, self), State()
         emit.begin(self.node, "loss")
         emit(Target(d, self.node, "d"), _filled(self.node.shape), N)
         reverse(nodes, emit, a, d, descendants(nodes, [z]))
@@ -90,7 +90,7 @@ class LossGraph(Loss):
         self, emit: Emit, a: State, d: State, z: Node, N: Value, Rz: Value, Rdz: Target
     ) -> None:
         """The R-forward sweep from Rz, and the R-reverse sweep with the curvature rule."""
-        nodes, R, Rd = self._beyond(z), State({z: Rz}), State()
+        nodes, R, Rd = beyond(z, self), State({z: Rz}), State()
         if Rdz.node in Rdz.state:
             Rd[z] = Rdz.state[Rdz.node]
         r_forward(nodes, emit, a, R, {})
@@ -98,11 +98,14 @@ class LossGraph(Loss):
         if z in Rd:
             Rdz.state[Rdz.node] = Rd[z]
 
-    def _beyond(self, z: Node) -> list[Node]:
-        """The nodes that depend on z."""
-        nodes = ancestors(self.node)
-        after = descendants(nodes, [z])
-        return [node for node in nodes if node in after and node is not z]
+
+def beyond(z: Node, loss: Loss) -> list[Node]:
+    """The nodes of a loss that depend on the outputs z: none, unless it is a graph."""
+    if not isinstance(loss, LossGraph):
+        return []
+    nodes = ancestors(loss.node)
+    after = descendants(nodes, [z])
+    return [node for node in nodes if node in after and node is not z]
 
 
 def _filled(shape: Shape) -> Loops:

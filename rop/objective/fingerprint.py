@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -32,6 +33,13 @@ def fingerprint(objective: Definition) -> str:
     """
     nodes = ancestors(objective.z, *objective.loss.given, *objective.hidden)
     return hashlib.sha256("\n".join(_graph(objective, nodes)).encode()).hexdigest()
+
+
+def ops_of(objective: Definition) -> dict[str, int]:
+    """How many nodes of each op, or leaves of each kind, an objective has, by name."""
+    nodes = ancestors(objective.z, *objective.loss.given, *objective.hidden)
+    counts = Counter(node.kind if node.op is None else node.op.name for node in nodes)
+    return dict(sorted(counts.items()))
 
 
 def _graph(objective: Definition, nodes: list[Node]) -> Iterator[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
@@ -14,9 +13,8 @@ from numpy.typing import NDArray
 from rop.datasets.npz import read_npz
 from rop.datasets.writing import write_atomically
 from rop.errors import RopValueError
-from rop.graph import ancestors
 from rop.objective.definition import Definition
-from rop.objective.fingerprint import fingerprint
+from rop.objective.fingerprint import fingerprint, ops_of
 from rop.support.arguments import checked
 
 # Names of parameters are identifiers, which this is not.
@@ -106,12 +104,10 @@ def _refuse_shapes(
 
 def _about(objective: Definition) -> dict[str, Any]:
     """What must be the same, the most telling first."""
-    nodes = ancestors(objective.z, *objective.loss.given, *objective.hidden)
-    ops = Counter(node.kind if node.op is None else node.op.name for node in nodes)
     return {
         "parameters": list(objective.shapes),
         "loss": objective.loss.name,
-        "nodes": dict(sorted(ops.items())),
+        "nodes": ops_of(objective),
         "sha256": fingerprint(objective),
     }
 

@@ -42,21 +42,7 @@ class ScipyFunctions:
 
     ``fun`` and ``jac`` share one sweep at the latest θ, all products one linearization.
 
-    Parameters
-    ----------
-    objective : Objective
-        f.
-    batch : mapping of str to array_like, optional
-        The cases.
-    curvature : {"hessian", "ggn"}
-        The product that ``hessp`` is: Hv, which may have negative curvature, or Gv.
-    engine : str
-        Engine of the sweeps.
-
-    Raises
-    ------
-    RopValueError
-        If the curvature is another one.
+    The arguments are those of `scipy_functions`.
     """
 
     def __init__(
@@ -74,47 +60,15 @@ class ScipyFunctions:
         self._found: tuple[Vector, float, Vector] | None = None
 
     def fun(self, theta: Vector) -> float:
-        """f(θ).
-
-        Parameters
-        ----------
-        theta : ndarray, shape (n,)
-            θ.
-
-        Returns
-        -------
-        float
-        """
+        """f(θ)."""
         return self._differentiated(theta)[1]
 
     def jac(self, theta: Vector) -> Vector:
-        """∇f(θ).
-
-        Parameters
-        ----------
-        theta : ndarray, shape (n,)
-            θ.
-
-        Returns
-        -------
-        ndarray, shape (n,)
-        """
+        """∇f(θ)."""
         return self._differentiated(theta)[2].copy()
 
     def hessp(self, theta: Vector, v: Vector) -> Vector:
-        """Hv or Gv at θ.
-
-        Parameters
-        ----------
-        theta : ndarray, shape (n,)
-            θ.
-        v : ndarray, shape (n,)
-            The direction.
-
-        Returns
-        -------
-        ndarray, shape (n,)
-        """
+        """Hv or Gv at θ."""
         if self._at is None or not np.array_equal(self._at.theta, theta):
             self._at = self._objective.linearize(theta, self._batch, self._engine, np.float64)
         return self._at.hvp(v) if self._product == "hessian" else self._at.ggnvp(v)

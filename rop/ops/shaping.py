@@ -135,9 +135,9 @@ class Concatenate(Linear):
         self.adjoints, self.maps = [], []
         for shape, end in zip(shapes, ends, strict=True):
             key = (slice(None),) * axis + (slice(end - shape[axis], end),)
-            self._assemble(key, int(np.prod(shape)))
+            self._assemble(key)
 
-    def _assemble(self, key: tuple[Any, ...], size: int) -> None:
+    def _assemble(self, key: tuple[Any, ...]) -> None:
         part = index_text(key)
         taken, _ = view(self.shape, lambda a: a[(*key, ...)], f"{{0}}{part}")
         put = taken.adjoint(0, "{0}", int(np.prod(self.shape)))
@@ -151,8 +151,8 @@ class Stack(Concatenate):
     def __init__(self, *shapes: Shape, axis: int) -> None:
         self.shape = (*shapes[0][:axis], len(shapes), *shapes[0][axis:])
         self.adjoints, self.maps = [], []
-        for i, shape in enumerate(shapes):
-            self._assemble((slice(None),) * axis + (i,), int(np.prod(shape)))
+        for i in range(len(shapes)):
+            self._assemble((slice(None),) * axis + (i,))
 
 
 class PerCase(View):

@@ -21,6 +21,15 @@ SMOOTH = (rop.tanh, rop.sigmoid, rop.softplus, rop.sin, rop.cos)
 KINKED = (rop.relu, rop.elu)
 LOSSES = ("squared", "sigmoid", "softmax", "graph")
 
+# Errors that change a product by a sizeable part of itself, wherever they are not hidden.
+GROSS = frozenset(
+    {
+        "sign", "dropped term", "x2", "transposed", "off by one", "x1/N", "xN",
+        "s'' for s'", "s' for s''", "zero", "dropped block", "transposed block", "other product",
+        "stale cache",
+    }
+)  # fmt: skip
+
 
 def maximum(x, y):
     """The larger of two nodes, elementwise: where users take the maximum, there are kinks."""
@@ -204,13 +213,13 @@ def _try(study, sample, trials, mutation):
         report = check(wrong, sample.theta, sample.batch)
         found = report.verdict == "fail"
     study.mutants += 1
-    study.gross += mutation.gross
+    study.gross += mutation.kind in GROSS
     study.kinds[mutation.rule, mutation.kind] += 1
     if not found:
         study.missed.append(f"{label} | changes {trials.change(mutation):.1e}")
         return
     study.found += 1
-    study.gross_found += mutation.gross
+    study.gross_found += mutation.kind in GROSS
     first = blamed(wrong, sample, mutation)
     if is_named(sample, mutation, first):
         study.named += 1
