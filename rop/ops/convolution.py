@@ -28,9 +28,9 @@ class Convolve(Product):
     def __init__(self, W: Shape, u: Shape, *, groups: int) -> None:
         self.groups = groups
         windows = u[len(W) - 1 :]
-        self.shape = (W[0], *windows)
         inputs = prod(W[1:])
         self._rules((groups, W[0] // groups, inputs), (groups, inputs, prod(windows)))
+        self.shape = (W[0], *windows)
 
 
 class AddBiases(Linear):

@@ -18,9 +18,8 @@ class Einsum1(Linear):
 
     def __init__(self, z: Shape, *, subscripts: str) -> None:
         self.subscripts = subscripts
-        self.shape = _result(subscripts, z)
         kernel = kernels.einsum(subscripts, (z,), "einsum({0})")
-        self.maps = [kernel]
+        self.shape, self.maps = kernels.einsum_shape(subscripts, kernel), [kernel]
         self.adjoints = [kernel.adjoint(0, "einsumᵀ({0})", prod(z))]
 
 
@@ -31,18 +30,7 @@ class Einsum2(Product):
 
     def __init__(self, x: Shape, y: Shape, *, subscripts: str) -> None:
         self.subscripts = subscripts
-        self.shape = _result(subscripts, x, y)
         self._rules(x, y)
-
-
-def _result(subscripts: str, *shapes: Shape) -> Shape:
-    operands, target = subscripts.split("->")
-    sizes = {
-        letter: n
-        for term, shape in zip(operands.split(","), shapes, strict=True)
-        for letter, n in zip(term, shape, strict=True)
-    }
-    return tuple(sizes[letter] for letter in target)
 
 
 def einsum(subscripts: str, *operands: Operand) -> Node:

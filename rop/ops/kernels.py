@@ -162,6 +162,11 @@ def einsum(subscripts: str, shapes: tuple[Shape, ...], text: str) -> Loops:
     return Loops(tuple(sizes[c] for c in letters), walks, text)
 
 
+def einsum_shape(subscripts: str, kernel: Loops) -> Shape:
+    """Shape of what a kernel of `einsum` makes: its first loops are those of the target."""
+    return kernel.extents[: len(subscripts.partition("->")[2])]
+
+
 def view(shape: Shape, select: Callable[[Array], Array], text: str) -> tuple[Loops, Shape]:
     """Make the kernel that copies a view of its operand; NumPy itself works out the strides.
 

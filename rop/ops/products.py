@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import numpy as np
+from math import prod
 
 from rop.errors import RopValueError
 from rop.graph import Node, Operand, Shape, as_node
 from rop.ops.arithmetic import broadcast_shape, scale
 from rop.ops.families import Bilinear
-from rop.ops.kernels import einsum, letters
+from rop.ops.kernels import einsum, einsum_shape, letters
 from rop.ops.op import misfit
 from rop.support.user import user_line
 
@@ -23,9 +22,8 @@ class Product(Bilinear):
 
     def _rules(self, x: Shape, y: Shape) -> None:
         B = einsum(self.subscripts, (x, y), self.texts[0])
-        B1 = B.adjoint(0, self.texts[1], int(np.prod(x)))
-        B2 = B.adjoint(1, self.texts[2], int(np.prod(y)))
-        self.maps = (B, B1, B2)
+        B1, B2 = B.adjoint(0, self.texts[1], prod(x)), B.adjoint(1, self.texts[2], prod(y))
+        self.maps, self.shape = (B, B1, B2), einsum_shape(self.subscripts, B)
 
     def literal(self, parents: Sequence[str]) -> str:
         return self.texts[0].format(*parents)
@@ -40,7 +38,6 @@ class MatVec(Product):
     def __init__(self, W: Shape, x: Shape) -> None:
         if W[1] != x[0]:
             raise misfit("matrix @ vector", f"a vector of length {W[1]}", W, x)
-        self.shape = W[:1]
         self._rules(W, x)
 
 
@@ -53,7 +50,6 @@ class VecMat(Product):
     def __init__(self, x: Shape, W: Shape) -> None:
         if W[0] != x[0]:
             raise misfit("vector @ matrix", f"a vector of length {W[0]}", x, W)
-        self.shape = W[1:]
         self._rules(x, W)
 
 
@@ -66,7 +62,6 @@ class MatMat(Product):
     def __init__(self, X: Shape, Y: Shape) -> None:
         if X[1] != Y[0]:
             raise misfit("matrix @ matrix", f"{X[1]} rows on the right", X, Y)
-        self.shape = (X[0], Y[1])
         self._rules(X, Y)
 
 
@@ -79,7 +74,6 @@ class Dot(Product):
     def __init__(self, x: Shape, y: Shape) -> None:
         if len(x) != 1 or x != y:
             raise misfit("dot", "two vectors of one length", x, y)
-        self.shape = ()
         self._rules(x, y)
 
 
@@ -89,8 +83,7 @@ class Multiply(Product):
     texts = ("{0} * {1}", "{0} * {1}", "{0} * {1}")
 
     def __init__(self, x: Shape, y: Shape) -> None:
-        self.shape = broadcast_shape(self.name, x, y)
-        axes = letters(self.shape)
+        axes = letters(broadcast_shape(self.name, x, y))
         x_axes, y_axes = axes[len(axes) - len(x) :], axes[len(axes) - len(y) :]
         self.subscripts = f"{x_axes},{y_axes}->{axes}"
         self._rules(x, y)
