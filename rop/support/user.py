@@ -30,4 +30,4 @@ def users_call() -> tuple[FrameType, str]:
 
 def call_it(function: Any, name: str) -> None:
     """Have `users_call` and tracebacks know a function by a name: they see that of its code."""
-    function.__code__ = function.__code__.replace(co_name=name)
+    function.__code__ = function.__code__.replace(co_name=name, co_qualname=name)

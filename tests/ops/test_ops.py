@@ -1,5 +1,8 @@
 """The catalogue of ops, one by one: values against NumPy, shapes, and errors when building."""
 
+import inspect
+import pickle
+
 import numpy as np
 import pytest
 
@@ -293,3 +296,22 @@ def test_what_nodes_say_of_themselves():
     assert "tanh" in repr(y) and "W" in repr(W) and "(2, 3)" in repr(W)
     assert y.named("y").name == "y"
     assert V.order < W.order < y.order
+
+
+@pytest.mark.parametrize("name", ["tanh", "relu", "gelu", "leaky_relu"])
+def test_a_function_bears_its_own_name(name):
+    """In messages, in `help`, and in a pickle: be it made of formulas, or checked by a wrapper."""
+    function = getattr(rop, name)
+    with pytest.raises(rop.RopTypeError, match=f"^{name}: expected a node, a number or an array"):
+        function("one")
+    assert (function.__name__, function.__qualname__) == (name, name)
+    assert next(iter(inspect.signature(function).parameters)) == "x"
+    assert pickle.loads(pickle.dumps(function)) is function
+
+
+def test_formulas_are_those_of_their_function():
+    """A trace keeps the kernels of its steps, and so the formulas: they are pickled by name."""
+    for formula in ("s", "ds", "d2s"):
+        function = getattr(rop.tanh.op, formula)
+        assert function.__qualname__ == f"tanh.op.{formula}"
+        assert pickle.loads(pickle.dumps(function)) is function
