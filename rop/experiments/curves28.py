@@ -54,11 +54,10 @@ def curves28(seconds: float, seed: int, *, images: int = 4000, lam: float = 1.0)
     )
     at = []
     for name, run in runs.items():
-        for time in (30, 60, 90, 150, 200):
-            reached = [row for row in run if row["seconds"] <= time]
-            if reached and run[-1]["seconds"] >= time:
-                last = {column: reached[-1][column] for column in ("error", "gradients")}
-                at.append({"method": name, "seconds": time, **last})
+        for part in (0.2, 0.4, 0.6, 0.8, 1.0):
+            reached = [row for row in run if row["seconds"] <= part * share] or run[:1]
+            last = {column: reached[-1][column] for column in ("error", "gradients")}
+            at.append({"method": name, "seconds": part * share, **last})
     rows = [{"method": name, **row} for name, run in runs.items() for row in run]
     text = f"Mean image {mean_image_error(problem):.3g}. " + " ".join(
         f"{name}: {run[-1]['error']:.3g} after {run[-1]['seconds']:.0f} s."
