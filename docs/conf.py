@@ -36,6 +36,10 @@ import rop
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "docs"))
 
+# The citations of errata, and the numbers in one: "erratum M29", "errata N3 and N4".
+NUMBER = r"[MHN]\d+"
+ERRATA = rf"(?<=erratum\s){NUMBER}|(?<=errata\s){NUMBER}(?:(?:,\s|\sand\s|\sto\s){NUMBER})*"
+
 project = "rop"
 author = copyright = "The rop authors"
 version = release = rop.__version__
@@ -152,9 +156,8 @@ def escaped(app: Sphinx, what: str, name: str, value: Any, options: Any, lines: 
 def plain(text: str) -> str:
     """Escape the stars of shapes, (N, *shape), and the bars of |θ|; link errata."""
     text = re.sub(r"(?<=[ (])\*(?=\w)|\|(?=\w)", r"\\\g<0>", text)
-    errata = r"(?<=erratum )[MHN]\d+|(?<=errata )[MHN]\d+(?:(?:, | and | to )[MHN]\d+)*"
-    links = partial(re.sub, r"[MHN]\d+", lambda number: f":ref:`{number[0]} <{number[0].lower()}>`")
-    return re.sub(errata, lambda found: links(found[0]), text)
+    links = partial(re.sub, NUMBER, lambda number: f":ref:`{number[0]} <{number[0].lower()}>`")
+    return re.sub(ERRATA, lambda found: links(found[0]), text)
 
 
 def signature_of(
@@ -189,6 +192,39 @@ def link_sources(app: Sphinx, doctree: nodes.document, docname: str) -> None:
         node.replace_self(link)
 
 
+def link_errata(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Let citations of errata in pages and lessons lead to the page of errata."""
+    if docname == "docs/errata":
+        return
+    page = relative_uri(app.builder.get_target_uri(docname), "docs/errata.html")
+
+    def link(number: str, *children: nodes.Node) -> nodes.reference:
+        return nodes.reference("", "", *children, refuri=f"{page}#{number.lower()}")
+
+    others = (nodes.reference, nodes.title, nodes.literal_block, nodes.raw)
+    for text in list(doctree.findall(nodes.Text)):
+        above, parents = text.parent, []
+        while above is not None:
+            parents.append(above)
+            above = above.parent
+        if any(isinstance(parent, others) for parent in parents):
+            continue
+        literal = text.parent
+        if isinstance(literal, nodes.literal):
+            if command := re.fullmatch(r"rop errata ([MHN]\d+)", text):
+                literal.replace_self(link(command[1], literal.deepcopy()))
+            continue
+        parts: list[nodes.Node] = []
+        end = 0
+        for cited in re.finditer(ERRATA, text):
+            for number in re.finditer(NUMBER, cited[0]):
+                start, stop = (cited.start() + at for at in number.span())
+                parts += [nodes.Text(text[end:start]), link(number[0], nodes.Text(number[0]))]
+                end = stop
+        if parts:
+            text.parent.replace(text, [*parts, nodes.Text(text[end:])])
+
+
 def source_pages(app: Sphinx) -> Iterator[tuple[str, dict[str, str], str]]:
     """Yield a page for each Python file that some page links to."""
     formatter = HtmlFormatter(linenos="inline", lineanchors="line", anchorlinenos=True)
@@ -211,6 +247,7 @@ def setup(app: Sphinx) -> None:
     app.connect("builder-inited", prepare)
     app.connect("source-read", with_targets)
     app.connect("doctree-resolved", link_sources)
+    app.connect("doctree-resolved", link_errata)
     app.connect("doctree-resolved", in_browser)
     app.connect("autodoc-process-docstring", escaped)
     app.connect("autodoc-process-signature", signature_of)

@@ -91,6 +91,16 @@ def test_links_lead_somewhere_and_nothing_is_loaded_from_elsewhere(site):
     assert not re.search(r"url\(['\"]?(?:https?:)?//|@import ['\"]?(?:https?:)?//", styles)
 
 
+def test_citations_of_errata_are_links(site):
+    pages = [*(site / "tutorials").glob("*.html"), *(site / "docs").rglob("*.html")]
+    texts = {page.stem: page.read_text(encoding="utf-8") for page in pages}
+    assert texts.pop("errata")
+    assert sum(text.count("errata.html#") for text in texts.values()) > 50
+    for name, text in texts.items():
+        rest = re.sub("<a .*?</a>", "", text, flags=re.DOTALL)
+        assert not re.search(r"errat(um|a)\s+[MHN]\d", rest), name
+
+
 def test_pages_are_in_a_row(site):
     for page in ("docs/index", "docs/howto/check", "tutorials/01_the_r_operator"):
         text = (site / f"{page}.html").read_text(encoding="utf-8")

@@ -531,8 +531,8 @@ print(check_3(algorithm_4))
 # <details>
 # <summary>Solution</summary>
 #
-# The last term needs $\tanh'' = -2\,\tanh\,(1 - \tanh^2)$ where the paper prints $s'$ (erratum
-# M21).
+# The last term needs $\tanh'' = -2\,\tanh\,(1 - \tanh^2)$ where the paper prints $s'$
+# (erratum M21).
 #
 # ```python
 # def algorithm_4(v):

@@ -376,8 +376,8 @@ assert q(path[-1]) > q(path[0])
 # %% [markdown]
 # The first step is a good one. The second leaves it and goes to the only place where $\nabla q =
 # 0$, and that is a saddle. The system $Hx = -g$ is solved to six digits, and $q$ is higher than at
-# the start. Newton's formula has the same flaw: it heads for *any* stationary point (errata N3 and
-# N6). What can one do?
+# the start. Newton's formula has the same flaw: it heads for *any* stationary point
+# (errata N3 and N6). What can one do?
 #
 # - **Stop** where $p^\top Hp \le 0$ and take what there is, as `put_right` does (truncated Newton).
 # - **Fence it in**: minimise $q$ in a ball, where a minimum exists (a trust region, sec. 8.6).

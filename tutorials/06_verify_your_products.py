@@ -361,7 +361,8 @@ if installed("torch"):
             module, torch.nn.functional.cross_entropy, inputs, labels, mode=mode
         )
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # PyTorch's, of its own code
+            for category in (DeprecationWarning, FutureWarning):  # PyTorch's, of its own code
+                warnings.simplefilter("ignore", category)
             report = rop.check_products(**given, budget="300 calls")
         print(mode, end=": ")
         show(report, lines=3)
