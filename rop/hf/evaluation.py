@@ -351,10 +351,13 @@ class Along:
     def __init__(self, evaluator: Evaluator, theta: Vector, before: dict[Cases, float]) -> None:
         self._evaluator, self._theta, self._before = evaluator, theta, before
         self._after: dict[tuple[Cases, int], float] = {}
+        self._gradients: dict[Cases, Vector] = {}
 
-    def know(self, cases: Cases, f: float) -> None:
-        """Take over a value of f(θ)."""
+    def know(self, cases: Cases, f: float, gradient: Vector | None = None) -> None:
+        """Take over f(θ), and ∇f(θ) for `ratio`."""
         self._before[cases] = f
+        if gradient is not None:
+            self._gradients[cases] = gradient
 
     def before(self, cases: Cases) -> float:
         """Return f(θ)."""
@@ -371,9 +374,27 @@ class Along:
             self._after[key] = self._evaluator.value(point, cases) if finite else nan
         return self._after[key]
 
-    def ratio(self, cases: Cases, iterate: Iterate) -> float:
-        """Return ρ = (f(θ + x) - f(θ)) / q(x), by the damped q (sec. 8.5)."""
-        return reduction_ratio(self.before(cases), self.after(cases, iterate), iterate.q)
+    def ratio(self, cases: Cases, iterate: Iterate, b: Vector) -> float:
+        """Return ρ = (f(θ + x) - f(θ)) / q(x), by the damped q, with f's linear part that of q.
+
+        q has the gradient of all cases. Near a minimum it is small beside the gradient of a few,
+        and without this ρ on these says nothing about the curvature.
+
+        Parameters
+        ----------
+        cases : Cases
+            Cases whose ∇f(θ) is known.
+        iterate : Iterate
+            x.
+        b : ndarray, shape (n,)
+            q's linear part is -bᵀx.
+
+        Returns
+        -------
+        float
+        """
+        beyond = dot(self._gradients[cases], iterate.x) + dot(b, iterate.x)
+        return reduction_ratio(self.before(cases), self.after(cases, iterate) - beyond, iterate.q)
 
     def with_gradient(self, cases: Cases, iterate: Iterate) -> None:
         """Compute f(θ + x) with ∇f, kept for the next iteration, where that saves a sweep."""

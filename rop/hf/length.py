@@ -54,9 +54,9 @@ class Length(Policy):
 
     From 1 the limit rises after so many good runs of one step that they are worth the products of
     two steps. Each time longer runs end with a limit of 1, twice as many good runs come before the
-    next attempt, at most ``patience`` times as many. If a product costs more than a gradient, a
-    longer run must also pay, unless it reaches the model's minimum: the limit becomes the number of
-    steps with the largest predicted gain for its work.
+    next attempt, at most ``patience`` times as many. If a product costs as much as a gradient, it
+    is always ``patience`` times as many, and a longer run must pay, unless it reaches the model's
+    minimum: the limit becomes the number of steps with the largest predicted gain for its work.
 
     Parameters
     ----------
@@ -137,7 +137,9 @@ class Length(Policy):
             after = max(int(now / self.beyond), 1)
         if now == 1:
             good = limit.good + 1 if after > 1 else 0
-            enough = good >= limit.patience * max(ceil(2 * cost), 1)
+            # Where products are dear, steps of L-BFGS nearly always gain more for the work.
+            patience = self.patience if cost >= 1 else limit.patience
+            enough = good >= patience * max(ceil(2 * cost), 1)
             return Limit(after, 0, limit.patience) if enough else Limit(1, good, limit.patience)
         if after == 1:
             return Limit(1, 0, min(2 * limit.patience, self.patience))

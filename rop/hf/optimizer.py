@@ -21,6 +21,7 @@ from rop.hf.curvature import Operator
 from rop.hf.damping_matrices import DampingMatrix, Identity
 from rop.hf.evaluation import Along, Clock, evaluator_of
 from rop.hf.length import Limit
+from rop.hf.pairs import Memory
 from rop.hf.policy import UndefinedError
 from rop.hf.preconditioners import NoPreconditioner, Preconditioner
 from rop.hf.products import CurvatureProduct
@@ -169,6 +170,7 @@ class HessianFree(Iterator[Iteration]):
         radius = None if region is None else region.radius
         limit = None if self.recipe.length is None else Limit(self.recipe.length.first)
         self.state = State(0, first, damping.lam, damping.mu, radius, None, 0, nan, limit=limit)
+        self._memory = Memory()
         self.ended: Ended | None = None
         self.error: RopError | None = None
         cases = self.evaluator.cases
@@ -297,7 +299,7 @@ class HessianFree(Iterator[Iteration]):
         # raises λ whatever ρ is. The trust region's radius and CG's length follow too.
         cost = (4 / 3 if recipe.curvature == "ggn" else 2) * cases.curvature.size
         cost /= cases.gradient.size
-        own = partial(along.ratio, cases.curvature, solution.iterates[-1])
+        own = partial(along.ratio, cases.curvature, solution.iterates[-1], b)
         trial = Trial(b, solution, chosen, q, f, reduction, last, step, cost, own)
         new = adapted(recipe, state, trial, D, now.max_steps)
 
@@ -312,7 +314,7 @@ class HessianFree(Iterator[Iteration]):
                 if solution.steps == 1:
                     found = []  # its one pair is along the update, and from fewer cases
                 found.append((update, y + D.diagonal(state.lam) * update))
-            pairs = recipe.pairs.update(state.pairs, found)
+            pairs = recipe.pairs.update(state.pairs, found, self._memory)
         start = recipe.next_start(
             state.iteration, solution, delta, partial(along.after, cases.curvature)
         )
@@ -390,7 +392,11 @@ class HessianFree(Iterator[Iteration]):
 
         # B(v) = G(θ_{k-1})v on S': sec. 6. One linearization for all products (sec. 7.1).
         at = evaluator.linearize(state.theta, cases.curvature)
-        along.know(cases.curvature, at.value)
+        own = None
+        if recipe.growth is not None:
+            evaluator.gradients += 1
+            own = at.gradient()
+        along.know(cases.curvature, at.value, own)
         B = CurvatureProduct(at, recipe.curvature, structural, evaluator)
 
         # Compute a damping matrix D: sec. 8. Before P, which contains diag(D) (erratum M58).
@@ -422,7 +428,7 @@ class HessianFree(Iterator[Iteration]):
             watch=partial(along.after, cases.curvature),
             objective=lambda x: evaluator.gradient(state.theta + x, cases.selection)[:2],
             b_norm_before=state.gradient_norm,
-            pairs=0 if recipe.pairs is None else recipe.pairs.most,
+            pairs=0 if recipe.pairs is None else recipe.pairs.number(state.theta),
         )
         return problem, _Model(D, P, diagonal, x_0 is not None)
 

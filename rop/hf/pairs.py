@@ -12,10 +12,14 @@ import numpy as np
 from rop.hf.curvature import Operator
 from rop.hf.policy import Policy
 from rop.hf.solution import Progress, Solution, ended
-from rop.hf.vectors import Vector, axpy, dot
+from rop.hf.vectors import Vector, dot, return_shares, take_shares
 from rop.support.constraints import Count
 
 Pair: TypeAlias = tuple[Vector, Vector]
+
+# About what the caches hold: pairs that lie in main memory take more time than a product on few
+# cases. With 20 pairs that is accepted; above 160 there was little to gain.
+_BYTES, _FEWEST, _MOST = 8 * 2**20, 20, 160
 
 
 @dataclass(frozen=True)
@@ -33,17 +37,17 @@ class QuasiNewton(Policy):
 
     Parameters
     ----------
-    most : int
-        The largest number of pairs.
+    most : int, optional
+        The largest number of pairs; by default as many as fit into 8 MiB, from 20 to 160.
 
     Examples
     --------
     >>> recipe = rop.hf.Recipe(pairs=rop.hf.QuasiNewton(most=10))
     >>> print(rop.hf.Recipe().diff(recipe))
-    pairs.most: 20 -> 10
+    pairs.most: None -> 10
     """
 
-    most: Count = 20
+    most: Count | None = None
 
     def inverse(self, P: Operator | None, pairs: Vector | None) -> Operator | None:
         """Return r ↦ Hr with P⁻¹ corrected by the pairs.
@@ -81,7 +85,13 @@ class QuasiNewton(Policy):
         progress = Progress(delta, [0.0, -dot(b, delta) / 2], 0.0)
         return ended(progress, "pairs", [], np.zeros_like(b), 0)
 
-    def update(self, pairs: Vector | None, new: Sequence[Pair]) -> Vector | None:
+    def number(self, theta: Vector) -> int:
+        """Return how many pairs are kept for θ of this length and dtype."""
+        if self.most is not None:
+            return self.most
+        return min(max(_BYTES // (2 * theta.nbytes), _FEWEST), _MOST)
+
+    def update(self, pairs: Vector | None, new: Sequence[Pair], memory: Memory) -> Vector | None:
         """Return the pairs that the next iteration uses.
 
         Parameters
@@ -90,15 +100,44 @@ class QuasiNewton(Policy):
             The present pairs, the latest last.
         new : sequence of pairs of ndarray, shape (n,)
             s and y; those without clearly positive curvature are left out.
+        memory : Memory
+            Where they lie.
 
         Returns
         -------
         ndarray, shape (k, 2, n), or None
-            At most ``most`` pairs; None for none.
+            At most so many pairs as `number` says; None for none.
         """
-        good = [np.stack(pair) for pair in new if _curved(*pair)]
-        found = [*(() if pairs is None else pairs), *good][-self.most :]
-        return np.stack(found) if found else None
+        good = [pair for pair in new if _curved(*pair)]
+        if not good:
+            return pairs
+        most = self.number(good[0][0])
+        return memory.append(pairs, good[-most:], most)
+
+
+class Memory:
+    """Where pairs lie one behind the other, so that a new one costs no copy of the others."""
+
+    def __init__(self) -> None:
+        self._rows: Vector | None = None
+        self._stop = 0
+        self._latest: Vector | None = None
+
+    def append(self, pairs: Vector | None, new: Sequence[Pair], most: int) -> Vector:
+        """Return pairs and new ones behind them, the latest ``most``; what was returned stays."""
+        stop = self._stop + len(new)
+        if self._rows is None or pairs is not self._latest or stop > len(self._rows):
+            s, _ = new[0]
+            kept = np.empty((0, 2, s.size), s.dtype) if pairs is None else pairs[-most:]
+            # A quarter more than are kept: all of them are copied once in so many pairs.
+            self._rows = np.empty((most + max(most // 4, len(new)), 2, s.size), s.dtype)
+            self._rows[: len(kept)] = kept
+            self._stop, stop = len(kept), len(kept) + len(new)
+        for row, pair in zip(self._rows[self._stop : stop], new, strict=True):
+            row[:] = pair
+        self._stop = stop
+        self._latest = self._rows[max(stop - most, 0) : stop]
+        return self._latest
 
 
 class Corrected:
@@ -117,25 +156,21 @@ class Corrected:
     """
 
     def __init__(self, P: Operator | None, pairs: Vector) -> None:
-        self._P = P
-        s, y = pairs[-1]
-        self._gamma = dot(s, y) / dot(y, y if P is None else P(y))
-        self._pairs = [(s, y, dot(s, y)) for s, y in pairs]
+        self._P, self._pairs = P, pairs
+        self._curvatures = np.array([dot(s, y) for s, y in pairs])
+        _, y = pairs[-1]
+        self._gamma = float(self._curvatures[-1]) / dot(y, y if P is None else P(y))
 
     def __call__(self, r: Vector) -> Vector:
         """Return Hr, a new vector."""
-        q, shares = r.copy(), []
-        for s, y, sy in reversed(self._pairs):
-            shares.append(dot(s, q) / sy)
-            axpy(-shares[-1], y, q)
+        q = r.copy()
+        shares = take_shares(self._pairs, self._curvatures, q)
         Hr = np.multiply(q if self._P is None else self._P(q), q.dtype.type(self._gamma))
         # rᵀHr as a sum without negative terms, whose rounding errors are small.
-        rHr = dot(q, Hr)
-        for (s, y, sy), share in zip(self._pairs, reversed(shares), strict=True):
-            axpy(share - dot(y, Hr) / sy, s, Hr)
-            rHr += sy * share**2
-        if self._pairs and not abs(dot(r, Hr) - rHr) <= rHr / 10:
-            self._pairs = []
+        rHr = dot(q, Hr) + float(self._curvatures @ shares**2)
+        return_shares(self._pairs, self._curvatures, shares, Hr)
+        if len(self._pairs) and not abs(dot(r, Hr) - rHr) <= rHr / 10:
+            self._pairs, self._curvatures = self._pairs[:0], self._curvatures[:0]
             return self(r)
         return Hr
 

@@ -97,6 +97,60 @@ def turn(beta: float, y: Vector, p: Vector) -> None:
     _by_ranges(partial(_loops().turn, p.dtype.type(beta)), y, p)
 
 
+def take_shares(pairs: Vector, curvatures: Vector, r: Vector) -> Vector:
+    """Subtract from r in place what pairs know of it: the first loop of L-BFGS.
+
+    Parameters
+    ----------
+    pairs : ndarray, shape (k, 2, n)
+        s and y, the latest last; it takes its share first.
+    curvatures : ndarray of float64, shape (k,)
+        sᵀy.
+    r : ndarray, shape (n,)
+        The vector.
+
+    Returns
+    -------
+    ndarray of float64, shape (k,)
+        sᵀr / sᵀy of each pair, so many times y was subtracted.
+    """
+    shares = np.empty(len(pairs))
+    if _compiled(pairs, r):
+        _loops().take_shares(pairs, curvatures, r, shares)
+        return shares
+    for i in reversed(range(len(pairs))):
+        s, y = pairs[i]
+        shares[i] = dot(s, r) / curvatures[i]
+        axpy(-shares[i], y, r)
+    return shares
+
+
+def return_shares(pairs: Vector, curvatures: Vector, shares: Vector, Hr: Vector) -> None:
+    """Add to Hr in place what pairs know: the second loop of L-BFGS.
+
+    Parameters
+    ----------
+    pairs : ndarray, shape (k, 2, n)
+        s and y, the latest last.
+    curvatures : ndarray of float64, shape (k,)
+        sᵀy.
+    shares : ndarray of float64, shape (k,)
+        What `take_shares` returned: so many times s is in Hr.
+    Hr : ndarray, shape (n,)
+        The vector; what it has of s already, yᵀHr / sᵀy, counts.
+    """
+    if _compiled(pairs, Hr):
+        _loops().return_shares(pairs, curvatures, shares, Hr)
+        return
+    for (s, y), curvature, share in zip(pairs, curvatures, shares, strict=True):
+        axpy(share - dot(y, Hr) / curvature, s, Hr)
+
+
+def _compiled(pairs: Vector, r: Vector) -> bool:
+    """Whether one call does all pairs: there are compiled loops, and one core is enough."""
+    return not WHY_NOT_NUMBA and r.size < _LONG and pairs.shape[1:] == (2, r.size)
+
+
 @cache
 def _loops() -> ModuleType:
     if WHY_NOT_NUMBA:

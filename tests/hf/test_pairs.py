@@ -6,10 +6,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from dense_bfgs import started
+from hypothesis import given
+from hypothesis import strategies as st
 
 import rop
-from rop.hf import Forcing, HessianFree, Length, Limit, QuasiNewton, Recipe, minimize, pcg
-from rop.hf.pairs import Corrected, Sample
+from rop.hf import Forcing, HessianFree, Length, Limit, QuasiNewton, Recipe, minimize, pcg, vectors
+from rop.hf.pairs import Corrected, Memory, Sample
 
 
 def matrix(n, seed=0):
@@ -35,18 +37,66 @@ def test_all_pairs_of_a_whole_run_of_cg_are_the_inverse():
     solution = pcg(A, b, pairs=6, max_steps=6)
     for p, Ap in solution.pairs:
         np.testing.assert_allclose(Ap, A @ p, rtol=1e-9)
-    pairs = QuasiNewton().update(None, solution.pairs)
+    pairs = QuasiNewton().update(None, solution.pairs, Memory())
     other = np.random.default_rng(2).standard_normal(6)
     np.testing.assert_allclose(Corrected(None, pairs)(other), np.linalg.solve(A, other), rtol=1e-6)
 
 
 def test_the_latest_pairs_with_positive_curvature_are_kept():
     e = np.eye(3)
-    rule = QuasiNewton(most=2)
-    assert rule.update(None, [(e[0], -e[0]), (e[0], e[1]), (e[0], np.full(3, np.nan))]) is None
-    pairs = rule.update(None, [(e[0], e[0])])
-    pairs = rule.update(pairs, [(e[1], 2 * e[1]), (e[2], 3 * e[2])])
+    rule, memory = QuasiNewton(most=2), Memory()
+    assert (
+        rule.update(None, [(e[0], -e[0]), (e[0], e[1]), (e[0], np.full(3, np.nan))], memory) is None
+    )
+    pairs = rule.update(None, [(e[0], e[0])], memory)
+    pairs = rule.update(pairs, [(e[1], 2 * e[1]), (e[2], 3 * e[2])], memory)
     np.testing.assert_array_equal(pairs, [(e[1], 2 * e[1]), (e[2], 3 * e[2])])
+
+
+@pytest.mark.parametrize("n, dtype, number", [
+    (650, np.float64, 160), (6040, np.float64, 86), (6040, np.float32, 160),
+    (52_552, np.float32, 20), (842_000, np.float32, 20),
+])  # fmt: skip
+def test_the_number_of_pairs_follows_from_their_memory(n, dtype, number):
+    theta = np.zeros(n, dtype)
+    assert QuasiNewton().number(theta) == number
+    assert QuasiNewton(most=7).number(theta) == 7
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 4)), max_size=30), st.integers(1, 6))
+def test_memory_keeps_what_it_returned(appended, most):
+    memory, returned, serial = Memory(), [(None, [])], 0
+    for of, count in appended:
+        pairs, expected = returned[-1 - of % len(returned)]  # also what was returned long ago
+        new = [(np.full(3, serial + i), np.full(3, -serial - i)) for i in range(1, count + 1)]
+        serial += count
+        new = new[-most:]
+        returned.append((memory.append(pairs, new, most), [*expected, *new][-most:]))
+        for found, wanted in returned[1:]:
+            np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("dtype, tolerance", [(np.float64, 1e-12), (np.float32, 1e-5)])
+def test_long_vectors_are_corrected_as_short_ones(monkeypatch, dtype, tolerance):
+    A, rng = matrix(30), np.random.default_rng(3)
+    pairs = np.array([(s, A @ s) for s in rng.standard_normal((9, 30))]).astype(dtype)
+    r = rng.standard_normal(30).astype(dtype)
+    short = Corrected(None, pairs)(r)
+    monkeypatch.setattr(vectors, "_LONG", 1)
+    np.testing.assert_allclose(Corrected(None, pairs)(r), short, rtol=tolerance)
+
+
+def test_a_run_goes_on_from_an_earlier_state_with_the_same_bits():
+    a = rop.param("a", 2)
+    f = rop.Objective((1 - a[0]) ** 2 + 100 * (a[1] - a[0] ** 2) ** 2)
+    recipe = Recipe(pairs=QuasiNewton(most=4))
+    run = HessianFree(f, [-1.2, 1.0], {}, recipe, dtype=np.float64)
+    for _ in range(6):
+        next(run)
+    earlier = run.state
+    first = [next(run).f_after for _ in range(8)]
+    run.state = earlier
+    assert [next(run).f_after for _ in range(8)] == first
 
 
 @pytest.mark.parametrize(
@@ -109,8 +159,17 @@ def test_longer_runs_wait_twice_as_long_after_each_that_fails():
 
 
 def test_one_step_goes_on_for_the_work_of_two_products():
-    assert attempts(Length(), 4 / 3, [0.9] * 4) == [1, 1, 2, 4]
-    assert attempts(Length(), 2.0, [0.9] * 4) == [1, 1, 1, 2]
+    at_once = Length(patience=1)
+    assert attempts(at_once, 0.6, [0.9] * 3) == [1, 2, 4]
+    assert attempts(at_once, 4 / 3, [0.9] * 4) == [1, 1, 2, 4]
+    assert attempts(at_once, 2.0, [0.9] * 4) == [1, 1, 1, 2]
+
+
+def test_where_products_are_dear_longer_runs_always_wait():
+    good, bad = 0.9, -np.inf
+    rhos = [good] * 6 + [bad] + [good] * 7
+    expected = [1] * 5 + [2, 1] + [1] * 5 + [2, 4]
+    assert attempts(Length(patience=2), 4 / 3, rhos) == expected
 
 
 @pytest.mark.parametrize(
@@ -130,7 +189,7 @@ def test_where_products_are_dear_longer_runs_must_pay(q, cost, cut_off, after):
 def test_a_step_of_lbfgs_is_the_minimum_of_the_pairs_model():
     A, b = matrix(6), np.arange(1.0, 7.0)
     rule = QuasiNewton()
-    pairs = rule.update(None, pcg(A, np.ones(6), pairs=6, max_steps=6).pairs)
+    pairs = rule.update(None, pcg(A, np.ones(6), pairs=6, max_steps=6).pairs, Memory())
     solution = rule.step(b, rule.inverse(None, pairs))
     x = np.linalg.solve(A, b)
     (iterate,) = solution.iterates
@@ -161,8 +220,11 @@ def logistic(scale=1.0, unit=1.0, l2=1e-2):
     return rop.Objective(z, loss, l2=l2), np.zeros(12), {"x": X, "t": t}
 
 
+EAGER = Recipe(length=Length(patience=1))  # longer runs of CG, although products are dear
+
+
 def test_the_end_is_superlinear():
-    run = HessianFree(*logistic(), dtype=np.float64, gradient_norm=1e-13)
+    run = HessianFree(*logistic(), EAGER, dtype=np.float64, gradient_norm=1e-13)
     norms = [it.gradient_norm for it in run]
     assert run.ended in ("gradient", "precision")
     rates = [after / before for before, after in pairwise(norms) if before > 1e-10]
@@ -172,6 +234,17 @@ def test_the_end_is_superlinear():
     gradient = at.gradient()
     left = gradient @ np.linalg.solve(at.H.matrix(), gradient) / 2
     assert left <= np.finfo(np.float64).eps * at.value  # f cannot tell θ from the minimum
+
+
+def test_where_products_are_dear_pairs_come_to_the_same_end_with_less_work():
+    def work_and_f(recipe):
+        found = minimize(*logistic(), recipe, iterations=60, dtype=np.float64)
+        works = [it.work for it in found.records]
+        return sum(it.gradients + 4 / 3 * it.products for it in works), found.fun
+
+    (eager, least), (usual, f) = work_and_f(EAGER), work_and_f(Recipe())
+    assert f == pytest.approx(least, rel=1e-14)
+    assert usual < eager / 1.5
 
 
 @pytest.mark.parametrize("scale, unit", [(1e6, 1.0), (1e-6, 1.0), (1.0, 1e3), (1e6, 1e-3)])
@@ -200,11 +273,11 @@ def test_the_first_update_is_one_step_along_the_preconditioned_gradient():
 
 
 def test_what_is_adapted_is_explained():
-    records = minimize(*logistic(), iterations=8, dtype=np.float64).records
+    records = minimize(*logistic(), EAGER, iterations=8, dtype=np.float64).records
     longer = next(it for it in records if it.length_after > it.length_before)
     assert f"the model holds: CG's limit {longer.length_before} →" in longer.explain()
     left = [it.cg.steps + 1 if it.cg.steps > 1 else 1 for it in records]
-    assert [it.pairs for it in records] == [min(20, sum(left[:k])) for k in range(len(records))]
+    assert [it.pairs for it in records] == [sum(left[:k]) for k in range(len(records))]
     waiting = next(it for it in records if it.length_after == it.length_before == 1)
     assert "a longer run waits for more good steps" in waiting.explain()
     assert "δ is a step of L-BFGS" in records[1].explain()

@@ -41,3 +41,20 @@ def turn(beta, y, p):
     """Make p = βp - y."""
     for i in range(len(p)):
         p[i] = beta * p[i] - y[i]
+
+
+@compiled
+def take_shares(pairs, curvatures, r, shares):
+    """Subtract from r what the pairs (s, y) know of it, the latest first: shares sᵀr / sᵀy of y."""
+    for i in range(len(pairs) - 1, -1, -1):
+        s, y = pairs[i, 0], pairs[i, 1]
+        shares[i] = dot(s, r) / curvatures[i]
+        axpy(r.dtype.type(-shares[i]), y, r)
+
+
+@compiled
+def return_shares(pairs, curvatures, shares, Hr):
+    """Add to Hr what the pairs know: the shares of s, less those yᵀHr / sᵀy that it has."""
+    for i in range(len(pairs)):
+        s, y = pairs[i, 0], pairs[i, 1]
+        axpy(Hr.dtype.type(shares[i] - dot(y, Hr) / curvatures[i]), s, Hr)
