@@ -4,6 +4,7 @@ Importing this package registers all of them in `EXPERIMENTS` and `STUDIES`.
 """
 
 from rop.experiments import (
+    ablation,
     adaptive_trials,
     catching_up,
     cg_theory,
@@ -52,6 +53,7 @@ __all__ = [
     "Findings",
     "Problem",
     "Study",
+    "ablation",
     "adaptive_trials",
     "catching_up",
     "cg_theory",

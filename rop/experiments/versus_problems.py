@@ -1,4 +1,4 @@
-"""The ten problems on which HF meets SciPy's optimizers."""
+"""The problems on which HF meets SciPy's optimizers: the ten of the comparison, and small ones."""
 
 from __future__ import annotations
 
@@ -105,6 +105,32 @@ def lower_halves(seed: int) -> Race:
     return _net([32, 40, 32], SquaredError(data("t", 32)), 1e-4, seed, halves)
 
 
+def noisy_labels(seed: int) -> Race:
+    """Classifier 20-30-2 of 1,000 points, a fifth of whose labels are those of the other class."""
+    rng = np.random.default_rng(21)
+    x = rng.normal(size=(1000, 20))
+    label = (np.tanh(x @ rng.normal(size=(20, 5))).sum(axis=1) > 0) ^ (rng.random(1000) < 0.2)
+    t = np.eye(2)[label.astype(int)]
+    return _net([20, 30, 2], _classes(2), 1e-3, seed, {"x": x, "t": t})
+
+
+def surface(seed: int) -> Race:
+    """Regression 2-30-30-1 of 1,500 points of the surface sin 3x cos 2y, with noise of 0.05."""
+    rng = np.random.default_rng(22)
+    x = rng.uniform(-1, 1, (1500, 2))
+    t = np.sin(3 * x[:, :1]) * np.cos(2 * x[:, 1:]) + 0.05 * rng.normal(size=(1500, 1))
+    return _net([2, 30, 30, 1], SquaredError(data("t", 1)), 1e-5, seed, {"x": x, "t": t})
+
+
+def three_outputs(seed: int) -> Race:
+    """Regression 8-40-3 of 800 points of another tanh net with 10 units, with noise of 0.1."""
+    rng = np.random.default_rng(23)
+    x = rng.normal(size=(800, 8))
+    t = np.tanh(x @ rng.normal(size=(8, 10)) / 2) @ rng.normal(size=(10, 3))
+    t += 0.1 * rng.normal(size=t.shape)
+    return _net([8, 40, 3], SquaredError(data("t", 3)), 1e-4, seed, {"x": x, "t": t})
+
+
 def scaled_weights(seed: int) -> Race:
     """Classifier 64-25-10 of 3,823 digits with W2 = 10⁴ θ2 (sec. 8.2)."""
     problem = scaled_digits(seed)
@@ -142,6 +168,15 @@ RACES: dict[str, Callable[[int], Race]] = {
 }
 """The problems by name, seed -> Race; those that run quickly first."""
 
+SMALL: dict[str, Callable[[int], Race]] = {
+    "digits classifier": digits_classifier,
+    "noisy labels": noisy_labels,
+    "regression, 2-30-30-1": surface,
+    "regression, 8-40-3": three_outputs,
+    "logistic regression": logistic_regression,
+}
+"""Small problems on which L-BFGS is hard to beat; the last one alone has one minimum."""
+
 
 def _net(
     layers: Sequence[int],
@@ -167,8 +202,8 @@ def _race(objective: Objective, theta: Array, cases: Data, **limits: float) -> R
     return Race(objective, theta, batch, **limits)
 
 
-def _classes() -> SoftmaxCrossEntropy:
-    return SoftmaxCrossEntropy(data("t", 10))
+def _classes(count: int = 10) -> SoftmaxCrossEntropy:
+    return SoftmaxCrossEntropy(data("t", count))
 
 
 def _first(cases: Cases, count: int) -> Cases:

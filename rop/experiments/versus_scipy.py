@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from math import inf
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -76,7 +77,7 @@ def versus_scipy(
         paths: dict[str, Path] = {}
         for method in METHODS:
             share = (end - time.perf_counter()) / (runs - len(rows) - len(paths))
-            paths[method] = _run(race, method, min(most, race.most), share)
+            paths[method] = run(race, method, min(most, race.most), share)
         found = _reached(race, paths)
         rows += [{"problem": name, "parameters": race.objective.n, **row} for row in found]
         curves += [
@@ -115,7 +116,7 @@ def _reached(race: Race, paths: dict[str, Path]) -> list[dict[str, Any]]:
             "f(θ_0)": start,
             "best f": best,
             "target": race.target,
-            **{name: _work(path, target) for name, target in targets.items()},
+            **{name: work(path, target) for name, target in targets.items()},
             "f": path[-1]["f"],
             "done": path[-1]["gradients"],
             "seconds": path[-1]["seconds"],
@@ -124,7 +125,8 @@ def _reached(race: Race, paths: dict[str, Path]) -> list[dict[str, Any]]:
     ]
 
 
-def _work(path: Path, target: float) -> float | None:
+def work(path: Path, target: float) -> float | None:
+    """Return the gradient-equivalents until f is at a target, or None."""
     return next((row["gradients"] for row in path if row["f"] <= target), None)
 
 
@@ -134,11 +136,38 @@ def _told(row: dict[str, Any]) -> str:
 
 
 class _Stopped(Exception):
-    """The end of the work or the time."""
+    """The end of the work or the time, or f at the target."""
 
 
-def _run(race: Race, method: str, most: float, seconds: float) -> Path:
-    """Run a method until it stops by itself or must: the least f so far, whenever it fell."""
+def run(
+    race: Race,
+    method: str,
+    most: float,
+    seconds: float,
+    recipe: hf.Recipe | None = None,
+    *,
+    until: float = -inf,
+) -> Path:
+    """Run a method until it stops by itself or must: the least f so far, whenever it fell.
+
+    Parameters
+    ----------
+    race : Race
+        The problem.
+    method : str
+        One of `METHODS`.
+    most, seconds : float
+        The gradient-equivalents and the time after which it is stopped.
+    recipe : Recipe, optional
+        The recipe of HF; by default the default one.
+    until : float
+        The f at which it is stopped.
+
+    Returns
+    -------
+    list of dict
+        Gradient-equivalents, seconds and f.
+    """
     metered = Metered(race.objective, race.cases)
     path = watched(method, [])
     began = time.perf_counter()
@@ -154,12 +183,15 @@ def _run(race: Race, method: str, most: float, seconds: float) -> Path:
     def note(f: float) -> None:
         if f < path[-1]["f"]:
             enter(f)
+        if f <= until:
+            raise _Stopped
         stop_in_time()
 
     enter(race.objective.value(race.theta, race.batch))
     with suppress(_Stopped):
         if method == "HF":
-            for it in hf.HessianFree(metered, race.theta, race.batch, dtype=np.float64):
+            iterations = hf.HessianFree(metered, race.theta, race.batch, recipe, dtype=np.float64)
+            for it in iterations:
                 note(it.f_after)
         else:
             _scipy(metered, race, method, note, stop_in_time)
