@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
 from math import inf, nan
 from typing import NamedTuple
 
@@ -14,79 +11,10 @@ from rop.hf.damping_matrices import DampingMatrix
 from rop.hf.growth import Grown
 from rop.hf.length import Limit
 from rop.hf.levenberg_marquardt import reduction_ratio
-from rop.hf.line_search import Step
 from rop.hf.recipe import Recipe
-from rop.hf.solution import Iterate, Solution, hidden
 from rop.hf.state import State
+from rop.hf.trial import Trial
 from rop.hf.vectors import Vector, dot
-
-
-@dataclass(frozen=True)
-class Trial:
-    """An update, what the model predicted of it, and what came true.
-
-    Attributes
-    ----------
-    b : ndarray, shape (n,)
-        -∇f.
-    solution : Solution
-        CG's run.
-    chosen : Iterate
-        δ, with the damped q(δ).
-    q : float
-        q(δ) without damping (erratum M17).
-    f : float
-        f(θ) on the cases of the gradient.
-    reduction : tuple of (float, float)
-        f(θ) and f(θ + δ) on the cases of ρ.
-    last : tuple of (float, float) or None
-        f(θ) and f(θ + x) at CG's last iterate, on the cases of the selection; None if the selection
-        does not compare f.
-    step : Step
-        The line search.
-    cost : float
-        The work of a product with B, in gradients (erratum M24).
-    own : callable, () -> float
-        ρ of CG's last iterate on the curvature's cases, by the damped q.
-    """
-
-    b: Vector
-    solution: Solution
-    chosen: Iterate
-    q: float
-    f: float
-    reduction: tuple[float, float]
-    last: tuple[float, float] | None
-    step: Step
-    cost: float
-    own: Callable[[], float]
-
-    @cached_property
-    def rho(self) -> float:
-        """ρ = Δf / q(δ), of the full δ and the undamped q (sec. 8.5)."""
-        return reduction_ratio(*self.reduction, self.q)
-
-    @cached_property
-    def rho_damped(self) -> float:
-        """ρ by the damped q."""
-        return reduction_ratio(*self.reduction, self.chosen.q)
-
-    @cached_property
-    def rho_last(self) -> float:
-        """ρ of CG's last iterate, by the damped q."""
-        if self.last is None:
-            return self.rho_damped
-        return reduction_ratio(*self.last, self.solution.q[-1])
-
-    @cached_property
-    def hidden(self) -> bool:
-        """Whether the predicted gain is below the rounding error of f."""
-        return hidden(self.q, self.f, self.chosen.x)
-
-    @cached_property
-    def cut_off(self) -> bool:
-        """Whether CG was stopped before it had minimised the model."""
-        return self.solution.reason in ("steps", "pairs", "f rose")
 
 
 class Adapted(NamedTuple):
@@ -120,7 +48,7 @@ class Adapted(NamedTuple):
     overdamped: bool
 
 
-def adapted(recipe: Recipe, state: State, trial: Trial, D: DampingMatrix, most: int) -> Adapted:
+def adapted(recipe: Recipe, state: State, trial: Trial, most: int) -> Adapted:
     """Return the settings of the next iteration.
 
     Parameters
@@ -131,8 +59,6 @@ def adapted(recipe: Recipe, state: State, trial: Trial, D: DampingMatrix, most: 
         The present settings.
     trial : Trial
         The update.
-    D : DampingMatrix
-        D.
     most : int
         The largest length of CG.
 
@@ -149,7 +75,7 @@ def adapted(recipe: Recipe, state: State, trial: Trial, D: DampingMatrix, most: 
     if region is None:
         delta = trial.chosen.x
         half = trial.q + dot(trial.b, delta)
-        curvature = _curvature_along(delta, D, lam, half)
+        curvature = _curvature_along(delta, trial.model.D, lam, half)
         if lam > curvature and trial.hidden and not trial.cut_off:
             # ρ is rounding errors, and the model has more to gain with a lower λ.
             overdamped, rho = True, inf

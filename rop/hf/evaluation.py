@@ -1,14 +1,11 @@
-"""The objective, its gradient and its linearization on chosen cases of the data; work and time."""
+"""The objective, its gradient and its linearization on chosen cases of the data."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass
 from functools import singledispatch
-from math import nan
-from time import perf_counter
 from typing import Any, Literal
 
 import numpy as np
@@ -19,31 +16,14 @@ from rop.errors import RopValueError
 from rop.hf.batches import Cases
 from rop.hf.curvature import Operator
 from rop.hf.identity import Environment, Values
-from rop.hf.levenberg_marquardt import reduction_ratio
 from rop.hf.preconditioners import Preconditioner
-from rop.hf.solution import Iterate
 from rop.hf.streams import Batch
-from rop.hf.vectors import Vector, axpy, dot
+from rop.hf.vectors import Vector, axpy
+from rop.hf.work import Work
 from rop.objective.definition import programs_of
 from rop.objective.inputs import numbers
 from rop.objective.linearization import Linearization
 from rop.objective.objective import Objective
-
-
-@dataclass(frozen=True)
-class Work:
-    """How many gradients, losses and products with the curvature were computed."""
-
-    gradients: int
-    losses: int
-    products: int
-
-    def __sub__(self, earlier: Work) -> Work:
-        return Work(
-            self.gradients - earlier.gradients,
-            self.losses - earlier.losses,
-            self.products - earlier.products,
-        )
 
 
 class Evaluator:
@@ -309,130 +289,6 @@ def evaluator_of(
     Evaluator
     """
     return Evaluator(objective, data, engine=engine, chunk=chunk, keep=keep)
-
-
-class Clock:
-    """The wall time of each phase of an iteration, and its work.
-
-    Parameters
-    ----------
-    evaluator : Evaluator
-        Counts the work.
-    """
-
-    def __init__(self, evaluator: Evaluator) -> None:
-        self.seconds: dict[str, float] = {}
-        self._evaluator, self._before, self._last = evaluator, evaluator.work, perf_counter()
-
-    def lap(self, phase: str) -> None:
-        """End a phase."""
-        now = perf_counter()
-        self.seconds[phase], self._last = now - self._last, now
-
-    @property
-    def work(self) -> Work:
-        """The work since the clock was made."""
-        return self._evaluator.work - self._before
-
-
-class Along:
-    """f(θ) and f(θ + x) on chosen cases for CG's iterates x, each computed once (sec. 8.7).
-
-    Parameters
-    ----------
-    evaluator : Evaluator
-        Evaluates f.
-    theta : ndarray, shape (n,)
-        θ.
-    before : dict of Cases to float
-        The known values of f(θ).
-    """
-
-    def __init__(self, evaluator: Evaluator, theta: Vector, before: dict[Cases, float]) -> None:
-        self._evaluator, self._theta, self._before = evaluator, theta, before
-        self._after: dict[tuple[Cases, int], float] = {}
-        self._gradients: dict[Cases, Vector] = {}
-
-    def know(self, cases: Cases, f: float, gradient: Vector | None = None) -> None:
-        """Take over f(θ), and ∇f(θ) for `ratio`."""
-        self._before[cases] = f
-        if gradient is not None:
-            self._gradients[cases] = gradient
-
-    def before(self, cases: Cases) -> float:
-        """Return f(θ)."""
-        if cases not in self._before:
-            self._before[cases] = self._evaluator.value(self._theta, cases)
-        return self._before[cases]
-
-    def after(self, cases: Cases, iterate: Iterate) -> float:
-        """Return f(θ + x), NaN if θ + x overflows; the number of steps identifies the iterate."""
-        key = cases, iterate.steps
-        if key not in self._after:
-            point = self._theta + iterate.x
-            finite = np.isfinite(point).all()
-            self._after[key] = self._evaluator.value(point, cases) if finite else nan
-        return self._after[key]
-
-    def ratio(self, cases: Cases, iterate: Iterate, b: Vector) -> float:
-        """Return ρ = (f(θ + x) - f(θ)) / q(x), by the damped q, with f's linear part that of q.
-
-        q has the gradient of all cases. Near a minimum it is small beside the gradient of a few,
-        and without this ρ on these says nothing about the curvature.
-
-        Parameters
-        ----------
-        cases : Cases
-            Cases whose ∇f(θ) is known.
-        iterate : Iterate
-            x.
-        b : ndarray, shape (n,)
-            q's linear part is -bᵀx.
-
-        Returns
-        -------
-        float
-        """
-        beyond = dot(self._gradients[cases], iterate.x) + dot(b, iterate.x)
-        return reduction_ratio(self.before(cases), self.after(cases, iterate) - beyond, iterate.q)
-
-    def with_gradient(self, cases: Cases, iterate: Iterate) -> None:
-        """Compute f(θ + x) with ∇f, kept for the next iteration, where that saves a sweep."""
-        if self._evaluator.keeps(cases):
-            return
-        key, point = (cases, iterate.steps), self._theta + iterate.x
-        if key not in self._after and np.isfinite(point).all():
-            self._evaluator.losses += 1
-            self._after[key] = self._evaluator.ahead(point, cases)[0]
-
-    def computed(self, cases: Cases) -> tuple[tuple[int, float], ...]:
-        """Return the steps and f(θ + x) of all iterates evaluated on these cases, by steps."""
-        return tuple(sorted((steps, f) for (on, steps), f in self._after.items() if on == cases))
-
-    def model(
-        self, cases: Cases, curvature: Literal["ggn", "hessian"]
-    ) -> Callable[[Iterate], float]:
-        """Return x ↦ q(x) = gᵀx + ½xᵀBx, the undamped model with g and B on these cases.
-
-        Parameters
-        ----------
-        cases : Cases
-            The cases.
-        curvature : str
-            "ggn" or "hessian".
-
-        Returns
-        -------
-        callable, Iterate -> float
-            The model; each value costs one product.
-        """
-        _, gradient, _ = self._evaluator.gradient(self._theta, cases)
-        B = self._evaluator.product(self._theta, cases, curvature)
-
-        def q(iterate: Iterate) -> float:
-            return dot(gradient, iterate.x) + dot(iterate.x, B(iterate.x)) / 2
-
-        return q
 
 
 def _same(kept: tuple[Any, ...], theta: Vector, cases: Cases) -> bool:

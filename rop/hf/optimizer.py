@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from math import inf, isfinite, nan
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,11 +15,11 @@ import numpy.typing as npt
 from rop.engines import DEFAULT_ENGINE
 from rop.engines.arrays import finite
 from rop.errors import RopError, RopTypeError, RopValueError
-from rop.hf.adaptation import Adapted, Trial, adapted
-from rop.hf.batches import Draw
-from rop.hf.curvature import Operator
-from rop.hf.damping_matrices import DampingMatrix, Identity
-from rop.hf.evaluation import Along, Clock, evaluator_of
+from rop.hf.adaptation import Adapted, adapted
+from rop.hf.along import Along
+from rop.hf.batches import Cases, Draw
+from rop.hf.damping_matrices import Identity
+from rop.hf.evaluation import evaluator_of
 from rop.hf.length import Limit
 from rop.hf.pairs import Memory
 from rop.hf.policy import UndefinedError
@@ -30,8 +30,10 @@ from rop.hf.record import Iteration
 from rop.hf.state import Ended, State
 from rop.hf.streams import Data, Stream
 from rop.hf.subproblem import Subproblem
+from rop.hf.trial import Model, Trial
 from rop.hf.validation import Validation
 from rop.hf.vectors import Vector, dot, norm
+from rop.hf.work import Clock
 from rop.losses import TableLoss
 from rop.objective.inputs import flat
 from rop.objective.objective import Objective
@@ -205,17 +207,15 @@ class HessianFree(Iterator[Iteration]):
 
     def _iterate(self) -> Iteration:
         """Do one iteration: each line of algorithm 3 is a comment."""
-        recipe, state = self.recipe, self.state
-        evaluator, clock = self.evaluator, Clock(self.evaluator)
-        theta, lam, mu = state.theta, state.lam, state.mu  # θ_{k-1}, λ, and μ of sec. 8.4
+        recipe, state, evaluator = self.recipe, self.state, self.evaluator
+        clock = Clock(lambda: evaluator.work)
+        theta, lam = state.theta, state.lam  # θ_{k-1} and λ
         now = recipe.settings(state.iteration)
         evaluator.penalise(now.l2)
-        structural = recipe.damping.structural(lam, mu)
 
         # Select a set of points S for the gradient, and a set S' for the curvature: sec. 12.
         # Both at once, as S' is a part of S.
         cases = recipe.batches.draw(state.iteration, evaluator.cases, state.grown.times)
-
         whole = self._stream is None and cases.gradient.size == evaluator.cases
         most = now.max_steps if state.limit is None else min(state.limit.steps, now.max_steps)
         # A step of L-BFGS needs no product, and P at an earlier θ does.
@@ -223,9 +223,12 @@ class HessianFree(Iterator[Iteration]):
 
         # b <- -∇f(θ_{k-1}) on S: sec. 2. The diagonal for P may come with it (sec. 11.3).
         policy = recipe.preconditioner if recipe.cg.preconditioned else NoPreconditioner()
-        with_gradient = policy if policy.cases == "gradient" and lbfgs is None else None
         f, gradient, diagonal = evaluator.gradient(
-            theta, cases.gradient, with_gradient, state.seed, structural
+            theta,
+            cases.gradient,
+            policy if policy.cases == "gradient" and lbfgs is None else None,
+            state.seed,
+            recipe.damping.structural(lam, state.mu),
         )
         b, size = -gradient, norm(gradient)
 
@@ -237,18 +240,18 @@ class HessianFree(Iterator[Iteration]):
         if self.ended is not None:
             raise StopIteration
 
-        # B, D, P, A and x_0, in _model; then δ <- PCG(b, A, x_0, P): alg. 2.
+        # B, D, P, A and x_0: in _model. Then δ <- PCG(b, A, x_0, P): alg. 2.
         along = Along(evaluator, theta, {cases.gradient: f})
         if lbfgs is None:
-            problem, model = self._model(now, cases, most, b, along, policy, diagonal)
+            model = self._model(now, cases, most, b, along, policy, diagonal)
+            assert model.problem is not None
             clock.lap("gradient")
-            solution = recipe.cg.solve(problem)
+            solution = recipe.cg.solve(model.problem)
         else:
             P = policy.inverse(state.diagonal, 0.0, evaluator.objective)
-            model = _Model(Identity(), P, state.diagonal)
+            model = Model(None, Identity(), P, state.diagonal)
             clock.lap("gradient")
             solution = lbfgs.step(b, lbfgs.inverse(P, state.pairs))
-        D = model.D
         clock.lap("cg")
 
         # CG-backtracking: sec. 8.7. δ is one of CG's iterates.
@@ -260,16 +263,15 @@ class HessianFree(Iterator[Iteration]):
             else along.model(cases.selection, recipe.curvature),
             partial(along.before, cases.selection) if by_f else None,
         )
-        chosen = choice.iterate
-        delta = chosen.x
+        delta = choice.iterate.x
         clock.lap("selection")
 
         # f(θ + δ) and q(δ) for ρ, of the full δ: sec. 8.5, erratum M17. q is the undamped model.
         if recipe.pairs is not None and whole:
-            along.with_gradient(cases.gradient, chosen)
+            along.with_gradient(cases.gradient, choice.iterate)
         compared = cases.curvature if recipe.reduction == "curvature" else cases.gradient
-        reduction = along.before(compared), along.after(compared, chosen)
-        q = chosen.q - D.penalty(delta, lam)
+        reduction = along.change(compared, choice.iterate)
+        q = choice.iterate.q - model.D.penalty(delta, lam)
         last = None
         if recipe.length is not None and by_f and choice.f:
             last = along.before(cases.selection), choice.f[0][1]
@@ -289,35 +291,21 @@ class HessianFree(Iterator[Iteration]):
             lambda alpha: evaluator.value(theta + scaled(alpha, p), cases.gradient),
             f,
             dot(gradient, p),
-            along.after(cases.gradient, chosen) if first == 1 and p is delta else None,
+            along.after(cases.gradient, choice.iterate) if first == 1 and p is delta else None,
             first,
         )
-        alpha = step.alpha
         clock.lap("line search")
 
         # Update λ with the Levenberg-Marquardt method: sec. 8.5. After α, as a rejected update
         # raises λ whatever ρ is. The trust region's radius and CG's length follow too.
-        cost = (4 / 3 if recipe.curvature == "ggn" else 2) * cases.curvature.size
-        cost /= cases.gradient.size
+        cost = _cost(recipe.curvature, cases)
         own = partial(along.ratio, cases.curvature, solution.iterates[-1], b)
-        trial = Trial(b, solution, chosen, q, f, reduction, last, step, cost, own)
-        new = adapted(recipe, state, trial, D, now.max_steps)
+        trial = Trial(b, model, solution, choice, q, f, reduction, last, step, cost, own)
+        new = adapted(recipe, state, trial, now.max_steps)
 
         # θ_k <- θ_{k-1} + αδ, k <- k + 1.
-        update = scaled(alpha, p)
-        theta = theta + update if alpha else theta
-        pairs = None
-        if recipe.pairs is not None and alpha:
-            found = list(solution.pairs)
-            if whole:
-                y = evaluator.ahead(theta, cases.gradient)[1] - gradient
-                if solution.steps == 1:
-                    found = []  # its one pair is along the update, and from fewer cases
-                found.append((update, y + D.diagonal(state.lam) * update))
-            pairs = recipe.pairs.update(state.pairs, found, self._memory)
-        start = recipe.next_start(
-            state.iteration, solution, delta, partial(along.after, cases.curvature)
-        )
+        update = scaled(step.alpha, p)
+        theta = theta + update if step.alpha else theta
         self.state = replace(
             state,
             iteration=state.iteration + 1,
@@ -325,54 +313,38 @@ class HessianFree(Iterator[Iteration]):
             lam=new.lam,
             mu=new.mu,
             radius=new.radius,
-            start=start,
-            rejected=0 if alpha or new.overdamped else state.rejected + 1,
+            start=recipe.next_start(
+                state.iteration, solution, delta, partial(along.after, cases.curvature)
+            ),
+            rejected=0 if step.alpha or new.overdamped else state.rejected + 1,
             f=step.f,
             averages=averages,
             limit=new.limit,
-            pairs=pairs,
+            pairs=self._pairs(trial, theta, update, cases.gradient if whole else None),
             diagonal=model.diagonal if recipe.pairs is not None else None,
             gradient_norm=size,
             grown=new.grown if cases.curvature.size < cases.gradient.size else state.grown,
         )
-        # Without λ, pairs and more steps than one, the next update is along the same direction.
-        alone = (
-            state.lam == 0
-            and state.limit is not None
-            and state.limit.steps == 1
-            and state.pairs is None
-        )
-        self.ended = self._stalled(
-            trial, new, 1 if alone and new.radius is None and whole else _MOST_REJECTED
-        )
+        self.ended = self._stalled(state, trial, new, whole)
         f_validation = None
         if self.validation is not None:
             self.state, f_validation = self.validation.judge(self.state)
             if self.ended is None and self.validation.exhausted(self.state):
                 self.ended = "validation"
         return Iteration.of(
-            before=state,
-            after=self.state,
-            recipe=recipe,
-            cases=cases,
-            settings=now,
-            f=f,
-            gradient_norm=size,
-            solution=solution,
-            warm=model.warm,
-            choice=choice,
-            along=along,
-            q=q,
-            f_reduction=reduction,
-            rhos=(trial.rho, trial.rho_damped, new.rho),
-            step=step,
-            step_norm=norm(update),
-            adaptive=adaptive,
-            preconditioner=model.P,
-            evaluator=evaluator,
-            f_validation=f_validation,
+            recipe,
+            now,
+            cases,
+            state,
+            self.state,
+            trial,
+            along,
             clock=clock,
+            step_norm=norm(update),
+            rho_judged=new.rho,
             rho_last=new.rho_last,
+            adaptive=adaptive,
+            f_validation=f_validation,
         )
 
     def _model(
@@ -384,7 +356,7 @@ class HessianFree(Iterator[Iteration]):
         along: Along,
         policy: Preconditioner,
         diagonal: Vector | None,
-    ) -> tuple[Subproblem, _Model]:
+    ) -> Model:
         """Return the model that CG minimises: the lines of algorithm 3 between b and PCG."""
         recipe, state, evaluator = self.recipe, self.state, self.evaluator
         lam, mu = state.lam, state.mu
@@ -430,14 +402,32 @@ class HessianFree(Iterator[Iteration]):
             b_norm_before=state.gradient_norm,
             pairs=0 if recipe.pairs is None else recipe.pairs.number(state.theta),
         )
-        return problem, _Model(D, P, diagonal, x_0 is not None)
+        return Model(problem, D, P, diagonal)
+
+    def _pairs(
+        self, trial: Trial, theta: Vector, update: Vector, whole: Cases | None
+    ) -> Vector | None:
+        """Return the quasi-Newton pairs after an update; ``whole`` are all cases, if ∇f uses them.
+
+        None after a rejected update, which the pairs may be to blame for.
+        """
+        recipe, state = self.recipe, self.state
+        if recipe.pairs is None or trial.step.alpha == 0:
+            return None
+        found = list(trial.solution.pairs)
+        if whole is not None:
+            y = self.evaluator.ahead(theta, whole)[1] + trial.b
+            if trial.solution.steps == 1:
+                found = []  # its one pair is along the update, and from fewer cases
+            found.append((update, y + trial.model.D.diagonal(state.lam) * update))
+        return recipe.pairs.update(state.pairs, found, self._memory)
 
     def _converged(self, f: float, size: float) -> Ended | None:
         if not (isfinite(f) and isfinite(size)):
             return "not finite"
         return "gradient" if size <= self.gradient_norm else None
 
-    def _stalled(self, trial: Trial, new: Adapted, most_rejected: int) -> Ended | None:
+    def _stalled(self, before: State, trial: Trial, new: Adapted, whole: bool) -> Ended | None:
         """Return why no further iteration makes sense, or None."""
         if new.overdamped:
             return None
@@ -445,22 +435,22 @@ class HessianFree(Iterator[Iteration]):
         unseen = trial.hidden and not trial.cut_off and trial.step.outcome != "unchecked"
         if unseen and f_reduction < -trial.q / 4:
             return "precision"
-        return "rejected" if self.state.rejected >= most_rejected else None
-
-
-class _Model(NamedTuple):
-    """What the rest of an iteration needs of the model: D, P with its diagonal, a warm start."""
-
-    D: DampingMatrix
-    P: Operator | None
-    diagonal: Vector | None
-    warm: bool = False
+        # Without λ, pairs and more steps than one, the next update is along the same direction.
+        limit = before.limit
+        alone = before.lam == 0 and before.pairs is None and new.radius is None and whole
+        most = 1 if alone and limit is not None and limit.steps == 1 else _MOST_REJECTED
+        return "rejected" if self.state.rejected >= most else None
 
 
 def _length_known(state: State) -> bool:
     """Whether pairs know the length of a step that only CG's limit damps."""
     damped_by_length = state.limit is not None and state.lam == 0 and state.radius is None
     return damped_by_length and state.pairs is not None and not state.rejected
+
+
+def _cost(curvature: str, cases: Draw) -> float:
+    """Return the work of a product, in gradients (erratum M24)."""
+    return (4 / 3 if curvature == "ggn" else 2) * cases.curvature.size / cases.gradient.size
 
 
 def _convex(loss: Loss) -> bool:

@@ -12,7 +12,8 @@ from time import perf_counter
 from typing import Any
 
 from rop.errors import RopValueError
-from rop.hf.record import ORDINARY, Iteration
+from rop.hf.events import ORDINARY
+from rop.hf.record import Iteration
 from rop.hf.result import Records
 from rop.support import display
 from rop.support.words import counted

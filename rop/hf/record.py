@@ -4,26 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from math import inf, isfinite
 
 from rop.errors import RopTypeError
+from rop.hf.along import Along
 from rop.hf.batches import Draw
-from rop.hf.conjugate_gradient import ConjugateGradient
-from rop.hf.curvature import Diagonal, Operator
-from rop.hf.evaluation import Along, Clock, Evaluator, Work
+from rop.hf.curvature import Diagonal
+from rop.hf.events import events_of
 from rop.hf.levenberg_marquardt import reduction_ratio
 from rop.hf.line_search import Step
 from rop.hf.moments import AdaptiveStep, conjugate_smoothness
 from rop.hf.recipe import Recipe, Settings
-from rop.hf.selection import Choice
-from rop.hf.solution import Reason, Solution
+from rop.hf.solution import Reason
 from rop.hf.state import State
+from rop.hf.trial import Trial
+from rop.hf.work import Clock, Work
 from rop.support import display
 from rop.support.arguments import shown
-from rop.support.words import counted
-
-ORDINARY = "f is higher at the full update"
-"""The event that belongs to HF's everyday: the line search and λ are there for it."""
 
 
 @dataclass(frozen=True)
@@ -219,86 +215,59 @@ class Iteration:
     @classmethod
     def of(
         cls,
-        *,
+        recipe: Recipe,
+        settings: Settings,
+        cases: Draw,
         before: State,
         after: State,
-        recipe: Recipe,
-        cases: Draw,
-        settings: Settings,
-        f: float,
-        gradient_norm: float,
-        solution: Solution,
-        warm: bool,
-        choice: Choice,
+        trial: Trial,
         along: Along,
-        q: float,
-        f_reduction: tuple[float, float],
-        rhos: tuple[float, float, float],
-        step: Step,
-        step_norm: float,
-        adaptive: AdaptiveStep | None,
-        evaluator: Evaluator,
-        f_validation: float | None,
-        preconditioner: Operator | None,
+        *,
         clock: Clock,
+        step_norm: float,
+        rho_judged: float,
         rho_last: float | None,
+        adaptive: AdaptiveStep | None,
+        f_validation: float | None,
     ) -> Iteration:
-        """Return the record of an iteration from the variables of `HessianFree`'s loop.
+        """Return the record of an iteration.
 
         Parameters
         ----------
+        recipe, settings, cases, step_norm, rho_judged, rho_last, adaptive, f_validation
+            As in the record.
         before, after : State
             The state at the beginning and at the end.
-        recipe, cases, settings, f, gradient_norm, solution, choice, along, q, step, step_norm
-            As in the loop.
-        adaptive : AdaptiveStep or None
-            As in the loop.
-        f_reduction : tuple of (float, float)
-            f before and after the full δ: ρ's numerator.
-        warm : bool
-            Whether the solver started elsewhere than at 0.
-        rhos : tuple of float
-            ρ, ρ of the damped model, and the ratio that adapted λ.
-        preconditioner : callable or None
-            r ↦ P⁻¹r, before pairs correct it.
-        rho_last : float or None
-            As in the record.
-        f_validation : float or None
-            f on the validation data.
-        evaluator, clock : Evaluator, Clock
-            For f on held-out cases, and for time and work.
+        trial : Trial
+            The update.
+        along : Along
+            f along CG's iterates.
+        clock : Clock
+            Time and work.
 
         Returns
         -------
         Iteration
             The record.
         """
+        solution, choice = trial.solution, trial.choice
+        problem, _, P, _ = trial.model
         by_f = recipe.selection.by == "f"
-        rho, rho_damped, rho_judged = rhos
-        held_out = None
-        f_curvature = f_reduction
-        if solution.reason != "pairs":
-            f_curvature = (
-                along.before(cases.curvature),
-                along.after(cases.curvature, choice.iterate),
-            )
-        P = preconditioner
-        P_range = P.inverse_range if isinstance(P, Diagonal) else None
-        f_selection = along.before(cases.selection) if by_f and choice.f else None
+        f_held_out = None
         if cases.held_out is not None:
-            held_out = (
+            f_held_out = (
                 along.before(cases.held_out),
-                evaluator.value(after.theta, cases.held_out),
+                along.evaluator.value(after.theta, cases.held_out),
             )
         return cls(
             number=before.iteration,
-            f_before=f,
-            f_after=step.f,
-            gradient_norm=gradient_norm,
+            f_before=trial.f,
+            f_after=trial.step.f,
+            gradient_norm=after.gradient_norm,
             lam_before=before.lam,
             lam_after=after.lam,
             cg=CGRun(
-                warm,
+                problem is not None and problem.x0 is not None,
                 solution.steps,
                 solution.reason,
                 tuple(solution.q),
@@ -307,47 +276,37 @@ class Iteration:
                 solution.products,
                 solution.multiplier,
             ),
+            f_curvature=trial.reduction
+            if problem is None
+            else along.change(cases.curvature, choice.iterate),
             f_stored=choice.f if by_f else (),
             model_stored=() if by_f else choice.f,
-            f_selection=f_selection,
+            f_selection=along.before(cases.selection) if by_f and choice.f else None,
             f_watched=along.computed(cases.curvature),
             chosen=choice.iterate.steps,
-            q=q,
-            rho=rho,
-            rho_damped=rho_damped,
+            q=trial.q,
+            rho=trial.rho,
+            rho_damped=trial.rho_damped,
             rho_judged=rho_judged,
-            f_reduction=f_reduction,
-            f_curvature=f_curvature,
-            P_range=P_range,
-            step=step,
+            f_reduction=trial.reduction,
+            P_range=P.inverse_range if isinstance(P, Diagonal) else None,
+            step=trial.step,
             step_norm=step_norm,
             cases=cases,
             mu_before=before.mu,
             mu_after=after.mu,
             radius_before=before.radius,
             radius_after=after.radius,
-            f_held_out=held_out,
+            f_held_out=f_held_out,
             f_validation=f_validation,
             settings=settings,
             thresholds=recipe.thresholds(),
-            events=_events(
-                solution,
-                recipe,
-                settings,
-                rhos,
-                f_reduction,
-                after.lam,
-                f,
-                step,
-                held_out,
-                grown=(before.grown.times, after.grown.times),
-                shorter=(_steps(after) or 0) < (_steps(before) or 0),
-            ),
+            events=events_of(recipe, settings, before, after, trial, rho_judged, f_held_out),
             seconds=clock.seconds,
             work=clock.work,
             adaptive=adaptive,
-            length_before=_steps(before),
-            length_after=_steps(after),
+            length_before=None if before.limit is None else before.limit.steps,
+            length_after=None if after.limit is None else after.limit.steps,
             rho_last=rho_last,
             pairs=0 if before.pairs is None else len(before.pairs),
         )
@@ -364,85 +323,6 @@ class Iteration:
             + ("" if self.f_validation is None else f"  validation {self.f_validation:.6g}")
             + "".join(f"\n      {event}" for event in self.events)
         )
-
-
-def _steps(state: State) -> int | None:
-    return None if state.limit is None else state.limit.steps
-
-
-def _events(
-    solution: Solution,
-    recipe: Recipe,
-    settings: Settings,
-    rhos: tuple[float, float, float],
-    f_reduction: tuple[float, float],
-    lam: float,
-    f: float,
-    step: Step,
-    held_out: tuple[float, float] | None,
-    grown: tuple[float, float],
-    shorter: bool,
-) -> tuple[str, ...]:
-    """Everything unusual and how it was handled, in the order of the algorithm."""
-    said = []
-    rule, solver = recipe.damping.rule, type(recipe.cg).__name__
-    adapted = "" if rule is None else "lam rises"
-    if recipe.cg.region is not None:
-        adapted = "the radius falls"
-    elif lam == 0:
-        adapted = "CG's next run is shorter" if shorter else ""
-    if isinstance(recipe.cg, ConjugateGradient):
-        solver = "CG"
-        wanted = [s for s in recipe.selection.wanted(settings.max_steps) if s <= solution.steps]
-        if len(wanted) > sum(iterate.steps in wanted for iterate in solution.iterates):
-            said.append(
-                f"CG kept the last {recipe.cg.keep} of {len(wanted)} wanted iterates: raise keep "
-                "to choose among all"
-            )
-    if solution.reason == "negative curvature":
-        said.append(
-            f"{solver} met a direction without positive curvature after "
-            f"{counted(solution.steps, 'step')}"
-        )
-    if solution.reason == "not finite":
-        said.append(
-            "a product with the curvature was not finite after "
-            f"{counted(solution.steps, f'{solver} step')}"
-        )
-    if not solution.usable:
-        said.append(
-            f"{solver} found nothing better than an update of 0: its next run starts from 0"
-        )
-    rho, _, judged = rhos
-    if judged == inf:
-        said.append("damping keeps the predicted gain below the rounding error of f: lam falls")
-    elif rho == -inf:
-        before, full = f_reduction
-        what = ORDINARY if isfinite(full) else "f is not a number at the full update"
-        what = "the model predicts no change of f" if full <= before else what
-        handled = [adapted] if adapted else []
-        handled += ["a shorter step is taken"] if 0 < step.alpha < 1 else []
-        said.append(f"{what}{': ' if handled else ''}{', and '.join(handled)}")
-    if rule is not None and lam > 0 and lam in (rule.lowest, rule.highest):
-        said.append(f"lam is at its bound {lam:g}")
-    if step.outcome == "not a descent direction":
-        said.append("the update is not a descent direction: only the first alpha was tried")
-    if step.outcome == "unchecked" and not step.f <= f:
-        said.append("f rose, and the step was taken unchecked")
-    if step.alpha == 0:
-        alpha, value = step.trials[-1]
-        why = "no step along it lowers f" if isfinite(value) else "f is not finite along it"
-        why = why if alpha else "its step size is not above 0"
-        what = f"the update was rejected, as {why}: theta stays"
-        said.append(f"{what}, {adapted}" if adapted else what)
-    if grown[0] < grown[1]:
-        said.append(
-            "the model holds on the curvature's cases and not on others: it takes "
-            f"{grown[1]:g} times as many as at first from now on (sec. 12)"
-        )
-    if held_out is not None and not held_out[1] <= held_out[0]:
-        said.append("f rose on held-out cases: the update overfits its minibatch (sec. 12.2)")
-    return tuple(said)
 
 
 def only_iterations(name: str, records: Iterable[Iteration]) -> Iterator[Iteration]:

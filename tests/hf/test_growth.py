@@ -7,7 +7,7 @@ import pytest
 
 import rop
 from rop.hf import Batches, Grown, Growth, HessianFree, Recipe
-from rop.hf.evaluation import Along
+from rop.hf.along import Along
 
 LONG = Recipe(
     batches=Batches(curvature=40, selection=100), growth=Growth(after=1), length=None, pairs=None
