@@ -7,9 +7,9 @@ import pytest
 
 import rop
 from rop.hf import minimize
+from rop.hf.events import ORDINARY
 from rop.hf.progress import Progress, watching
 from rop.hf.recipes import basic
-from rop.hf.events import ORDINARY
 
 
 def trained(**options):
