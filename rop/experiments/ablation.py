@@ -33,7 +33,7 @@ RECIPES: dict[str, hf.Recipe] = {
 }
 """The default recipe with one part changed, by what is changed."""
 
-_WORKS = (20, 100, 400)
+_WORKS = (20, 100, 400)  # gradients
 _AT = tuple(f"at {most}" for most in _WORKS)
 _TARGETS = ("digits autoencoder", "curves autoencoder, 14 x 14", "digits, W2 = 10⁴ θ2")
 

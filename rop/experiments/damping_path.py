@@ -13,6 +13,7 @@ from rop.hf import columns
 from rop.show import plot
 
 _FIRST = (0.01, 1.0, 45.0)
+_WORKS = (300, 600)  # gradients
 
 
 @study("damping", seconds=90)
@@ -22,7 +23,7 @@ def damping_path(seconds: float, seed: int) -> Findings:
     Parameters
     ----------
     seconds : float
-        Time for the three runs together.
+        Processor time for the three runs together.
     seed : int
         Seed of θ_0.
 
@@ -50,7 +51,7 @@ def damping_path(seconds: float, seed: int) -> Findings:
         draw(ax, series, title, "iteration", unit, log=log)
     errors = {name: (run.column("iteration"), run.column("error")) for name, run in runs.items()}
     draw(of_error, errors, "training squared error", "iteration", "squared error", log="y")
-    rows = [summary(name, run) for name, run in runs.items()]
+    rows = [summary(name, run, *_WORKS) for name, run in runs.items()]
     path = [
         {
             "run": name,

@@ -10,10 +10,11 @@ from rop.experiments.initialisations import first_order
 from rop.experiments.pictures import lines
 from rop.experiments.problems import curves
 from rop.experiments.registry import Findings, study
-from rop.experiments.runs import mean_image_error, train_for
+from rop.experiments.runs import errors_after, mean_image_error, train_for
 from rop.experiments.training import recipe_named
 
 _DEPTHS = (4, 6, 8, 10, 12)
+_WORK = 300  # gradients
 _SGD = ("SGD, rate 0.1", "SGD, rate 0.3")
 
 
@@ -41,18 +42,18 @@ def depth(seconds: float, seed: int) -> Findings:
             seed, size=14, images=3000, hidden=hidden, init="normal", lam=1.0, curvature=1 / 6
         )
         stuck = mean_image_error(problem)
-        run = train_for(problem, 2 * share, recipe_named("default", problem))
-        ends = {"HF": run.rows[-1]}
+        runs = {"HF": train_for(problem, 2 * share, recipe_named("default", problem)).rows}
         for name in _SGD:
-            ends[name] = first_order(problem, name, share, seed)[-1]
+            runs[name] = first_order(problem, name, share, seed)
         rows += [
             {
                 "layers": layers,
                 "encoder": f"196-{hidden}",
                 "method": name,
-                **{column: end[column] for column in ("error", "gradients")},
+                **errors_after(run, _WORK),
+                **{column: run[-1][column] for column in ("error", "gradients")},
             }
-            for name, end in ends.items()
+            for name, run in runs.items()
         ]
     series = {
         name: (_DEPTHS, [row["error"] for row in rows if row["method"] == name])

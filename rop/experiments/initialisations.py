@@ -9,7 +9,7 @@ import numpy as np
 from rop.experiments import baselines
 from rop.experiments.pictures import draw, panels
 from rop.experiments.registry import Findings, Problem, study
-from rop.experiments.runs import error, mean_image_error, small_curves, train_for
+from rop.experiments.runs import error, errors_after, mean_image_error, small_curves, train_for
 from rop.experiments.training import recipe_named
 
 _INITS = ("sparse", "normal", "glorot")
@@ -19,6 +19,7 @@ _METHODS: dict[str, tuple[float, float | None]] = {
     "SGD, rate 0.3": (0.3, None),
     "NAG 0.99, rate 0.03": (0.03, 0.99),
 }
+_WORK = 300  # gradients
 _ERROR = "training squared error"
 # Recipe of HF -> its name for `recipe_named`.
 _HF = {"HF": "default", "HF, martens2010": "martens2010"}
@@ -59,6 +60,7 @@ def initialisations(seconds: float, seed: int) -> Findings:
                 {
                     "init": init,
                     "method": name,
+                    **errors_after(run, _WORK),
                     **{column: last[column] for column in ("error", "seconds", "gradients")},
                 }
             )

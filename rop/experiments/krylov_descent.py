@@ -14,6 +14,8 @@ from rop.hf.damping import Undamped
 from rop.hf.krylov import KrylovDescent
 from rop.hf.recipes import Recipe
 
+_WORKS = (300, 600)  # gradients
+
 
 @study("krylov", seconds=120)
 def krylov_descent(seconds: float, seed: int, *, dimension: int = 20) -> Findings:
@@ -22,7 +24,7 @@ def krylov_descent(seconds: float, seed: int, *, dimension: int = 20) -> Finding
     Parameters
     ----------
     seconds : float
-        Time for the two runs together.
+        Processor time for the two runs together.
     seed : int
         Seed of θ_0.
     dimension : int
@@ -51,7 +53,10 @@ def krylov_descent(seconds: float, seed: int, *, dimension: int = 20) -> Finding
     of_work = {name: (_products(run), run.column("error")) for name, run in runs.items()}
     draw(by_time, of_time, title, "seconds of the processor", error, log="y")
     draw(by_product, of_work, title, "products Gv", error, log="y")
-    rows = [{**summary(name, run), "products": _products(run)[-1]} for name, run in runs.items()]
+    rows = [
+        {**summary(name, run, *_WORKS), "products": _products(run)[-1]}
+        for name, run in runs.items()
+    ]
     curves = [
         {"run": name, "products": products, **row}
         for name, run in runs.items()

@@ -11,6 +11,8 @@ from rop.experiments.training import recipe_named
 from rop.experiments.warm_starts import summary
 from rop.hf.recipes import MAKERS
 
+_WORKS = (300, 600)  # gradients
+
 
 @study("recipes", seconds=300)
 def recipes_compared(seconds: float, seed: int) -> Findings:
@@ -35,7 +37,7 @@ def recipes_compared(seconds: float, seed: int) -> Findings:
         first, batches=replace(first.batches, gradient=1 / 6, curvature=1.0)
     )
     runs = {name: train_for(problem, seconds / len(recipes), it) for name, it in recipes.items()}
-    rows = [summary(name, run) for name, run in runs.items()]
+    rows = [summary(name, run, *_WORKS) for name, run in runs.items()]
     figure = lines(
         {name: (run.column("seconds"), run.column("error")) for name, run in runs.items()},
         "Autoencoder of curves, 14 x 14: the recipes of section 13",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import process_time
 from typing import Any
@@ -120,6 +121,33 @@ def train_for(
         now = error(problem, optimizer.theta)
         rows.append(_row(it.number + 1, used, metered.gradients, steps, now))
     return Run(rows, records, optimizer.state)
+
+
+def errors_after(rows: Sequence[Mapping[str, float]], *works: float) -> dict[str, float | None]:
+    """Return the errors of a run after given amounts of work.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        Rows with "gradients" and "error", such as those of a `Run`.
+    *works : float
+        Numbers of gradients on all cases.
+
+    Returns
+    -------
+    dict of str to float or None
+        "error after 300 gradients" and so on; None where the run ended before.
+    """
+    return {
+        f"error after {work:g} gradients": None
+        if rows[-1]["gradients"] < work
+        else max((row for row in rows if row["gradients"] <= work), key=_work)["error"]
+        for work in works
+    }
+
+
+def _work(row: Mapping[str, float]) -> float:
+    return row["gradients"]
 
 
 def small_curves(seed: int, init: str = "sparse", images: int = 3000) -> Problem:

@@ -7,9 +7,10 @@ from typing import Any
 
 from rop.experiments.pictures import lines
 from rop.experiments.registry import Findings, study
-from rop.experiments.runs import Run, small_curves, train_for
+from rop.experiments.runs import Run, errors_after, small_curves, train_for
 
 _DECAYS = (0.0, 0.5, 0.95, 1.0)
+_WORKS = (300, 900)  # gradients
 
 
 @study("warm-start", seconds=160)
@@ -34,7 +35,7 @@ def warm_start(seconds: float, seed: int) -> Findings:
         )
         for decay in _DECAYS
     }
-    rows = [summary(name, run) for name, run in runs.items()]
+    rows = [summary(name, run, *_WORKS) for name, run in runs.items()]
     figure = lines(
         {name: (run.column("seconds"), run.column("error")) for name, run in runs.items()},
         "Autoencoder of curves, 14 x 14: CG starts from ζ times its last iterate",
@@ -50,7 +51,7 @@ def warm_start(seconds: float, seed: int) -> Findings:
     return Findings({"runs": rows, "curves": curves}, {"warm_start": figure}, text)
 
 
-def summary(name: str, run: Run) -> dict[str, Any]:
+def summary(name: str, run: Run, *works: float) -> dict[str, Any]:
     """Summarise a run of HF in a row.
 
     Parameters
@@ -59,14 +60,18 @@ def summary(name: str, run: Run) -> dict[str, Any]:
         The name of the run.
     run : Run
         The run.
+    *works : float
+        Numbers of gradients on all cases.
 
     Returns
     -------
     dict
-        Error, seconds, gradients of the same cost, updates, rejected updates, steps of CG, λ.
+        Error after each work and at the end, seconds, gradients of the same cost, updates,
+        rejected updates, steps of CG, λ.
     """
     return {
         "run": name,
+        **errors_after(run.rows, *works),
         "error": run.rows[-1]["error"],
         "seconds": run.rows[-1]["seconds"],
         "gradients": run.rows[-1]["gradients"],
