@@ -14,6 +14,7 @@ from rop.experiments.along_cg import changes, damped_run, part, shuffled
 from rop.experiments.figure5 import ritz_values
 from rop.experiments.problems import digits
 from rop.experiments.reparameterized import exponential_digits, scaled_digits
+from rop.experiments.runs import errors_after
 from rop.experiments.sample_sizes import chosen, spread
 
 QUICK = ("3", "5", "cg-theory", "finite-differences")
@@ -103,6 +104,18 @@ def test_the_studies_that_train_run_through(name, tmp_path):
         picture.canvas.draw()
     json.dumps(dict(findings.tables))
     assert any(findings.tables.values())
+
+
+def test_errors_after_work_are_those_of_the_last_update_within_it():
+    rows = [{"gradients": g, "error": e} for g, e in ((0.0, 9.0), (2.5, 4.0), (6.0, 5.0))]
+    assert errors_after(rows, 0, 2, 2.5, 5.9, 6, 6.1) == {
+        "error after 0 gradients": 9.0,
+        "error after 2 gradients": 9.0,
+        "error after 2.5 gradients": 4.0,
+        "error after 5.9 gradients": 4.0,
+        "error after 6 gradients": 5.0,
+        "error after 6.1 gradients": None,
+    }
 
 
 def test_along_cg_the_damped_model_is_q_on_its_own_cases_and_the_penalty():
