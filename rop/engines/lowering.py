@@ -59,15 +59,6 @@ def row_expression(step: Step) -> Expression | None:
 
     The target's and the operands' elements lie one after the other. An operand may be the same for
     all cases and directions.
-
-    Parameters
-    ----------
-    step : Step
-        Any step.
-
-    Returns
-    -------
-    Expression or None
     """
     target, operands = step.target, step.operands
     if not isinstance(step.kernel, Call) or not all(value.shape for value in operands):
@@ -88,19 +79,7 @@ def row_expression(step: Step) -> Expression | None:
 
 
 def nest(step: Step, cases: int, directions: int) -> Nest:
-    """Lower a step for a number of cases and directions.
-
-    Parameters
-    ----------
-    step : Step
-        A step whose kernel is Loops, or None: then the nest fills the target.
-    cases, directions : int
-        Numbers of cases and directions.
-
-    Returns
-    -------
-    Nest
-    """
+    """Lower a step of `Loops`, or without a kernel: then the nest fills the target."""
     values = (step.target, *step.operands)
     axes = tuple(_axes(value, directions) for value in values)
     if step.kernel is None:
@@ -186,20 +165,10 @@ def _matrix(dims: list[_Dim]) -> list[_Dim] | None:
 
 
 def leading(rows: int, row: int, columns: int, column: int) -> tuple[bool, int] | None:
-    """How BLAS sees a matrix of given lengths and strides.
+    """How BLAS sees a matrix of so many rows and columns, with strides from one to the next.
 
-    Parameters
-    ----------
-    rows, columns : int
-        Number of rows and columns.
-    row, column : int
-        Stride from row to row, and from column to column.
-
-    Returns
-    -------
-    (bool, int) or None
-        Whether its columns (not its rows) lie in one piece, and the leading dimension; None if BLAS
-        cannot see it as a matrix.
+    Whether its columns (not its rows) lie in one piece, and the leading dimension; None if BLAS
+    cannot see it as a matrix.
     """
     if (column == 1 or columns == 1) and (rows == 1 or row >= columns):
         return False, row if rows > 1 else columns

@@ -91,19 +91,7 @@ def refuse_if_too_large(wanted: Mapping[str, int], what: str, advice: str) -> No
 
 
 def temporaries(program: Program, cases: int, directions: int) -> int:
-    """Most elements of values that are not kept, and are alive at the same time.
-
-    Parameters
-    ----------
-    program : Program
-        The program.
-    cases, directions : int
-        How many there are.
-
-    Returns
-    -------
-    int
-    """
+    """Most elements of values that are not kept, and are alive at the same time."""
     alive: set[Value] = set()
     now = most = 0
     for step, dying in zip(program.steps, program.dying, strict=True):

@@ -183,17 +183,7 @@ class Definition(Displayed):
         }
 
     def _position(self, index: int) -> str:
-        """Say in words where an element of θ belongs: its parameter and the index there.
-
-        Parameters
-        ----------
-        index : int
-            Index into θ.
-
-        Returns
-        -------
-        str
-        """
+        """Say in words where an element of θ belongs: its parameter and the index there."""
         for name, where in self.slices.items():
             if where.start <= index < where.stop:
                 inside = np.unravel_index(index - where.start, self.shapes[name] or (1,))
@@ -282,13 +272,7 @@ class Definition(Displayed):
         return float(losses.sum(dtype=np.float64)) / cases + penalty
 
     def _refuse_batch(self, batch: Mapping[str, NDArray[Any]]) -> None:
-        """Raise RopValueError if an element of a batch is NaN or inf, or not as the loss needs it.
-
-        Parameters
-        ----------
-        batch : mapping of str to ndarray
-            (N, *shape) for each data node.
-        """
+        """Raise RopValueError if a batch is not finite, or not such as the loss is made for."""
         self._refuse_not_finite(batch)
         self.loss.refuse_batch(batch)
 
@@ -300,18 +284,5 @@ class Definition(Displayed):
 
 
 def programs_of(objective: Definition, checkpoints: Checkpoints = 0) -> Programs:
-    """The programs of an objective, made when they are first asked for.
-
-    Parameters
-    ----------
-    objective : Definition
-        The objective.
-    checkpoints : int or "sqrt"
-        Number of segments of the forward sweep of which only the ends are kept (sec. 7.1); 0 keeps
-        everything.
-
-    Returns
-    -------
-    Programs
-    """
+    """The programs of an objective, made when they are first asked for; see `Programs`."""
     return objective._programs(checkpoints)

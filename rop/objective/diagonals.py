@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rop.errors import RopValueError
 from rop.losses import TableLoss
-from rop.objective.per_case import hidden_weights, squares, structural_squares
+from rop.objective.per_case import hidden_weights, squares
 from rop.objective.products import Products
 from rop.support.arguments import check
 from rop.support.constraints import Seed
@@ -145,4 +145,4 @@ def _chapelle_erhan(
         return squares(at, S(v))
     scale = at.dtype.type(np.sqrt(mu / at.cases))
     hidden = [scale * np.sqrt(w) * rng.choice(one, size=w.shape) for w in hidden_weights(at)]
-    return structural_squares(at, S(v)[..., 0], hidden)
+    return squares(at, S(v), hidden)

@@ -20,16 +20,6 @@ def fingerprint(objective: Definition) -> str:
     """Return the SHA-256 of a graph: ops with their settings, shapes, names, constants, loss.
 
     Of a function of the user's own it contains the names and the numbers.
-
-    Parameters
-    ----------
-    objective : Definition
-        Has the graph.
-
-    Returns
-    -------
-    str
-        Hexadecimal digits.
     """
     nodes = ancestors(objective.z, *objective.loss.given, *objective.hidden)
     return hashlib.sha256("\n".join(_graph(objective, nodes)).encode()).hexdigest()

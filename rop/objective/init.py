@@ -250,11 +250,7 @@ def spectral(
 
 
 SCHEMES: dict[str, Callable[..., Values]] = {
-    "sparse": sparse,
-    "glorot": glorot,
-    "normal": normal,
-    "recurrent": recurrent,
-    "spectral": spectral,
+    draw.__name__: draw for draw in (sparse, glorot, normal, recurrent, spectral)
 }
 
 

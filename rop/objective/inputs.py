@@ -76,19 +76,7 @@ def numbers(name: str, values: ArrayLike) -> Array:
 
 
 def flat(theta: ArrayLike, n: int) -> Array:
-    """Make an array of θ; raises RopTypeError that names `pack` if it is a mapping of parameters.
-
-    Parameters
-    ----------
-    theta : array_like
-        What is given for θ.
-    n : int
-        Its length, for the message.
-
-    Returns
-    -------
-    ndarray
-    """
+    """Make an array of θ; raises RopTypeError that names `pack` if it is a mapping of names."""
     if isinstance(theta, Mapping):
         raise RopTypeError(
             f"theta: expected a vector of shape ({n},), got a mapping; write objective.pack(theta)"
@@ -146,19 +134,16 @@ def checked_batch(
     cases: int | None = None
     for name, shape in shapes.items():
         values = given[name]
-        array = values if _as_it_is(values, dtype) else None
-        if array is None and name == classes:
+        if name == classes and not _as_it_is(values, dtype):
             values = _one_hot(f"batch[{name!r}]", values, shape, dtype)
-        if array is None:
-            array = real(f"batch[{name!r}]", values, dtype)
+        array = real(f"batch[{name!r}]", values, dtype)
         if array.shape[1:] != shape or not array.ndim:
-            expected = ", ".join(["N", *map(str, shape)]) + ("," if not shape else "")
+            expected = _of_cases(shape)
             if name == classes:
-                labels = ", ".join(["N", *map(str, shape[:-1])]) + ("," if len(shape) == 1 else "")
-                expected += f"), or integer labels of shape ({labels}"
+                expected += f", or integer labels of shape {_of_cases(shape[:-1])}"
             hint = "; the first axis is that of the cases" if array.shape == shape else ""
             got = f"{array.shape} of {np.asarray(values).dtype}" if name == classes else array.shape
-            raise RopValueError(f"batch[{name!r}]: expected shape ({expected}), got {got}{hint}")
+            raise RopValueError(f"batch[{name!r}]: expected shape {expected}, got {got}{hint}")
         if cases is not None and len(array) != cases:
             counts = {key: np.shape(given[key])[0] for key in shapes if np.ndim(given[key])}
             raise RopValueError(f"batch: the numbers of cases differ: {counts}")
@@ -171,6 +156,10 @@ def checked_batch(
             )
         arrays[name] = array
     return arrays, 1 if cases is None else cases
+
+
+def _of_cases(shape: Shape) -> str:
+    return f"({', '.join(['N', *map(str, shape)])})" if shape else "(N,)"
 
 
 def _one_hot(name: str, values: ArrayLike, shape: Shape, dtype: np.dtype[Any]) -> ArrayLike:
@@ -265,16 +254,8 @@ def refuse_hidden(
 ) -> None:
     """Raise RopValueError if structural damping makes no sense at one of the hidden nodes.
 
-    Parameters
-    ----------
-    hidden : iterable of Node
-        The nodes.
-    distance : str
-        How their changes are measured.
-    moving : collection of Node
-        The nodes that depend on parameters.
-    per_case : bool
-        Whether the outputs depend on data.
+    `moving` are the nodes that depend on parameters; `per_case` is whether the outputs depend on
+    data.
     """
     if distance not in ("squared", "matching"):
         raise RopValueError(f"distance: expected 'squared' or 'matching', got {distance!r}")

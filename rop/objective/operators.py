@@ -93,13 +93,7 @@ class CurvatureOperator(LinearOperator):
     def _rmatmat(self, X: NDArray[Any]) -> NDArray[Any]:
         return self._adjoint_product(X)
 
-    def _transpose(self) -> CurvatureOperator:
-        return self._turned()
-
     def _adjoint(self) -> CurvatureOperator:
-        return self._turned()
-
-    def _turned(self) -> CurvatureOperator:
         rows, columns = self.shape
         return CurvatureOperator(
             (columns, rows),
@@ -108,6 +102,8 @@ class CurvatureOperator(LinearOperator):
             self._product,
             lambda: self._dense().T,
         )
+
+    _transpose = _adjoint
 
     def matrix(self) -> NDArray[Any]:
         """Form the matrix; for small problems.

@@ -13,19 +13,7 @@ from rop.ops.kernels import Array
 
 
 def rows(products: Products, u: ArrayLike) -> NDArray[Any]:
-    """J_iᵀ u_i for every case i apart, not summed over the cases.
-
-    Parameters
-    ----------
-    products : Products
-        The products at some θ and batch.
-    u : array_like, (N, *output shape, K)
-        Vectors of the outputs' space.
-
-    Returns
-    -------
-    ndarray, (N, K, n)
-    """
+    """J_iᵀ u_i for every case i apart, (N, K, n), from u: (N, *output shape, K)."""
     array, many = products.checked(u, "u", "outputs")
     K = many or 1
     result = np.empty((products.shapes["outputs"][0], K, products.objective.n), products.dtype)
@@ -34,68 +22,30 @@ def rows(products: Products, u: ArrayLike) -> NDArray[Any]:
     return result
 
 
-def squares(products: Products, u: ArrayLike) -> NDArray[Any]:
-    """Sum over cases i and directions of the squared elements of J_iᵀ u_i (alg. 6 and 7).
+def squares(products: Products, u: ArrayLike, signs: Sequence[Array] = ()) -> NDArray[Any]:
+    """Sum over cases i and directions of the squared elements of J_iᵀ u_i: (n,) (alg. 6 and 7).
 
-    Parameters
-    ----------
-    products : Products
-        The products at some θ and batch.
-    u : array_like, (N, *output shape, K)
-        Vectors of the outputs' space.
-
-    Returns
-    -------
-    ndarray, (n,)
+    u is (N, *output shape, K). The rows arise from it, and with K = 1 also from one array of signs
+    (N, *shape of the unit) for each hidden unit.
     """
     array, many = products.checked(u, "u", "outputs")
+    name = "structural squares" if signs else "squares"
     total = np.zeros(products.objective.n, products.dtype)
-    for start, stop in products.execution.chunks("squares", many or 1):
-        flat = directions_first(array[..., start:stop] if many else array, many)
-        part = np.empty(products.objective.n, products.dtype)
-        products.execution.product("squares", stop - start, flat, part)
-        total += part
-    return total
-
-
-def structural_squares(products: Products, u: ArrayLike, signs: Sequence[Array]) -> NDArray[Any]:
-    """As `squares`, of the rows that arise from u and from one array for each hidden unit.
-
-    Parameters
-    ----------
-    products : Products
-        The products at some θ and batch.
-    u : array_like, (N, *output shape)
-        A vector of the outputs' space.
-    signs : sequence of ndarray, (N, *shape of the unit)
-        Vectors of the spaces of the hidden units.
-
-    Returns
-    -------
-    ndarray, (n,)
-    """
-    array, _ = products.checked(u, "u", "outputs")
-    total = np.empty(products.objective.n, products.dtype)
     with products.execution.lock:
         for i, given in enumerate(signs):
             products.execution.give(f"signs {i}", given)
-        flat = array.reshape(-1)
-        products.execution.product("structural squares", 1, flat, total)
+        for start, stop in products.execution.chunks(name, many or 1):
+            flat = directions_first(array[..., start:stop] if many else array, many)
+            part = np.empty(products.objective.n, products.dtype)
+            products.execution.product(name, stop - start, flat, part)
+            total += part
     return total
 
 
 def hidden_weights(products: Products) -> list[NDArray[Any]]:
     """Second derivatives of the distance that structural damping measures (erratum M47).
 
-    Parameters
-    ----------
-    products : Products
-        The products at some θ and batch.
-
-    Returns
-    -------
-    list of ndarray, (N, *shape of the unit)
-        For each hidden unit, with respect to that at which its term enters.
+    For each hidden unit (N, *shape of the unit), with respect to that at which its term enters.
     """
     weights = []
     for node in products.objective.hidden:

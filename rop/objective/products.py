@@ -205,17 +205,7 @@ class Products:
         self.execution.give("convex", L2)
 
     def loss_hessians(self, name: str = "loss_hvp") -> NDArray[Any]:
-        """L'' of each case as a matrix, with 1/N, convex if the loss asks for it (sec. 6.3).
-
-        Parameters
-        ----------
-        name : str
-            The product to take it from.
-
-        Returns
-        -------
-        ndarray, (N, m, m)
-        """
+        """L'' of each case, with 1/N, convex if the loss asks for it (sec. 6.3): (N, m, m)."""
         rows, *shape = self.shapes["outputs"]
         m = int(np.prod(shape))
         unit = np.broadcast_to(np.eye(m, dtype=self.dtype), (rows, m, m)).reshape(rows, *shape, m)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from rop.engines import DEFAULT_ENGINE, engine_named
 from rop.errors import RopTypeError, RopValueError
@@ -18,22 +18,12 @@ Vector = NDArray[np.float64]
 class Linearizable(Protocol):
     """What the functions need of an objective."""
 
-    def linearize(
-        self,
-        theta: ArrayLike,
-        batch: Mapping[str, ArrayLike] | None = None,
-        engine: str = DEFAULT_ENGINE,
-        dtype: DTypeLike | None = None,
-    ) -> Linearization:
+    @property
+    def linearize(self) -> Callable[..., Linearization]:
         """As `Objective.linearize`."""
 
-    def value_and_gradient(
-        self,
-        theta: ArrayLike,
-        batch: Mapping[str, ArrayLike] | None = None,
-        engine: str = DEFAULT_ENGINE,
-        dtype: DTypeLike | None = None,
-    ) -> tuple[float, NDArray[Any]]:
+    @property
+    def value_and_gradient(self) -> Callable[..., tuple[float, NDArray[Any]]]:
         """As `Objective.value_and_gradient`."""
 
 

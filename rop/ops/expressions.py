@@ -80,20 +80,10 @@ class Expression:
 
 @lru_cache(maxsize=1024)
 def traced(function: Callable[..., Any], arguments: int) -> Expression | None:
-    """Record what a function of single elements does with its arguments.
+    """Record what a function of single elements does with its arguments, arrays of one shape.
 
-    Parameters
-    ----------
-    function : callable
-        Takes arrays of one shape, and returns one.
-    arguments : int
-        How many arrays it takes.
-
-    Returns
-    -------
-    Expression or None
-        None where the function is made of more than NumPy's functions of one or two floats, or
-        has branches that depend on the elements: then it has to be called.
+    None where the function is made of more than NumPy's functions of one or two floats, or has
+    branches that depend on the elements: then it has to be called.
     """
     found = _recorded(function, arguments)
     return None if found is None or _reduces(found) else found
@@ -101,20 +91,10 @@ def traced(function: Callable[..., Any], arguments: int) -> Expression | None:
 
 @lru_cache(maxsize=1024)
 def traced_rows(function: Callable[..., Any], arguments: int) -> Expression | None:
-    """Record what a function of rows does with its arguments.
+    """Record what a function of rows does with its arguments, arrays of one shape (..., columns).
 
-    Parameters
-    ----------
-    function : callable
-        Takes arrays of one shape (..., columns), and returns one of that shape, of (..., 1) or of
-        (...); it may use ``max``, ``min`` and ``sum`` along the last axis.
-    arguments : int
-        How many arrays it takes.
-
-    Returns
-    -------
-    Expression or None
-        None where the function is made of anything else, or reduces nothing.
+    It may use ``max``, ``min`` and ``sum`` along the last axis, and returns an array of that shape,
+    of (..., 1) or of (...). None where it is made of anything else, or reduces nothing.
     """
     found = _recorded(function, arguments)
     return found if found is not None and _reduces(found) else None

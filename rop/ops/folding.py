@@ -12,25 +12,7 @@ from rop.ops.shaping import Axis, axes_of, concatenate, getitem, reshape, transp
 def fold(
     op: str, join: Callable[[Node, Node], Node], x: Operand, axis: Axis, keepdims: bool
 ) -> Node:
-    """Reduce axes by an associative op of two nodes, joining halves.
-
-    Parameters
-    ----------
-    op : str
-        Name for errors.
-    join : callable
-        Makes one node of two of the same shape.
-    x : Node or array_like
-        What to reduce.
-    axis : int, tuple of int or None
-        The axes; None for all.
-    keepdims : bool
-        Whether the axes stay, with length 1.
-
-    Returns
-    -------
-    Node
-    """
+    """Reduce axes by an associative op of two nodes of one shape; `op` is its name in errors."""
     node = as_node(x)
     axes = axes_of(op, node, axis)
     kept = [i for i in range(len(node.shape)) if i not in axes]

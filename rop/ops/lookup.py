@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -61,8 +62,7 @@ class Lookup(Op):
 
     def reverse(self, emit: Emit, da: Value, a: Value, z: Values, dz: Targets) -> None:
         apart = emit.case_by_case or (dz[0] is not None and dz[0].node.per_case)
-        add = self._added if apart else self._summed
-        emit(dz[0], Call(add, "{0} added at [{1}]"), da, z[1])
+        emit(dz[0], Call(partial(self._added, apart), "{0} added at [{1}]"), da, z[1])
 
     def curvature(
         self, emit: Emit, da: Value, a: Value, z: Values, Rz: Values, Rdz: Targets
@@ -79,21 +79,15 @@ class Lookup(Op):
         order = (0, *range(first, last), *range(1, first), *range(last, taken.ndim))
         return taken.transpose(order)
 
-    def _added(self, da: Array, i: Array) -> Array:
-        """dz of each case, (N, *shape of z)."""
-        return self._scattered(da, i, len(da), np.arange(len(da)).reshape(-1, *(1,) * len(self.i)))
-
-    def _summed(self, da: Array, i: Array) -> Array:
-        """dz summed over the cases, (1, *shape of z)."""
-        return self._scattered(da, i, 1, 0)
-
-    def _scattered(self, da: Array, i: Array, cases: int, case: Array | int) -> Array:
+    def _added(self, apart: bool, da: Array, i: Array) -> Array:
+        """dz, for each case apart or summed over the cases: (N or 1, *shape of z)."""
+        cases = len(da) if apart else 1
+        case = np.arange(cases).reshape(-1, *(1,) * len(self.i))
         before, own = 1 + self.axis, len(self.i)
         order = (0, *range(before, before + own), *range(1, before), *range(before + own, da.ndim))
         rest = (*self.z[: self.axis], *self.z[self.axis + 1 :])
         dz = np.zeros((cases, self.z[self.axis], *rest), da.dtype)
-        where: Any = (case, self._positions(i))
-        np.add.at(dz, where, da.transpose(order))
+        np.add.at(dz, (case, self._positions(i)), da.transpose(order))
         return np.moveaxis(dz, 1, before)
 
     def _positions(self, i: Array) -> Array:

@@ -290,8 +290,6 @@ def concatenate(nodes: Sequence[Operand], axis: int = 0) -> Node:
     (5,)
     """
     parents = _nodes("concatenate", nodes, axis)
-    if not parents:
-        raise RopValueError(f"concatenate: expected at least one node, got none ({user_line()})")
     shapes = [node.shape for node in parents]
     axis, rank = operator.index(axis), len(shapes[0])
     if rank == 0 or not -rank <= axis < rank:
@@ -311,8 +309,6 @@ def stack(nodes: Sequence[Operand], axis: int = 0) -> Node:
     (2, 3)
     """
     parents = _nodes("stack", nodes, axis)
-    if not parents:
-        raise RopValueError(f"stack: expected at least one node, got none ({user_line()})")
     shapes = [node.shape for node in parents]
     if len(set(shapes)) > 1:
         raise misfit("stack", "operands of one shape", *shapes)
@@ -325,7 +321,10 @@ def stack(nodes: Sequence[Operand], axis: int = 0) -> Node:
 def _nodes(op: str, nodes: Iterable[Operand], axis: int) -> list[Node]:
     check(op, "axis", axis, int)
     check(op, "nodes", nodes, Iterable)
-    return [as_node(node) for node in nodes]
+    parents = [as_node(node) for node in nodes]
+    if not parents:
+        raise RopValueError(f"{op}: expected at least one node, got none ({user_line()})")
+    return parents
 
 
 def axes_of(op: str, node: Node, axis: Axis) -> tuple[int, ...]:

@@ -12,19 +12,7 @@ from rop.graph import Shape
 
 @lru_cache(maxsize=4096)
 def reached(extents: Shape, strides: tuple[int, ...]) -> int:
-    """Count the different elements that a nest of loops reaches.
-
-    Parameters
-    ----------
-    extents : tuple of int
-        Length of each loop.
-    strides : tuple of int
-        Stride of each loop, in elements.
-
-    Returns
-    -------
-    int
-    """
+    """Count the different elements that a nest of loops reaches, from their lengths and strides."""
     return _count(sorted((abs(s), e) for e, s in zip(extents, strides, strict=True) if s and e > 1))
 
 
@@ -32,20 +20,8 @@ def reached(extents: Shape, strides: tuple[int, ...]) -> int:
 def overlapping(extents: Shape, strides: tuple[int, ...]) -> tuple[int, ...]:
     """Find loops to run one after another, so that the others never reach an element twice.
 
-    Loops that stand still (stride 0) are left aside: they sum.
-
-    Parameters
-    ----------
-    extents : tuple of int
-        Length of each loop.
-    strides : tuple of int
-        Stride of each loop, in elements.
-
-    Returns
-    -------
-    tuple of int
-        Positions of these loops, in order; the shortest ones that will do. Empty if no element is
-        reached twice.
+    Loops that stand still (stride 0) are left aside: they sum. Returns the positions of the loops,
+    in order; the shortest ones that will do. Empty if no element is reached twice.
     """
     moving = [i for i, (e, s) in enumerate(zip(extents, strides, strict=True)) if s and e > 1]
 

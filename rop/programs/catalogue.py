@@ -104,17 +104,7 @@ class Programs(Model):
             self._cut(checkpoints)
 
     def product(self, name: str) -> Program:
-        """The program of one product.
-
-        Parameters
-        ----------
-        name : str
-            One of `ALL_PRODUCTS`.
-
-        Returns
-        -------
-        Program
-        """
+        """The program of one of `ALL_PRODUCTS`."""
         if name not in self._products:
             builders: dict[str, Callable[[], Program]] = {
                 "rows": partial(per_case.rows, self),

@@ -38,17 +38,7 @@ class Segments:
     checkpoints: set[Value]
 
     def recomputing(self, program: Program) -> Program:
-        """Return the program with steps that recompute what is not kept.
-
-        Parameters
-        ----------
-        program : Program
-            A product that reads values of the forward sweep.
-
-        Returns
-        -------
-        Program
-        """
+        """Return a product with steps that recompute what it reads and what is not kept."""
         steps: list[Step] = []
         present: dict[Value, Value] = {}
         for i, step in enumerate(program.steps):
@@ -101,21 +91,8 @@ def cut(
 ) -> Segments:
     """Cut a forward sweep into segments of about the same memory.
 
-    Parameters
-    ----------
-    forward : Program
-        The forward sweep; its `keep` says what products read.
-    kept : collection of Value
-        Values that are kept anyway.
-    products : sequence of Program
-        Programs that read values of the forward sweep.
-    count : int or "sqrt"
-        Number of segments; "sqrt" looks for the number that needs the least memory, which for a
-        chain of T equal links is of the order of √T.
-
-    Returns
-    -------
-    Segments
+    Its `keep` says what the products read, and `kept` what is kept anyway. "sqrt" looks for the
+    number of segments that needs the least memory, for a chain of T equal links of the order of √T.
     """
     if count != "sqrt":
         return _cut(forward, kept, products, count)

@@ -185,17 +185,7 @@ def schedule(nodes: Sequence[Node]) -> list[Node]:
     """Order a graph so that little has to be remembered between its early and its late nodes.
 
     What depends on the same step of a recurrence comes together, even where the user has built all
-    states first and all outputs afterwards.
-
-    Parameters
-    ----------
-    nodes : sequence of Node
-        The graph, in topological order.
-
-    Returns
-    -------
-    list of Node
-        The same nodes in another topological order.
+    states first and all outputs afterwards. Takes and returns a topological order.
     """
     depth: dict[Node, int] = {}
     uses: dict[Node, list[Node]] = {}
@@ -215,17 +205,8 @@ def schedule(nodes: Sequence[Node]) -> list[Node]:
 def sums(nodes: Sequence[Node], apart: Collection[Node]) -> dict[Node, Node]:
     """Which nodes only add to another node, and so need no memory of their own: W x in W x + b.
 
-    Parameters
-    ----------
-    nodes : sequence of Node
-        The graph, in topological order.
-    apart : collection of Node
-        Nodes whose values are wanted by themselves.
-
-    Returns
-    -------
-    dict of Node to Node
-        From such a node to the one whose value it becomes a term of.
+    Returns the node whose value each of them becomes a term of. Values of the nodes `apart` are
+    wanted by themselves.
     """
     uses = Counter(parent for node in nodes for parent in node.parents)
     into: dict[Node, Node] = {}

@@ -24,38 +24,13 @@ class Names(dict[Node, str]):
         self._again: dict[str, int] = {}
 
     def of(self, node: Node, prefix: str) -> str:
-        """The name of a node's value with a prefix, such as Rdx2.
-
-        Parameters
-        ----------
-        node : Node
-            The node.
-        prefix : {"", "R", "d", "Rd"}
-            Which value it is.
-
-        Returns
-        -------
-        str
-            With _ after it where a parameter of the user's is called that.
-        """
+        """The name of a node's value, such as Rdx2; with _ where a parameter is called that."""
         return self.apart(node, prefix, prefix + self[node]) if prefix else self[node]
 
     def apart(self, node: Node, label: str, wanted: str) -> str:
-        """A name that no other value has.
+        """A name that no other value has; one label of a node has one name.
 
-        Parameters
-        ----------
-        node : Node
-            The node that the value belongs to.
-        label : str
-            What the value is of this node: one label of a node has one name.
-        wanted : str
-            Its name, if no other value is called that.
-
-        Returns
-        -------
-        str
-            The name wanted; or with _, _2, _3, ... after it, the first that is free.
+        It is the name wanted; or with _, _2, _3, ... after it, the first that is free.
         """
         if (node, label) not in self._given:
             name, again = wanted, self._again.get(wanted, 0)
@@ -71,18 +46,8 @@ class Names(dict[Node, str]):
 def node_names(nodes: Sequence[Node], z: Node) -> Names:
     """Names of the nodes' values as the paper has them: x2, y2 for the two sides of a layer.
 
-    Parameters
-    ----------
-    nodes : sequence of Node
-        The graph, in topological order.
-    z : Node
-        The outputs.
-
-    Returns
-    -------
-    Names
-        A node's own name comes first, and a constant is called by its value where that is short.
-        No two nodes share a name but constants of the same value.
+    A node's own name comes first, and a constant is called by its value where that is short. No two
+    nodes share a name but constants of the same value.
     """
     names: dict[Node, str] = {node: node.name for node in nodes if node.name is not None}
     taken = set(names.values())
