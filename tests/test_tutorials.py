@@ -10,6 +10,7 @@ import jupytext
 import matplotlib.pyplot as plt
 import nbformat
 import pytest
+from answers import PREPARED, RIGHT, WRONG
 from typesetting import PRODUCTS, set_by_matplotlib
 
 import rop
@@ -66,6 +67,19 @@ def test_runs_and_its_exercises_have_solutions(source, tmp_path, monkeypatch, ca
     for solution in solutions(source):
         assert '== "solved"' in solution
         exec(solution, dict(names))
+    answered_otherwise(source.stem[:2], names)
+
+
+def answered_otherwise(lesson, names):
+    """Checkers accept what is as good as the solution, and say what is wrong with the rest."""
+    exec(PREPARED.get(lesson, ""), names)
+    for check, answers in RIGHT.get(lesson, {}).items():
+        for answer in answers:
+            assert eval(f"{check}({answer})", names) == "solved", (check, answer)
+    for check, answers in WRONG.get(lesson, {}).items():
+        for answer, words in answers.items():
+            said = eval(f"{check}({answer})", names)
+            assert said.startswith("not yet") and words in said, (check, answer, said)
 
 
 @pytest.mark.ci

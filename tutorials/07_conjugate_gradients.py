@@ -539,8 +539,12 @@ A50 = (V50 * np.linspace(1.0, 10.0, 50)) @ V50.T
 
 
 def check_1(b):
+    if np.shape(b) != (50,):
+        return f"not yet: b should have the shape (50,), got {np.shape(b)}"
     steps = rop.hf.pcg(A50, b, residual=1e-10).steps
-    return "solved" if steps == 3 else f"not yet: CG needs {steps} steps"
+    along = np.sum(np.abs(V50.T @ b) > 1e-9 * np.linalg.norm(b))
+    needs = f"CG needs {steps} steps; b has a part along {along} of the 50 eigenvectors"
+    return "solved" if steps == 3 else f"not yet: {needs}"
 
 
 print(check_1(np.ones(50)))
@@ -558,9 +562,9 @@ print(check_1(np.ones(50)))
 # </details>
 #
 # **2.** The paper stops CG when $s_j = (M(x_j) - M(x_{j-k})) / M(x_j) < 0.0001$, with
-# $k = \max(10, j/10)$. Here is this rule, literally, on a run of 80 steps where $f(\theta) = 50$.
-# It stops CG at its first opportunity, while $q$ still falls fast. What should stand in place of
-# $M$?
+# $k = \max(10, j/10)$. Here is this rule, literally, on a run of 300 steps where
+# $f(\theta) = 50$. It stops CG at its first opportunity, while $q$ still falls fast. What should
+# stand in place of $M$?
 
 
 # %%
@@ -574,11 +578,16 @@ def first_stop(q, f):
 
 
 def check_2(rule):
-    q = [-10.0 * (1 - 0.95**j) for j in range(80)]  # q falls to -10, by 5 % a step
-    stop = rule(q, 50.0)
-    if stop is not None:
-        return f"not yet: it stops at step {stop}, where q = {q[stop]:.1f}, on its way to -10"
-    return "solved"
+    left = [0.95**j for j in range(300)]  # q falls to -10, by 5 % of the rest a step
+    stop = rule([-10.0 * (1 - part) for part in left], 50.0)
+    gains = [(left[j - max(10, j // 10)] - left[j]) / (1 - left[j]) for j in range(11, 300)]
+    right = 11 + next(i for i, gain in enumerate(gains) if gain < 1e-4)
+    if stop is None:
+        return f"not yet: it never stops, and from step {right} on next to nothing is gained"
+    if stop not in range(300):
+        return f"not yet: it should return the number of a step, got {stop}"
+    at_stop = f"q = {-10 * (1 - left[stop]):.4f} on its way to -10"
+    return "solved" if stop == right else f"not yet: it stops at step {stop}, where {at_stop}"
 
 
 print(check_2(first_stop))
@@ -627,10 +636,15 @@ def note_cg(A, b):
 
 
 def check_3(solver):
-    for size in (1.0, 1e-3, 1e-6):
+    A = (V50 * np.geomspace(1.0, 1000.0, 50)) @ V50.T
+    for size in (1.0, 1e-3, 1e-6, 1e-12):
         b = size * (V50 @ np.ones(50)) / 50**0.5
-        error = np.linalg.norm(A50 @ solver(A50, b) - b) / size
-        if error > 1e-5:
+        b.setflags(write=False)  # whoever changes it is told where
+        x = solver(A, b)
+        if np.shape(x) != b.shape:
+            return f"not yet: x should have the shape {b.shape}, got {np.shape(x)}"
+        error = np.linalg.norm(A @ x - b) / size
+        if not error < 1e-5:
             return f"not yet: for ‖b‖ = {size:g} the relative residual is {error:.1g}"
     return "solved"
 

@@ -401,16 +401,32 @@ assert np.isclose(share_along_valley(B, 1.0), 0.5)
 rng = np.random.default_rng(0)
 S, C = rng.normal(size=(6, 6)), rng.normal(size=(6, 6)) + 3 * np.eye(6)
 B, g = S @ S.T + np.eye(6), rng.normal(size=6)
+for array in (B, g, C):
+    array.setflags(write=False)  # whoever changes it is told where
 
 
 def new_step(B, g, C):
     return np.linalg.solve(C.T, np.linalg.solve(B, g))
 
 
+def judged(found, right):
+    if np.shape(found) != right.shape:
+        return f"not yet: the shape should be {right.shape}, got {np.shape(found)}"
+    error = np.linalg.norm(found - right) / np.linalg.norm(right)
+    if error < 1e-8:
+        return "solved"
+    ratio = np.vdot(found, right) / np.vdot(right, right)
+    multiple = np.linalg.norm(found - ratio * right) < 1e-8 * np.linalg.norm(right)
+    return f"not yet: {f'{ratio:.3g} times the right one' if multiple else f'{error:.0%} off'}"
+
+
 def check_1(new_step):
-    truth = rop.hf.pcg(C.T @ B @ C, -C.T @ g, residual=1e-13).x  # CG in the new parameters
-    error = np.linalg.norm(new_step(B, g, C) - truth) / np.linalg.norm(truth)
-    return "solved" if error < 1e-8 else f"not yet: the relative error is {error:.2g}"
+    for name, map_ in [("C = I", np.eye(6)), ("a random C", C)]:
+        right = rop.hf.pcg(map_.T @ B @ map_, -map_.T @ g, residual=1e-13).x  # in the new ones
+        verdict = judged(new_step(B, g, map_), right)
+        if verdict != "solved":
+            return f"{verdict}, for {name}"
+    return "solved"
 
 
 print(check_1(new_step))
@@ -444,14 +460,21 @@ def rho(before, after, q):
 
 def check_2(rho):
     steps = {
-        "a perfect step": (5.0, 4.0, -1.0, False),
-        "f rose though q < 0": (5.0, 6.0, -1.0, True),
-        "f rose and q > 0": (5.0, 6.0, 1.0, True),
-        "f is not a number": (5.0, float("nan"), -1.0, True),
+        "a perfect step": (5.0, 4.0, -1.0, 2 / 3),
+        "a small perfect step": (5.0, 4.9, -0.1, 2 / 3),
+        "half of what q promised": (5.0, 4.5, -1.0, 1.0),
+        "a tenth of what q promised": (5.0, 4.9, -1.0, 3 / 2),
+        "f rose though q < 0": (5.0, 6.0, -1.0, 3 / 2),
+        "f rose and q > 0": (5.0, 6.0, 1.0, 3 / 2),
+        "f is not a number": (5.0, float("nan"), -1.0, 3 / 2),
     }
-    for name, (before, after, q, bad) in steps.items():
-        if (adapted(1.0, rho(before, after, q)) > 1.0) != bad:
-            return f"not yet: {name}, and λ goes to {adapted(1.0, rho(before, after, q)):.3g}"
+    for name, (before, after, q, right) in steps.items():
+        found = rho(before, after, q)
+        if found is None or np.shape(found):
+            return f"not yet: ρ should be a number, got {found}"
+        lam = adapted(1.0, found)
+        if lam != right:
+            return f"not yet: {name}, ρ = {found:.3g}: λ goes from 1 to {lam:.3g}, not {right:.3g}"
     return "solved"
 
 
@@ -486,10 +509,12 @@ def damped_curvature(B, alpha):
 
 def check_3(damped_curvature):
     for alpha in (1.0, 0.4, 0.01):
-        step = np.linalg.solve(damped_curvature(B, alpha), -g)
-        ratio = np.linalg.norm(step) / np.linalg.norm(np.linalg.solve(B, -g))
-        if not np.isclose(ratio, alpha):
-            return f"not yet: for α = {alpha} it is {ratio:.3g} times Newton's step"
+        found = damped_curvature(B, alpha)
+        if np.shape(found) != B.shape:
+            return f"not yet: the shape should be {B.shape}, got {np.shape(found)}"
+        verdict = judged(np.linalg.solve(found, -g), alpha * np.linalg.solve(B, -g))
+        if verdict != "solved":
+            return f"{verdict}: the step for α = {alpha}"
     return "solved"
 
 

@@ -371,8 +371,15 @@ def update(at, lam):
 
 def check_1(update):
     at = objective.linearize(theta_0, data)
-    change = objective.value(theta_0 + update(at, 1.0), data) - at.value
-    return "solved" if change < -10 else f"not yet: f changes by {change:.1f}"
+    delta, g = update(at, 1.0), at.gradient()
+    if np.shape(delta) != g.shape:
+        return f"not yet: the shape should be {g.shape}, got {np.shape(delta)}"
+    if not g @ delta < 0:
+        return f"not yet: it goes uphill, with ∇f·δ = {g @ delta:.1f}"
+    q = g @ delta + 0.5 * delta @ (at.ggnvp(delta) + delta)
+    lowest = rop.hf.pcg(lambda v: at.ggnvp(v) + v, -g, max_steps=30).q[-1]
+    reached = f"{q:.2f} of {lowest:.2f}, where 20 steps of CG come closer"
+    return "solved" if q < 0.95 * lowest else f"not yet: the damped q is {reached}"
 
 
 print(check_1(update))
@@ -407,14 +414,21 @@ def step(everything, part):
 
 def check_2(step):
     rng = np.random.default_rng(0)
-    A, t = rng.normal(size=(12, 3)), rng.normal(size=(12, 1))
+    A, t = np.tile(rng.normal(size=(12, 3)), (4, 1)), rng.normal(size=(48, 1))
     line = rop.Objective(
         rop.param("w", (1, 3)) @ rop.data("x", 3), rop.SquaredError(rop.data("t", 1))
     )
-    part = line.linearize(np.zeros(3), {"x": A, "t": t})
-    everything = line.linearize(np.zeros(3), {"x": np.tile(A, (4, 1)), "t": np.tile(t, (4, 1))})
-    ratio = np.linalg.norm(step(everything, part)) / np.linalg.norm(np.linalg.lstsq(A, t)[0])
-    return "solved" if np.isclose(ratio, 1) else f"not yet: the step is {ratio:.3g} times too long"
+    part = line.linearize(np.zeros(3), {"x": A[:12], "t": t[:12]})  # S has S' four times, with
+    everything = line.linearize(np.zeros(3), {"x": A, "t": t})  # other targets: the same G
+    found, right = step(everything, part), np.linalg.lstsq(A, t)[0].ravel()
+    if np.shape(found) != right.shape:
+        return f"not yet: the shape should be {right.shape}, got {np.shape(found)}"
+    if np.allclose(found, right):
+        return "solved"
+    ratio = found @ right / (right @ right)
+    if np.allclose(found, ratio * right):
+        return f"not yet: the step is {ratio:.3g} times the right one"
+    return "not yet: the step has another direction than the right one"
 
 
 print(check_2(step))
@@ -444,6 +458,8 @@ zeta = 0.0
 
 
 def check_3(zeta):
+    if zeta is None or np.shape(zeta):
+        return f"not yet: zeta should be a number, got {zeta}"
     f = hessian_free(theta_0, lam=1.0, updates=30, max_steps=5, zeta=zeta)[-1][2]
     return "solved" if f < 24.5 else f"not yet: f = {f:.2f}"
 

@@ -311,11 +311,17 @@ def term(h, Rh):
 
 
 def check_1(term):
-    trace = at_matching.trace("jvp", v)
-    steps = range(1, T + 11)
-    S = sum(np.sum(term(trace[f"h_{t}"], trace[f"Rh_{t}"])) for t in steps) / at_matching.cases
-    truth = v @ (at_matching.ggnvp(v, 1.0) - at_matching.ggnvp(v))
-    return "solved" if np.isclose(S, truth) else f"not yet: S is {S:.0f}, and should be {truth:.0f}"
+    for direction in (v, theta_0):
+        trace, S = at_matching.trace("jvp", direction), 0.0
+        for t in range(1, T + 11):
+            found = term(trace[f"h_{t}"].copy(), trace[f"Rh_{t}"].copy())
+            if np.shape(found) != (32, hidden):
+                return f"not yet: the shape should be (32, {hidden}), got {np.shape(found)}"
+            S += np.sum(found) / at_matching.cases
+        truth = direction @ (at_matching.ggnvp(direction, 1.0) - at_matching.ggnvp(direction))
+        if not np.isclose(S, truth):
+            return f"not yet: S is {S:.4g}, and should be {truth:.4g}"
+    return "solved"
 
 
 print(check_1(term))
@@ -347,14 +353,21 @@ def damped_product(at, v, lam, mu):
 
 
 def check_2(damped_product):
-    def penalty(lam):
-        return v @ (damped_product(at, v, lam, 1 / 30) - at.ggnvp(v))
+    def penalty(lam, mu):
+        return damped_product(at, v.copy(), lam, mu) - at.ggnvp(v)
 
-    ratio = penalty(0.15) / penalty(0.1)
+    if np.shape(damped_product(at, v.copy(), 1.0, 1.0)) != v.shape:
+        return f"not yet: it should return an array of shape {v.shape}"
+    ratio = v @ penalty(0.15, 1 / 30) / (v @ penalty(0.1, 1 / 30))
     if not np.isclose(ratio, 1.5):
         return f"not yet: with 3/2 of λ the penalty is {ratio:.3f} times what it was"
-    right = np.isclose(penalty(1.0), v @ v + moved(v) / 30)
-    return "solved" if right else "not yet: the two parts have wrong weights"
+    for lam, mu in [(1.0, 1 / 30), (0.1, 0.5)]:
+        weights = np.linalg.lstsq(np.stack([v, Sv], axis=1), penalty(lam, mu))[0]
+        if not np.allclose(penalty(lam, mu), lam * v + lam * mu * Sv):
+            of_v, of_Sv = np.round(weights / (lam, lam * mu), 9)
+            has = f"v has {of_v:.3g} times λ, Sv {of_Sv:.3g} times λμ"
+            return f"not yet: for λ = {lam}, μ = {mu:.3g} {has}"
+    return "solved"
 
 
 print(check_2(damped_product))
@@ -385,6 +398,8 @@ segments = 2
 
 
 def check_3(segments):
+    if segments not in range(1, 101):
+        return f"not yet: there are 1 to 100 segments of 100 steps, got {segments}"
     _, z, _ = rop.nets.rnn([4, 20, 3], steps=100)
     long = rop.Objective(z, rop.SquaredError(rop.data("t", z.shape)))
     batch = {"x": np.ones((50, 100, 4)), "t": np.zeros((50, 100, 3))}

@@ -589,16 +589,24 @@ def check_1(adjoints):
         "y": rng.normal(size=(5, 3)),
         "dz": rng.normal(size=(5, 2)),
     }
-    z = np.einsum("zh,nh->nz", arrays["W"], arrays["y"])
+    made = [step[0] for step in adjoints if len(step) == 7]
+    if sorted(made) != ["dW", "dy"] or len(adjoints) != 2:
+        return f"not yet: there should be two steps of seven entries, for dy and dW, got {made}"
     try:
         found = numpy_engine(adjoints, dict(arrays))
     except ValueError:
         return "not yet: an index stands for two different extents"
+    except KeyError as missing:
+        return f"not yet: there is no {missing} to read or to add to"
     for name in ("y", "W"):
         if found[f"d{name}"].shape != arrays[name].shape:
-            return f"not yet: d{name} has the shape {found[f'd{name}'].shape}"
-        if not np.isclose(np.sum(found[f"d{name}"] * arrays[name]), np.sum(arrays["dz"] * z)):
-            return f"not yet: ⟨d{name}, {name}⟩ is not ⟨dz, z⟩"
+            wanted = f"{name} has {arrays[name].shape}"
+            return f"not yet: d{name} has the shape {found[f'd{name}'].shape}, {wanted}"
+        other = arrays | {name: rng.normal(size=arrays[name].shape)}
+        left = np.sum(found[f"d{name}"] * other[name])
+        right = np.sum(arrays["dz"] * np.einsum("zh,nh->nz", other["W"], other["y"]))
+        if not np.isclose(left, right):
+            return f"not yet: ⟨d{name}, {name}⟩ is {left:.3f}, but ⟨dz, z⟩ is {right:.3f}"
     return "solved"
 
 
@@ -632,11 +640,17 @@ def logistic(z):
 
 def check_2(logistic):
     compiled = numba.njit(logistic)
-    value = compiled(np.float32(0.3))
-    if not np.isclose(value, 1 / (1 + np.exp(-0.3)), rtol=1e-6):
-        return "not yet: the value is wrong"
-    (returned,) = [str(kept.signature.return_type) for kept in compiled.overloads.values()]
-    return "solved" if returned == "float32" else f"not yet: Numba makes it {returned}"
+    for z in (0.3, -2.0, 5.0):
+        value, right = compiled(np.float32(z)), 1 / (1 + np.exp(-z))
+        if value is None or not np.isclose(value, right, rtol=0, atol=1e-6):
+            return f"not yet: at {z} it should be {right:.4f}, got {value}"
+    (kept,) = compiled.overloads.values()
+    if kept.signature.return_type != numba.float32:
+        return f"not yet: Numba makes it {kept.signature.return_type}"
+    parts = [part for part in kept.type_annotation.calltypes.values() if part is not None]
+    if any(part.return_type == numba.float64 for part in parts):
+        return "not yet: it returns float32, but computes in float64"
+    return "solved"
 
 
 print(check_2(logistic))
@@ -671,12 +685,17 @@ def sum_kernel(x, t):
 
 
 def check_3(sum_kernel):
-    numbers, total = np.arange(8.0), np.zeros(1)
-    log = cuda.launch(sum_kernel, 8, Recorded(numbers, "x"), Recorded(total, "t"))
-    if total[0] != 28:
-        return f"not yet: the sum is {total[0]}, not 28"
-    found = races(log)
-    return "solved" if not found else f"not yet: the sum is right, with a race at {found[0]}"
+    for numbers in (np.arange(8.0), np.arange(8.0) ** 2):
+        total, right = np.zeros(1), numbers.sum()
+        log = cuda.launch(sum_kernel, 8, Recorded(numbers, "x"), Recorded(total, "t"))
+        if total[0] != right:
+            return f"not yet: the sum is {total[0]}, not {right}"
+        if any(name == "x" and done == "writes" for _, _, name, _, done in log):
+            return "not yet: the sum is right, but x is no longer what it was"
+        if races(log):
+            phase, name, place = races(log)[0]
+            return f"not yet: the sum is right, with a race in phase {phase} at {name}[{place}]"
+    return "solved"
 
 
 print(check_3(sum_kernel))
