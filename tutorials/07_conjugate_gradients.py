@@ -436,8 +436,7 @@ assert backtracking.chosen > 50 and best_of_all.f_after < backtracking.f_after -
 # %% [markdown]
 # Backtracking is cheap, since it stops at the first rise. Here a slight rise on the plateau stops
 # it, and it misses the best iterate. Trying all of them costs a few more evaluations of $f$.
-# Tutorial 8 treats the other remedy: with ten times the damping the whole run of CG can be used,
-# and ends at 0.27.
+# Tutorial 8 treats the other remedy: with ten times the damping the whole run of CG can be used.
 #
 # ## 7.7 Preconditioning
 #

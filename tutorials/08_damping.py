@@ -269,11 +269,11 @@ families = {
 }
 
 figure, ax = plt.subplots(figsize=(7, 4), layout="constrained")
-lowest = {}
+lowest, place = {}, {}
 for name, updates in families.items():
     values = [objective.value(theta + delta, batch, engine="numpy") for delta in updates]
     ax.semilogx([np.linalg.norm(delta) for delta in updates], values, ".-", label=name)
-    lowest[name] = min(values)
+    lowest[name], place[name] = min(values), int(np.argmin(values))
 ax.set(xlabel="length of the update, ‖δ‖", ylabel="f(θ + δ)", ylim=(1.2, 3.2))
 ax.set_title(f"One update from f = {at.value:.2f}, in four families")
 ax.legend()
@@ -283,6 +283,7 @@ for name, value in lowest.items():
 
 assert list(lowest) == sorted(lowest, key=lowest.get, reverse=True)
 assert lowest["Tikhonov"] < 1.3 and lowest["line search"] > 1.8
+assert run.iterates[place["CG, truncated"]].steps == 3
 
 # %% [markdown]
 # Tikhonov's best update brings $f$ from 2.54 to 1.24. The line search has the same model, and gets

@@ -193,6 +193,7 @@ print("f:", *(f"{it.f_after:.2f}" for it in run.records[:12]), f"... {run.fun:.2
 
 plateau = [it.f_after for it in run.records[3:7]]
 assert all(abs(f - f_mean) < 0.4 for f in plateau) and run.fun < f_mean - 4
+assert min(it.gradient_norm for it in run.records[:8]) < run.records[0].gradient_norm / 100
 
 rop.plot.run(run)
 

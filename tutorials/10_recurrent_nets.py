@@ -117,15 +117,17 @@ axes[1].set_xlabel("step")
 axes[0].set_title("One of the 32 sequences: 1 0 1 1 0")
 
 nothing_remembered = 5 * np.log(2)
+nothing_learnt = (T + 10) * np.log(3)
+print(f"the loss of a net that has learnt nothing: {T + 10} log 3 = {nothing_learnt:.3f}")
 print(f"the loss of a net that remembers nothing: 5 log 2 = {nothing_remembered:.3f}")
 
 assert data["x"].shape == (32, 25, 4)
 assert np.array_equal(data["t"][22, 20:].argmax(1), [1, 0, 1, 1, 0])
 
 # %% [markdown]
-# **Predict** how a net can get from a loss of 27 to 3.47 without any memory. It learns when to be
-# silent, and then says "0 or 1, each with probability 1/2", five times. To get below 3.47 it must
-# carry bits through 15 steps.
+# **Predict** how a net can get from a loss of 27, where all symbols are equally likely, to 3.47
+# without any memory. It learns when to be silent, and then says "0 or 1, each with probability
+# 1/2", five times. To get below 3.47 it must carry bits through 15 steps.
 #
 # Our net has 50 tanh units. It is an ordinary graph in which the same weights appear at every step.
 # The picture shows two steps of it, with an output at the second; ours has 25, all with outputs.
@@ -259,8 +261,8 @@ assert sum(needed["structural"]) < sum(needed["Tikhonov"]) and max(needed["struc
 # even here. With longer sequences structural damping decides:
 # [docs/recurrent.md](../docs/recurrent.md) has the runs.)
 #
-# And first-order methods? HF with structural damping takes 350 to 700 products with $G$, for the
-# price of about 450 to 950 gradients. We give Adam 1,000 gradients at its usual rate, from the same
+# And first-order methods? HF with structural damping takes 350 to 710 products with $G$, for the
+# price of about 470 to 950 gradients. We give Adam 1,000 gradients at its usual rate, from the same
 # three starts.
 
 

@@ -124,7 +124,7 @@ class Objective(Definition):
         """
         values, kind = self._theta(theta, dtype)
         arrays, cases = self._batch(batch, kind)
-        whole = isinstance(checkpoints, int) and not isinstance(checkpoints, bool)
+        whole = isinstance(checkpoints, int | np.integer) and not isinstance(checkpoints, bool)
         if (
             checkpoints is not None
             and checkpoints != "sqrt"
@@ -134,8 +134,9 @@ class Objective(Definition):
                 f"checkpoints: expected a number of segments up to {_MOST_SEGMENTS:,}, 'sqrt' or "
                 f"None, got {checkpoints!r}"
             )
+        segments: Checkpoints = "sqrt" if checkpoints == "sqrt" else int(checkpoints or 0)
         try:
-            return self._linearization(self, values, arrays, cases, engine, checkpoints or 0)
+            return self._linearization(self, values, arrays, cases, engine, segments)
         except RopMemoryError:
             if checkpoints is not None:
                 raise

@@ -126,3 +126,12 @@ def test_bad_number(checkpoints):
     theta, batch, _ = place(objective, 3, 5)
     with pytest.raises(rop.RopValueError, match="checkpoints: expected a number of segments"):
         objective.linearize(theta, batch, checkpoints=checkpoints)
+
+
+def test_numpys_integers_are_numbers():
+    objective = recurrent(6)
+    theta, batch, _ = place(objective, 3, 6)
+    at = objective.linearize(theta, batch, checkpoints=np.int64(3))
+    same = objective.linearize(theta, batch, checkpoints=3)
+    assert type(at.checkpoints) is int and at.checkpoints == same.checkpoints
+    assert np.array_equal(at.ggnvp(theta), same.ggnvp(theta))
