@@ -27,7 +27,7 @@ class Policy:
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Refuse arguments that there are not, before Python does in fewer words."""
-        known = [*signature(cls).parameters]
+        known = [*signature(cls.__init__).parameters][1:]
         for name in kwargs:
             if name not in known:
                 raise RopTypeError(no_argument(cls.__name__, name, known))

@@ -236,8 +236,9 @@ def _field_constraints(cls: Any) -> dict[str, tuple[Constraint, Any]]:
     """Return the constraint and the default of each field that has a constraint."""
     hints = get_type_hints(cls, include_extras=True)
     found = {}
-    for name, parameter in signature(cls).parameters.items():
-        wanted = constraint(hints[name])
+    # Not signature(cls), which is that of __new__ for a subclass without __init__ in Python 3.11.2.
+    for name, parameter in signature(cls.__init__).parameters.items():
+        wanted = constraint(hints[name]) if name in hints else None
         if wanted is not None:
             found[name] = wanted, parameter.default
     return found

@@ -326,6 +326,8 @@ def interrupts():
     signal.signal(signal.SIGINT, before)
 
 
+# An interrupt may hit hypothesis's callback of the garbage collector: Python can only report that.
+@pytest.mark.filterwarnings("ignore:Exception ignored in.*gc_callback")
 def test_many_interrupts(sharded, two_blas_threads, interrupts):
     """Results stay right, BLAS gets its threads back, and no thread is lost."""
     with sharded(3):
@@ -345,8 +347,9 @@ def test_many_interrupts(sharded, two_blas_threads, interrupts):
         shooter.start()
         while not done.is_set():
             try:
-                interrupts.append(True)
                 while not done.is_set():
+                    if not interrupts:
+                        interrupts.append(True)
                     np.testing.assert_array_equal(at.hvp(theta), right)
                     again = objective.linearize(theta, batch, "numba")
                     np.testing.assert_array_equal(again.hvp(theta), right)

@@ -258,6 +258,11 @@ def test_dropped_iterates_are_said(problem):
     assert not any("wanted iterates" in event for event in it.events)
 
 
+def test_a_subclass_of_a_policy_refuses_arguments_by_name():
+    with pytest.raises(rop.RopTypeError, match="_Fixed: no argument is called 'lamda'"):
+        _Fixed(lamda=1.0)
+
+
 def test_no_change_of_f_is_not_called_a_rise(problem):
     class Nothing(ConjugateGradient):
         def solve(self, problem, /):
